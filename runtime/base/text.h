@@ -1,0 +1,39 @@
+/*
+ * text.h: strings that grow, names that are nearly right, numbers read strictly.
+ * JSON is read and written by jansson, in the layers that need it.
+ */
+#ifndef UMB_TEXT_H
+#define UMB_TEXT_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <umbel/context.h>
+
+/* A growing string. Zero-initialise; data is NUL-terminated once anything was added. After a failed
+ * allocation `failed` is set, further calls do nothing, and umb__text_status says so once at the
+ * end. */
+struct umb_text {
+    char *data;
+    size_t length, capacity;
+    bool failed;
+};
+void umb__text_add(struct umb_text *t, const char *s);
+void umb__text_add_bytes(struct umb_text *t, const char *s, size_t n);
+void umb__text_printf(struct umb_text *t, const char *fmt, ...) UMB_PRINTF(2, 3);
+void umb__text_vprintf(struct umb_text *t, const char *fmt, va_list args);
+UMB_MUST_USE enum umb_status umb__text_status(struct umb_context *ctx, const struct umb_text *t);
+void umb__text_finish(struct umb_text *t);
+const char *umb__text_string(const struct umb_text *t); /* never NULL */
+
+/* The candidate nearest to name (Levenshtein distance at most a third of its length, at least 1),
+ * or NULL. */
+const char *umb__nearest(const char *name, const char *const *candidates, size_t n);
+
+/* Whole-string number readers: false on anything else than exactly one finite number in range. */
+bool umb__parse_int(const char *s, int64_t min, int64_t max, int64_t *ret_value);
+bool umb__parse_double(const char *s, double min, double max, double *ret_value);
+bool umb__parse_bool(const char *s, bool *ret_value); /* true/false, yes/no, on/off */
+
+#endif

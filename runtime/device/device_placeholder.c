@@ -1,0 +1,2 @@
+extern const int umb_device_placeholder;
+const int umb_device_placeholder = 0;

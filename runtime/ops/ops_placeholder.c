@@ -1,0 +1,2 @@
+extern const int umb_ops_placeholder;
+const int umb_ops_placeholder = 0;

@@ -1,0 +1,115 @@
+/*
+ * steps.h: what a solver emits: kernel launches and library calls, as data.
+ *
+ * A step names values, not memory; the memory plan decides where they lie, and binding makes a step
+ * ready to enqueue. The order of the list is its meaning: a schedule may run steps in any order
+ * that keeps every read after the write it read in the list (and so for the other two hazards).
+ */
+#ifndef UMB_STEPS_H
+#define UMB_STEPS_H
+
+#include "op.h"
+#include "program.h"
+
+struct umb_step_arg {
+    char kind; /* the signature's letter */
+    int value; /* r w m: value id; temporaries have ids ≥ temp_base */
+    union {
+        int32_t i;
+        float f;
+        size_t local_bytes;
+    } u;
+};
+
+/* A library call: enqueues on an in-order queue. views[] are the buffer arguments in order, ints[]
+ * and floats[] the others. */
+struct umb_call {
+    const char *name;
+    const char *signature; /* as a kernel's: r w m i f */
+    UMB_MUST_USE enum umb_status (*run)(struct umb_queue *q, const struct umb_view *views,
+                                        const int32_t *ints, const float *floats,
+                                        umb_event *const *waits, size_t n_waits,
+                                        umb_event **ret_event);
+};
+
+struct umb_step {
+    const struct umb_kernel *kernel; /* one of kernel, call */
+    const struct umb_call *call;
+    char *options;
+    unsigned dimensions;
+    size_t global[3], local[3];
+    size_t n_args;
+    struct umb_step_arg *args;
+    int node; /* of the graph; −1 outside one */
+};
+
+struct umb_steps {
+    struct umb_context *ctx;
+    struct umb_arena *arena;
+    struct umb_step *step;
+    size_t n, capacity;
+    int temp_base;      /* first id of a temporary: the number of values of the graph */
+    size_t *temp_bytes; /* [n_temps] */
+    size_t n_temps, temp_capacity;
+};
+UMB_MUST_USE enum umb_status umb__steps_init(struct umb_context *ctx, int temp_base,
+                                             struct umb_steps *s);
+void umb__steps_finish(struct umb_steps *s);
+
+struct umb_emit {
+    struct umb_problem p;
+    const int *in, *out; /* value ids, as p.in and p.out */
+    struct umb_steps *steps;
+    int node;
+};
+
+struct umb_emit_launch {
+    const struct umb_kernel *kernel;
+    const char *options;
+    unsigned dimensions;
+    size_t global[3], local[3];
+};
+/* Appends a launch; then one vararg per letter of the signature: r w m → int value id, i → int, f →
+ * double, l → size_t bytes. */
+UMB_MUST_USE enum umb_status umb__emit_launch(struct umb_emit *e,
+                                              const struct umb_emit_launch *launch, ...);
+UMB_MUST_USE enum umb_status umb__emit_call(struct umb_emit *e, const struct umb_call *call, ...);
+/* A temporary of this node's steps: *ret_value may be used as a value id in them. */
+UMB_MUST_USE enum umb_status umb__emit_temp(struct umb_emit *e, size_t bytes, int *ret_value);
+/* Formats into the steps' arena: options and the like. NULL on no memory. */
+char *umb__emit_printf(struct umb_emit *e, const char *fmt, ...) UMB_PRINTF(2, 3);
+
+/* The solver of that name, or with name NULL the applicable one of highest rank; NULL if none. */
+const struct umb_solver *umb__solver_choose(const struct umb_problem *p, const char *name);
+
+/* A bound step. resolve gives each value's place. */
+struct umb_bound_step;
+typedef struct umb_view (*umb_resolve_fn)(void *user, int value);
+UMB_MUST_USE enum umb_status umb__step_bind(struct umb_device *device, const struct umb_step *step,
+                                            umb_resolve_fn resolve, void *user,
+                                            struct umb_bound_step **ret_bound);
+void umb__bound_step_destroy(struct umb_bound_step *bound);
+/* Points the arguments that name `value` to another place. */
+UMB_MUST_USE enum umb_status umb__bound_step_move(struct umb_bound_step *bound, int value,
+                                                  struct umb_view view);
+UMB_MUST_USE enum umb_status umb__bound_step_enqueue(struct umb_bound_step *bound,
+                                                     struct umb_queue *q, umb_event *const *waits,
+                                                     size_t n_waits, umb_event **ret_event);
+
+/*
+ * Runs one op by one solver on host data, for tests, benchmarks, selftest and tuning: uploads
+ * inputs (device order and types), emits, binds, runs `repeats` times (≥ 1), reads outputs and
+ * 'm'-written inputs back. ret_ns[repeats] may be NULL: the sum of the device times of the op's
+ * steps, per repeat. Inputs that steps write are restored before each repeat.
+ */
+struct umb_op_run {
+    struct umb_problem p; /* caps may be NULL: the device's are used */
+    const struct umb_solver *solver;
+    void *const *in, *const *out; /* host arrays of the types' dtypes */
+    int repeats;
+    uint64_t *ret_ns;
+    size_t *ret_n_steps; /* may be NULL */
+};
+UMB_MUST_USE enum umb_status umb__op_run(struct umb_device *device, const struct umb_op_run *run);
+
+#endif

@@ -1,0 +1,2 @@
+extern const int umb_task_placeholder;
+const int umb_task_placeholder = 0;

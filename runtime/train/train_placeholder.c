@@ -1,0 +1,2 @@
+extern const int umb_train_placeholder;
+const int umb_train_placeholder = 0;
