@@ -1,0 +1,117 @@
+/*
+ * data.h: data sets: images with one or several targets a sample, in splits.
+ *
+ * A data set is opened once and then read by index from any thread. Images come as 8-bit [H,W,C];
+ * normalising and converting to float is the device's work. Files are hostile: every size, count
+ * and label is checked, and errors name the file (and the line of a CSV, or the index of a sample).
+ */
+#ifndef UMBEL_DATA_H
+#define UMBEL_DATA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <umbel/context.h>
+
+enum umb_split { UMB_SPLIT_TRAIN, UMB_SPLIT_VALIDATION, UMB_SPLIT_TEST, UMB_SPLIT_COUNT };
+
+enum umb_target_kind {
+    UMB_TARGET_CLASS,  /* int32 [1]: 0…n_classes−1; −1: no label */
+    UMB_TARGET_REAL,   /* float [n_values]; NaN in the first: no label */
+    UMB_TARGET_PIXELS, /* int32 [H,W]: a class a pixel; −1: ignored; −1 in all: no label */
+};
+
+struct umb_target_info {
+    const char *name; /* "label", "colour", a CSV's column … */
+    enum umb_target_kind kind;
+    int64_t n_classes;              /* CLASS, PIXELS */
+    int64_t n_values;               /* REAL */
+    int64_t height, width;          /* PIXELS */
+    const char *const *class_names; /* [n_classes], or NULL */
+};
+
+/* One target of a CSV data set. */
+struct umb_csv_target {
+    const char *name;
+    enum umb_target_kind kind;
+    const char *const *columns;
+    size_t n_columns; /* CLASS, PIXELS: one (PIXELS: the path of an 8-bit PNG of class indices);
+                         REAL: one a value */
+    const char *const *classes;
+    size_t n_classes; /* CLASS: the texts that stand for class 0, 1 …; none: integers from 0, as
+                         many as occur in training. PIXELS: n_classes counts; greater indices are an
+                         error unless equal to ignore */
+    int64_t ignore;   /* PIXELS: this index means "ignored"; −1: none */
+    double scale;     /* REAL: stored value = column · scale + offset; 0 means 1 */
+    double offset;
+};
+
+struct umb_dataset_desc {
+    const char *format;    /* idx, cifar10, folder, csv, shapes */
+    const char *path;      /* folder (idx, cifar10, folder) or file (csv); NULL for shapes */
+    int64_t height, width; /* images are scaled to this (bilinear, triangle filter when shrinking);
+                              0: as they are, all must agree */
+    int64_t channels;      /* 1 grey, 3 colour; 0: as the first training image */
+    double
+        validation; /* share of the training samples split off (by seed, not by place), 0 ≤ v < 1 */
+    double test;    /* the same for formats without a test split of their own (folder without test/,
+                       csv without split_column) */
+    uint64_t seed; /* for those splits and for generated data */
+    int64_t limit; /* at most this many samples a split; 0: all */
+    /* csv */
+    const char *image_column; /* unset: "path" */
+    const char *split_column; /* values train, validation (or val), test; NULL: none */
+    const struct umb_csv_target *targets;
+    size_t n_targets;
+    /* shapes */
+    int64_t count; /* training samples, 0: 4000; test has a quarter of that */
+};
+
+struct umb_dataset;
+
+/*
+ * Opens a data set and checks its headers, counts and labels. Strings of desc are copied. Formats:
+ *   idx      train-images-idx3-ubyte[.gz], train-labels-idx1-ubyte[.gz], t10k-…; target "label"
+ *   cifar10  data_batch*.bin, test_batch.bin (1 label byte, 3072 bytes planar RGB); target "label"
+ *   folder   train/CLASS/…, test/CLASS/… (and validation/), or CLASS/… alone; PNG and JPEG; target
+ * "label", class names sorted csv      a header line, then an image path (beside the file) and
+ * columns a sample; RFC 4180 quoting shapes   generated: one coloured shape an image, 32×32×3;
+ * targets "shape" (4 classes: circle, square, triangle, cross), "colour" (6 classes), "position"
+ * (REAL, x and y of the centre in 0…1), "mask" (PIXELS, 0 background, 1 shape) Errors: UMB_ERR_IO,
+ * UMB_ERR_FORMAT, UMB_ERR_INVALID (unknown format or a desc that does not fit it),
+ * UMB_ERR_NO_MEMORY.
+ */
+UMB_MUST_USE enum umb_status umb_dataset_open(struct umb_context *ctx,
+                                              const struct umb_dataset_desc *desc,
+                                              struct umb_dataset **ret_dataset);
+void umb_dataset_close(struct umb_dataset *ds);
+
+int64_t umb_dataset_count(const struct umb_dataset *ds, enum umb_split split);
+void umb_dataset_image_shape(const struct umb_dataset *ds, int64_t ret_hwc[3]);
+size_t umb_dataset_n_targets(const struct umb_dataset *ds);
+const struct umb_target_info *umb_dataset_target(const struct umb_dataset *ds, size_t index);
+/* The target of that name, or −1. */
+int umb_dataset_find_target(const struct umb_dataset *ds, const char *name);
+
+/*
+ * Reads sample `index` of a split: image (H·W·C bytes) and, for each target i, targets[i] (int32 or
+ * float as its kind says; a NULL entry, or targets NULL, is not wanted). Thread-safe. Errors: as
+ * open, for files read late (images of folder and csv).
+ */
+UMB_MUST_USE enum umb_status umb_dataset_read(struct umb_dataset *ds, enum umb_split split,
+                                              int64_t index, uint8_t *image, void *const *targets);
+
+/*
+ * Decodes one PNG or JPEG (by content, not by name) to [H,W,C] with channels 1 or 3, scaled to
+ * height × width (0: as it is). *ret_pixels is freed with umb_image_free.
+ */
+struct umb_image {
+    int64_t height, width, channels;
+    uint8_t *pixels;
+};
+UMB_MUST_USE enum umb_status umb_image_load(struct umb_context *ctx, const char *path,
+                                            int64_t height, int64_t width, int64_t channels,
+                                            struct umb_image *ret_image);
+void umb_image_free(struct umb_image *image);
+
+#endif
