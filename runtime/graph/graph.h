@@ -1,0 +1,120 @@
+/*
+ * graph.h: a network as plain data: values, and nodes in topological order.
+ *
+ * A graph is built by layers (graph.c), differentiated (autodiff.c), rewritten by passes (one file
+ * each, graph in and graph out), evaluated in double by the ops' references (interpret.c) for
+ * tests, and compiled to a plan (plan.h). Everything lies in the graph's arena. Values and nodes
+ * are named by index. A node's inputs precede it; in-place ops write an input, so the order of
+ * nodes has meaning beyond data flow.
+ */
+#ifndef UMB_GRAPH_H
+#define UMB_GRAPH_H
+
+#include "op.h"
+
+enum umb_value_kind {
+    UMB_VALUE_INPUT,    /* written by the host before each run */
+    UMB_VALUE_PARAM,    /* trained; kept in the store */
+    UMB_VALUE_STATE,    /* kept in the store, not trained: running statistics, moments, counters */
+    UMB_VALUE_TEMP,     /* made and dropped within a run: activations, gradients */
+    UMB_VALUE_CONSTANT, /* `constant` in every element, set once */
+};
+
+struct umb_value {
+    const char *name;
+    enum umb_value_kind kind;
+    struct umb_type type;
+    int producer; /* node, −1: none */
+    int base; /* this value is a piece of that one (which has no base itself), −1: has memory of its
+                 own */
+    size_t base_offset; /* bytes */
+    bool output;        /* the host reads it after each run */
+    int spec;           /* PARAM and op states: index into specs, −1: none */
+    double constant;
+};
+
+enum umb_phase { UMB_PHASE_FORWARD, UMB_PHASE_LOSS, UMB_PHASE_BACKWARD, UMB_PHASE_UPDATE };
+
+struct umb_node {
+    const struct umb_op *op;
+    void *attrs;
+    const char *name;
+    int n_in, n_out;
+    int *in, *out;
+    enum umb_phase phase;
+};
+
+struct umb_graph {
+    struct umb_context *ctx;
+    struct umb_arena *arena;
+    bool training;
+    int n_streams;
+    struct umb_value *value;
+    int n_values, value_capacity;
+    struct umb_node *node;
+    int n_nodes, node_capacity;
+    struct umb_param_spec
+        *spec; /* of parameters and op states, in order of creation; names are full */
+    int n_specs, spec_capacity;
+    int rows_value, random_value; /* ambient inputs, −1 until an op asked for them */
+};
+
+UMB_MUST_USE enum umb_status umb__graph_create(struct umb_context *ctx, bool training,
+                                               int n_streams, struct umb_graph **ret_graph);
+void umb__graph_destroy(struct umb_graph *g);
+
+/* A value of its own; name is copied. Returns its id, or −1 (message set). */
+int umb__graph_value(struct umb_graph *g, const char *name, enum umb_value_kind kind,
+                     const struct umb_type *type);
+int umb__graph_find_value(const struct umb_graph *g, const char *name); /* −1: none */
+
+struct umb_graph_node_desc {
+    const struct umb_op *op;
+    const void *attrs; /* copied; NULL: defaults */
+    const char *name;
+    const char *param_name; /* prefix of its parameters; an existing parameter of that name and type
+                               is shared. NULL: name */
+    enum umb_phase phase;
+    int n_in;
+    const int *in; /* data inputs only; parameters and ambient inputs are added by infer */
+};
+/* Infers and appends; ret_out[UMB_OP_MAX_OUT] gets the output values. Errors name the node. */
+UMB_MUST_USE enum umb_status umb__graph_node(struct umb_graph *g,
+                                             const struct umb_graph_node_desc *desc, int *ret_out);
+/* The same with every input given, parameters too; for backward and in-place ops. */
+UMB_MUST_USE enum umb_status umb__graph_node_raw(struct umb_graph *g,
+                                                 const struct umb_graph_node_desc *desc,
+                                                 int *ret_out);
+
+/*
+ * Reverse-mode differentiation of Σ_k dseed_k·seed_k. Appends backward nodes. ret_gradient[n_values
+ * at the call]: the gradient value of each value that wants_gradient and got one, else −1. seeds
+ * are scalars, dseeds values of type [1].
+ */
+struct umb_autodiff_desc {
+    int n_seeds;
+    const int *seeds, *dseeds;
+    const bool *frozen; /* [n_values at the call] or NULL: parameters that get no gradient */
+    bool inputs_too;    /* gradients of float inputs as well (tests) */
+};
+UMB_MUST_USE enum umb_status umb__graph_autodiff(struct umb_graph *g,
+                                                 const struct umb_autodiff_desc *desc,
+                                                 int *ret_gradient);
+
+/* Evaluates every node by its reference, in double. data[v] is an array of the value's count, for
+ * every value that is not a TEMP; TEMP and CONSTANT values that are NULL are allocated
+ * (umb__calloc) into data. */
+UMB_MUST_USE enum umb_status umb__graph_interpret(const struct umb_graph *g, double **data);
+void umb__graph_interpret_free(const struct umb_graph *g, double **data, const bool *keep);
+
+/* Passes. */
+UMB_MUST_USE enum umb_status umb__graph_pack(struct umb_graph *g, const int *gradient,
+                                             int n_gradient, int *ret_params,
+                                             int *ret_gradients);  /* pack.c */
+UMB_MUST_USE enum umb_status umb__graph_fuse(struct umb_graph *g); /* fuse.c */
+UMB_MUST_USE enum umb_status umb__graph_alias(
+    struct umb_graph *g); /* alias.c: views and joins share memory */
+/* Checks every invariant above; UMB_ERR_INVALID names the first broken one. */
+UMB_MUST_USE enum umb_status umb__graph_verify(const struct umb_graph *g);
+
+#endif

@@ -1,0 +1,77 @@
+/*
+ * plan.h: a graph compiled for a device: solvers chosen, steps in order on queues, memory placed.
+ *
+ * A plan owns its scratch memory; parameters and states live in a store that several plans share
+ * (training and evaluation). Inputs lie in slots: the host fills slot i+1 while slot i is being
+ * computed. One thread submits; any thread may fill a slot that is free.
+ */
+#ifndef UMB_PLAN_H
+#define UMB_PLAN_H
+
+#include "graph.h"
+#include "steps.h"
+#include "store.h"
+
+struct umb_plan;
+
+struct umb_plan_desc {
+    struct umb_device *device;
+    const struct umb_graph *graph; /* must outlive the plan */
+    struct umb_store *store;       /* must outlive the plan */
+    int n_queues;                  /* 1…8 */
+    int n_slots;                   /* ≥ 1 */
+    /* Solver by node, for a resumed run: returns a solver's name or NULL. NULL: choose freely. */
+    const char *(*solver_of)(void *user, const char *node);
+    void *solver_user;
+};
+#define UMB_MAX_QUEUES 8
+#define UMB_MAX_SLOTS 8
+
+UMB_MUST_USE enum umb_status umb__plan_create(struct umb_context *ctx,
+                                              const struct umb_plan_desc *desc,
+                                              struct umb_plan **ret_plan);
+void umb__plan_destroy(struct umb_plan *p); /* waits for what was submitted */
+
+/* The host memory of an INPUT value in a slot, type bytes; valid while the slot is not submitted.
+ */
+void *umb__plan_input(struct umb_plan *p, int slot, int value);
+/* Enqueues upload, all steps and the read-back of outputs; returns without waiting. */
+UMB_MUST_USE enum umb_status umb__plan_submit(struct umb_plan *p, int slot);
+/* Sleeps until the slot's run is over and its outputs are readable. */
+UMB_MUST_USE enum umb_status umb__plan_wait(struct umb_plan *p, int slot);
+const void *umb__plan_output(const struct umb_plan *p, int slot, int value);
+
+/* What was planned, for `umb plan`, checkpoints and tests. */
+struct umb_plan_step_info {
+    const char *node, *solver, *kernel;
+    enum umb_phase phase;
+    int queue;
+    int n_waits;               /* events of other queues it waits for */
+    double flops, bytes;       /* of the node, on its first step; 0 on the others */
+    uint64_t start_ns, end_ns; /* after umb__plan_trace, from the first step's start */
+};
+size_t umb__plan_n_steps(const struct umb_plan *p);
+struct umb_plan_step_info umb__plan_step(const struct umb_plan *p, size_t index);
+const char *umb__plan_solver(const struct umb_plan *p, int node); /* name; "" for views */
+size_t umb__plan_scratch_bytes(const struct umb_plan *p);         /* planned */
+size_t umb__plan_unshared_bytes(
+    const struct umb_plan *p); /* what it would be without sharing memory */
+struct umb_plan_place {
+    size_t offset, bytes;
+    bool scratch;
+};
+struct umb_plan_place umb__plan_place(const struct umb_plan *p, int value);
+int umb__plan_n_queues(const struct umb_plan *p);
+
+/* Runs slot once on profiling queues and keeps every step's device times. The slot must be filled.
+ * Counts as a run (parameters change). */
+UMB_MUST_USE enum umb_status umb__plan_trace(struct umb_plan *p, int slot);
+/* After umb__plan_trace: max(critical path, Σ work ÷ compute units), each step's work being time ·
+ * min(work-groups, units). Every step is timed alone for it (one more run on one queue). */
+UMB_MUST_USE enum umb_status umb__plan_bound(struct umb_plan *p, int slot, uint64_t *ret_bound_ns);
+
+/* Proves that no two values share memory while both are in use, from the event graph;
+ * UMB_ERR_INVALID names the pair. */
+UMB_MUST_USE enum umb_status umb__plan_verify(const struct umb_plan *p);
+
+#endif
