@@ -1,2 +1,0 @@
-extern const int umb_base_placeholder;
-const int umb_base_placeholder = 0;
