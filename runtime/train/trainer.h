@@ -1,0 +1,55 @@
+/*
+ * trainer.h: the trainer's inside, for the loop: slots filled beside the running step, and state by
+ * name.
+ *
+ * The loop fills slot s from its loader thread while earlier slots are being computed; submit does
+ * not wait. Order: fill(s) → submit(s) → wait(s). Slots are used in turn, 0 … n_slots−1.
+ */
+#ifndef UMB_TRAINER_H
+#define UMB_TRAINER_H
+
+#include "plan.h"
+#include "safetensors.h"
+#include <umbel/train.h>
+
+#define UMB_TRAINER_SLOTS 3
+
+enum umb_trainer_mode { UMB_TRAINER_TRAIN, UMB_TRAINER_EVALUATE };
+
+/* Where the host puts a batch; rows beyond n need not be touched (their mask must be 0: set_rows
+ * does that). */
+struct umb_slot_view {
+    uint8_t *images[64]; /* per stream: [batch,H,W,C] */
+    void *labels[64];    /* per task: int32 or float */
+    float *mask[64];     /* per task: [batch] */
+};
+#define UMB_MAX_STREAMS 64
+#define UMB_MAX_TASKS 64
+
+void umb__trainer_slot(struct umb_trainer *tr, enum umb_trainer_mode mode, int slot,
+                       struct umb_slot_view *ret_view);
+/* n real samples of each stream [n_streams]; zeroes the masks of the rest. */
+void umb__trainer_set_rows(struct umb_trainer *tr, enum umb_trainer_mode mode, int slot,
+                           const int64_t *n);
+/* Train: one update with this rate (the step number is the trainer's own, +1). Evaluate: forward
+ * only. */
+UMB_MUST_USE enum umb_status umb__trainer_submit(struct umb_trainer *tr, enum umb_trainer_mode mode,
+                                                 int slot, double rate);
+/* Waits for that slot's run; ret_losses[tasks] (NaN where a task had no label) and adds to the
+ * running results. */
+UMB_MUST_USE enum umb_status umb__trainer_wait(struct umb_trainer *tr, enum umb_trainer_mode mode,
+                                               int slot, double *ret_losses);
+
+const struct umb_plan *umb__trainer_plan(const struct umb_trainer *tr, enum umb_trainer_mode mode);
+const struct umb_graph *umb__trainer_graph(const struct umb_trainer *tr,
+                                           enum umb_trainer_mode mode);
+
+/* Checkpoints: the trainer's own tensors and metadata are added to `file` (a writer's list), the
+ * loop adds its own metadata. */
+UMB_MUST_USE enum umb_status umb__trainer_collect(struct umb_trainer *tr,
+                                                  struct umb_safetensors *file);
+UMB_MUST_USE enum umb_status umb__trainer_restore(struct umb_trainer *tr,
+                                                  const struct umb_safetensors *file,
+                                                  const char *path);
+
+#endif
