@@ -164,6 +164,32 @@ struct umb_solver {
     UMB_MUST_USE enum umb_status (*emit)(struct umb_emit *e);
 };
 
+/* ---- cases -------------------------------------------------------------------------------------
+ */
+
+/*
+ * A problem worth trying: tests check it (every solver against the reference, and the gradient
+ * against finite differences), `umbel selftest` checks it on the user's device, `umbel bench op`
+ * times those marked for it. A forward op's rows serve its backward ops too: they come about
+ * through grad.
+ */
+struct umb_op_case {
+    const char *attrs; /* as umb__attrs_parse reads them; NULL: the defaults */
+    /* The data inputs, separated by blanks, each EXTENTS[:FILL]: "8,28,28,3", "4,10 4:labels
+     * 4:mask". A fill says the type and the numbers:
+     *   normal (f32, the default), positive (f32 0.1…2), unit (f32 0…1), mask (f32, 0 or 1),
+     *   ties (f32, few different integers, for ops that pick), labels (i32 0…C−1 of input 0),
+     *   gaps (labels with some −1), bytes (u8 0…255). */
+    const char *in;
+    unsigned flags;
+    int n_streams; /* the inputs' N is that many streams' rows; 0 means 1 */
+};
+#define UMB_CASE_BENCH 1u     /* timed by bench; checked too unless UMB_CASE_LARGE */
+#define UMB_CASE_LARGE 2u     /* too large for a simulator or a check in double: bench only */
+#define UMB_CASE_PARTIAL 4u   /* the ambient row counts are smaller than the batch */
+#define UMB_CASE_NO_GRAD 8u   /* finite differences mean nothing here (ties, saturation) */
+#define UMB_CASE_TRAINING 16u /* infer with training; backward is made in any case */
+
 #define UMB_OP_LAYER 1u /* users may name it in an experiment or umb_net_layer */
 #define UMB_OP_VIEW 2u  /* output 0 is input 0's memory under another type; no steps */
 #define UMB_OP_LOSS \
@@ -184,13 +210,18 @@ struct umb_op {
     double (*bytes)(
         const struct umb_problem *p); /* least traffic; NULL: all inputs and outputs once */
     const struct umb_solver *solvers; /* ends with a NULL name */
+    const struct umb_op_case *cases;  /* ends with a NULL `in`; NULL: none */
 };
 
 /* A family is one op file's rows, NULL-terminated; the table is the list of families,
- * NULL-terminated. */
+ * NULL-terminated. File NAME.c defines `const struct umb_op *const umb__ops_NAME[]` and gets one
+ * row(NAME) in table.c. */
 typedef const struct umb_op *const *umb_op_family;
 extern const umb_op_family umb__op_table[];
 const struct umb_op *umb__op_find(const char *name); /* NULL if unknown */
+
+/* Where a UMB_OP_VIEW output begins in its input, in bytes: whole segments further on. */
+size_t umb__op_view_offset(const struct umb_type *in, const struct umb_type *out);
 
 /* Fills attrs (zeroed, attrs_bytes) with the defaults. */
 void umb__attrs_default(const struct umb_op *op, void *attrs);
@@ -200,6 +231,9 @@ void umb__attrs_default(const struct umb_op *op, void *attrs);
 UMB_MUST_USE enum umb_status umb__attrs_set(struct umb_context *ctx, struct umb_arena *arena,
                                             const struct umb_op *op, void *attrs, const char *key,
                                             const char *const *texts, size_t n);
+/* Every required attribute is set: UMB_ERR_INVALID names the first that is not. */
+UMB_MUST_USE enum umb_status umb__attrs_check(struct umb_context *ctx, const struct umb_op *op,
+                                              const void *attrs);
 /* Sets several from "filters=32 size=3 stride=2,2"; NULL or "" sets none. Then checks that the
  * required ones are there. */
 UMB_MUST_USE enum umb_status umb__attrs_parse(struct umb_context *ctx, struct umb_arena *arena,

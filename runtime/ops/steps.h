@@ -12,8 +12,9 @@
 #include "program.h"
 
 struct umb_step_arg {
-    char kind; /* the signature's letter */
-    int value; /* r w m: value id; temporaries have ids ≥ temp_base */
+    char kind;            /* the signature's letter */
+    int value;            /* r w m: value id; temporaries have ids ≥ temp_base */
+    size_t element_bytes; /* r w m: of the value's type, which is the kernel's pointer type */
     union {
         int32_t i;
         float f;
@@ -69,7 +70,8 @@ struct umb_emit_launch {
     unsigned dimensions;
     size_t global[3], local[3];
 };
-/* Appends a launch; then one vararg per letter of the signature: r w m → int value id, i → int, f →
+/* Appends a launch, its global sizes rounded up to multiples of the local ones (kernels guard their
+ * ends); then one vararg per letter of the signature: r w m → int value id, i → int, f →
  * double, l → size_t bytes. */
 UMB_MUST_USE enum umb_status umb__emit_launch(struct umb_emit *e,
                                               const struct umb_emit_launch *launch, ...);

@@ -1,0 +1,171 @@
+/*
+ * Emitting: steps into their list, and the choice of the solver that does it.
+ */
+#include "steps.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum umb_status umb__steps_init(struct umb_context *ctx, int temp_base, struct umb_steps *s)
+{
+    memset(s, 0, sizeof *s);
+    s->ctx = ctx;
+    s->temp_base = temp_base;
+    return umb__arena_create(ctx, &s->arena);
+}
+
+void umb__steps_finish(struct umb_steps *s)
+{
+    umb__arena_destroy(s->arena);
+    umb__free(s->step);
+    umb__free(s->temp_bytes);
+    memset(s, 0, sizeof *s);
+}
+
+/* Room for one more of `n` elements; false: no memory, the message is set. */
+static bool reserve(struct umb_context *ctx, void **array, size_t n, size_t *capacity, size_t size)
+{
+    if (n < *capacity) { return true; }
+    const size_t wanted = *capacity ? *capacity * 2 : 16;
+    void *grown = umb__grow(ctx, *array, *capacity, wanted, size);
+    if (!grown) { return false; }
+    *array = grown;
+    *capacity = wanted;
+    return true;
+}
+
+static enum umb_status append(struct umb_steps *s, const struct umb_step *step)
+{
+    void *array = s->step;
+    if (!reserve(s->ctx, &array, s->n, &s->capacity, sizeof *s->step)) { return UMB_ERR_NO_MEMORY; }
+    s->step = array;
+    s->step[s->n++] = *step;
+    return UMB_OK;
+}
+
+/* 0 when the value belongs neither to the node nor to its temporaries. */
+static size_t element_bytes(const struct umb_emit *e, int value)
+{
+    for (int i = 0; i < e->p.n_in; i++) {
+        if (e->in[i] == value) { return umb__dtype_bytes(e->p.in[i].dtype); }
+    }
+    for (int i = 0; i < e->p.n_out; i++) {
+        if (e->out[i] == value) { return umb__dtype_bytes(e->p.out[i].dtype); }
+    }
+    const bool temp =
+        value >= e->steps->temp_base && (size_t)(value - e->steps->temp_base) < e->steps->n_temps;
+    return temp ? sizeof(float) : 0;
+}
+
+static enum umb_status buffer_arg(struct umb_emit *e, struct umb_step_arg *a, int value)
+{
+    a->value = value;
+    a->element_bytes = element_bytes(e, value);
+    if (a->element_bytes) { return UMB_OK; }
+    return umb__fail(e->steps->ctx, UMB_ERR_INVALID,
+                     "%s: a step names value %d, which is none of the node's", e->p.op->name,
+                     value);
+}
+
+static enum umb_status read_args(struct umb_emit *e, const char *signature, struct umb_step *step,
+                                 va_list *args)
+{
+    step->n_args = strlen(signature);
+    step->args = umb__arena_calloc(e->steps->arena, step->n_args, sizeof *step->args);
+    enum umb_status st = step->args ? UMB_OK : UMB_ERR_NO_MEMORY;
+    for (size_t i = 0; i < step->n_args && st == UMB_OK; i++) {
+        struct umb_step_arg *a = &step->args[i];
+        a->kind = signature[i];
+        a->value = -1;
+        switch (a->kind) {
+        case 'i':
+            a->u.i = va_arg(*args, int);
+            break;
+        case 'f':
+            a->u.f = (float)va_arg(*args, double);
+            break;
+        case 'l':
+            a->u.local_bytes = va_arg(*args, size_t);
+            break;
+        default:
+            st = buffer_arg(e, a, va_arg(*args, int));
+        }
+    }
+    return st;
+}
+
+static void set_range(const struct umb_emit_launch *launch, struct umb_step *step)
+{
+    step->dimensions = launch->dimensions;
+    for (unsigned i = 0; i < 3; i++) {
+        const size_t local = launch->local[i], global = launch->global[i];
+        step->local[i] = local;
+        step->global[i] = local ? (global + local - 1) / local * local : global;
+    }
+}
+
+enum umb_status umb__emit_launch(struct umb_emit *e, const struct umb_emit_launch *launch, ...)
+{
+    struct umb_step step = {.kernel = launch->kernel, .node = e->node};
+    set_range(launch, &step);
+    if (launch->options) {
+        step.options = umb__arena_strdup(e->steps->arena, launch->options);
+        if (!step.options) { return UMB_ERR_NO_MEMORY; }
+    }
+    va_list args;
+    va_start(args, launch);
+    const enum umb_status st = read_args(e, launch->kernel->signature, &step, &args);
+    va_end(args);
+    return st == UMB_OK ? append(e->steps, &step) : st;
+}
+
+enum umb_status umb__emit_call(struct umb_emit *e, const struct umb_call *call, ...)
+{
+    struct umb_step step = {.call = call, .node = e->node};
+    va_list args;
+    va_start(args, call);
+    const enum umb_status st = read_args(e, call->signature, &step, &args);
+    va_end(args);
+    return st == UMB_OK ? append(e->steps, &step) : st;
+}
+
+enum umb_status umb__emit_temp(struct umb_emit *e, size_t bytes, int *ret_value)
+{
+    struct umb_steps *s = e->steps;
+    void *array = s->temp_bytes;
+    if (!reserve(s->ctx, &array, s->n_temps, &s->temp_capacity, sizeof *s->temp_bytes)) {
+        return UMB_ERR_NO_MEMORY;
+    }
+    s->temp_bytes = array;
+    s->temp_bytes[s->n_temps] = bytes;
+    *ret_value = s->temp_base + (int)s->n_temps++;
+    return UMB_OK;
+}
+
+char *umb__emit_printf(struct umb_emit *e, const char *fmt, ...)
+{
+    va_list args, again;
+    va_start(args, fmt);
+    va_copy(again, args);
+    const int n = vsnprintf(NULL, 0, fmt, args);
+    va_end(args);
+    char *text = n < 0 ? NULL : umb__arena_calloc(e->steps->arena, (size_t)n + 1, 1);
+    if (text) { vsnprintf(text, (size_t)n + 1, fmt, again); }
+    va_end(again);
+    return text;
+}
+
+const struct umb_solver *umb__solver_choose(const struct umb_problem *p, const char *name)
+{
+    const struct umb_solver *best = NULL;
+    int best_rank = 0;
+    for (const struct umb_solver *s = p->op->solvers; s && s->name; s++) {
+        if (name && strcmp(s->name, name) != 0) { continue; }
+        const int rank = s->applicable(p);
+        if (rank > best_rank) {
+            best = s;
+            best_rank = rank;
+        }
+    }
+    return best;
+}

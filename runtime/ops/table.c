@@ -1,0 +1,31 @@
+/*
+ * The list of op families: one row a file. The rows come in the order of docs and `umbel` lists.
+ */
+#include "op.h"
+#include <string.h>
+
+#define FAMILIES(row)
+
+#define DECLARE(name) extern const struct umb_op *const umb__ops_##name[];
+#define LIST(name) umb__ops_##name,
+
+FAMILIES(DECLARE)
+
+const umb_op_family umb__op_table[] = {FAMILIES(LIST) NULL};
+
+const struct umb_op *umb__op_find(const char *name)
+{
+    for (const umb_op_family *family = umb__op_table; *family; family++) {
+        for (const struct umb_op *const *op = *family; *op; op++) {
+            if (strcmp((*op)->name, name) == 0) { return *op; }
+        }
+    }
+    return NULL;
+}
+
+size_t umb__op_view_offset(const struct umb_type *in, const struct umb_type *out)
+{
+    if (in->n_segments == 0) { return 0; }
+    const size_t segment_bytes = umb__type_bytes(in) / (size_t)in->n_segments;
+    return segment_bytes * (size_t)(out->segment - in->segment);
+}
