@@ -122,6 +122,8 @@ UMB_MUST_USE enum umb_status umb__grad_node(struct umb_grad *g, const char *op_n
                                             const void *attrs, int n_in, const int *in,
                                             int *ret_out);
 void umb__grad_give(struct umb_grad *g, int index, int dvalue);
+/* The same for a view of some of the input's segments (`rows`): segments first … first+count−1 only. */
+void umb__grad_give_rows(struct umb_grad *g, int index, int first, int count, int dvalue);
 
 /* ---- reference ---------------------------------------------------------------------------------
  */
@@ -192,8 +194,10 @@ struct umb_op_case {
 
 #define UMB_OP_LAYER 1u /* users may name it in an experiment or umb_net_layer */
 #define UMB_OP_VIEW 2u  /* output 0 is input 0's memory under another type; no steps */
-#define UMB_OP_LOSS \
-    4u /* inputs: prediction, labels, mask, then what infer asks; output 0: the loss [1] */
+/* inputs: prediction, labels, mask, then what infer asks; output 0: the loss [1] */
+#define UMB_OP_LOSS 4u
+/* its kernels apply a relu in the attribute "activation" to output 0 themselves */
+#define UMB_OP_FUSES_RELU 8u
 
 struct umb_op {
     const char *name;

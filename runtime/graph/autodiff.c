@@ -1,0 +1,271 @@
+/*
+ * Reverse-mode differentiation. Every value collects contributions to its gradient while nodes are
+ * walked backwards; when a node's turn comes its outputs' contributions are complete and are summed
+ * in the order they came, which is fixed by the graph.
+ *
+ * A `rows` view hands back a gradient for some segments only; those are kept by segment and joined
+ * at the end, so that heads of different streams write side by side into one gradient.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "graph.h"
+
+struct contribution {
+    int value;
+    int first, count; /* segments; count 0: the whole value */
+    int next;         /* −1: last */
+};
+
+struct umb_grad {
+    struct umb_graph *g;
+    int n0;                  /* values before differentiation */
+    bool *wants;             /* [n0] */
+    int *head, *tail;        /* [n0] into list, −1 */
+    struct contribution *list;
+    int n_list, list_capacity;
+    int node;                /* the forward node at work */
+    int dout[UMB_OP_MAX_OUT];
+    enum umb_status status;  /* first failure inside give */
+    int n_made;              /* names of helper nodes stay unique */
+};
+
+static const struct umb_node *node_of(const struct umb_grad *a)
+{
+    return &a->g->node[a->node];
+}
+
+const void *umb__grad_attrs(const struct umb_grad *a)
+{
+    return node_of(a)->attrs;
+}
+
+int umb__grad_in(const struct umb_grad *a, int index)
+{
+    return index < node_of(a)->n_in ? node_of(a)->in[index] : -1;
+}
+
+int umb__grad_n_in(const struct umb_grad *a)
+{
+    return node_of(a)->n_in;
+}
+
+int umb__grad_out(const struct umb_grad *a, int index)
+{
+    return index < node_of(a)->n_out ? node_of(a)->out[index] : -1;
+}
+
+int umb__grad_dout(const struct umb_grad *a, int index)
+{
+    return index < node_of(a)->n_out ? a->dout[index] : -1;
+}
+
+bool umb__grad_wants(const struct umb_grad *a, int index)
+{
+    int v = umb__grad_in(a, index);
+    return v >= 0 && v < a->n0 && a->wants[v];
+}
+
+const struct umb_type *umb__grad_type(const struct umb_grad *a, int value)
+{
+    return &a->g->value[value].type;
+}
+
+enum umb_status umb__grad_node(struct umb_grad *a, const char *op_name, const void *attrs, int n_in, const int *in,
+                               int *ret_out)
+{
+    const struct umb_op *op = umb__op_find(op_name);
+    if (!op) { return umb__fail(a->g->ctx, UMB_ERR_INVALID, "%s: no op '%s' for its gradient", node_of(a)->name, op_name); }
+    const char *name = umb__arena_printf(a->g->arena, "%s.%s", node_of(a)->name, op_name);
+    if (!name) { return UMB_ERR_NO_MEMORY; }
+    struct umb_graph_node_desc desc = {.op = op, .attrs = attrs, .name = name, .phase = UMB_PHASE_BACKWARD, .n_in = n_in, .in = in};
+    return umb__graph_node_raw(a->g, &desc, ret_out);
+}
+
+static void contribute(struct umb_grad *a, int target, int value, int first, int count)
+{
+    if (a->n_list == a->list_capacity) {
+        int grown = a->list_capacity ? 2 * a->list_capacity : 64;
+        struct contribution *p = umb__grow(a->g->ctx, a->list, (size_t)a->list_capacity, (size_t)grown, sizeof *p);
+        if (!p) {
+            a->status = UMB_ERR_NO_MEMORY;
+            return;
+        }
+        a->list = p;
+        a->list_capacity = grown;
+    }
+    a->list[a->n_list] = (struct contribution){value, first, count, -1};
+    if (a->tail[target] >= 0) {
+        a->list[a->tail[target]].next = a->n_list;
+    } else {
+        a->head[target] = a->n_list;
+    }
+    a->tail[target] = a->n_list++;
+}
+
+void umb__grad_give(struct umb_grad *a, int index, int dvalue)
+{
+    if (umb__grad_wants(a, index)) { contribute(a, umb__grad_in(a, index), dvalue, 0, 0); }
+}
+
+void umb__grad_give_rows(struct umb_grad *a, int index, int first, int count, int dvalue)
+{
+    if (umb__grad_wants(a, index)) { contribute(a, umb__grad_in(a, index), dvalue, first, count); }
+}
+
+/* Appends `op_name` over the values as a helper node of the gradient of `target`. */
+static enum umb_status helper_node(struct umb_grad *a, int target, const char *op_name, const char *attrs_text, int n_in,
+                                   const int *in, int *ret_value)
+{
+    struct umb_graph *g = a->g;
+    const struct umb_op *op = umb__op_find(op_name);
+    const char *name = umb__arena_printf(g->arena, "d(%s).%s%d", g->value[target].name, op_name, a->n_made++);
+    if (!op || !name) { return umb__fail(g->ctx, UMB_ERR_INVALID, "no op '%s'", op_name); }
+    void *attrs = umb__arena_calloc(g->arena, 1, op->attrs_bytes ? op->attrs_bytes : 1);
+    if (!attrs) { return UMB_ERR_NO_MEMORY; }
+    enum umb_status st = umb__attrs_parse(g->ctx, g->arena, op, attrs, attrs_text);
+    if (st != UMB_OK) { return st; }
+    int out[UMB_OP_MAX_OUT];
+    struct umb_graph_node_desc desc = {.op = op, .attrs = attrs, .name = name, .phase = UMB_PHASE_BACKWARD, .n_in = n_in, .in = in};
+    st = umb__graph_node_raw(g, &desc, out);
+    if (st == UMB_OK) { *ret_value = out[0]; }
+    return st;
+}
+
+static enum umb_status sum_of(struct umb_grad *a, int target, int n, const int *values, int *ret_value)
+{
+    if (n == 1) {
+        *ret_value = values[0];
+        return UMB_OK;
+    }
+    return helper_node(a, target, "sum", NULL, n, values, ret_value);
+}
+
+/* The gradient of one segment of target: the sum of the contributions that hold it, or zeros. */
+static enum umb_status segment_gradient(struct umb_grad *a, int target, int segment, int *scratch, int *ret_value)
+{
+    struct umb_graph *g = a->g;
+    int n = 0;
+    for (int c = a->head[target]; c >= 0; c = a->list[c].next) {
+        struct contribution k = a->list[c];
+        if (!k.count || segment < k.first || segment >= k.first + k.count) { continue; }
+        scratch[n] = k.value;
+        if (k.count > 1) {
+            char text[64];
+            snprintf(text, sizeof text, "first=%d count=1", segment - k.first);
+            enum umb_status st = helper_node(a, target, "rows", text, 1, &k.value, &scratch[n]);
+            if (st != UMB_OK) { return st; }
+        }
+        n++;
+    }
+    if (n) { return sum_of(a, target, n, scratch, ret_value); }
+    struct umb_type type = g->value[target].type;
+    type.shape.dim[0] /= type.n_segments;
+    type.segment += segment;
+    type.n_segments = 1;
+    const char *name = umb__arena_printf(g->arena, "d(%s).zeros%d", g->value[target].name, a->n_made++);
+    *ret_value = name ? umb__graph_value(g, name, UMB_VALUE_CONSTANT, &type) : -1;
+    return *ret_value < 0 ? UMB_ERR_NO_MEMORY : UMB_OK;
+}
+
+static enum umb_status join_segments(struct umb_grad *a, int target, int *scratch, int *ret_value)
+{
+    int n = a->g->value[target].type.n_segments;
+    int *parts = umb__arena_calloc(a->g->arena, (size_t)n, sizeof *parts);
+    if (!parts) { return UMB_ERR_NO_MEMORY; }
+    for (int s = 0; s < n; s++) {
+        enum umb_status st = segment_gradient(a, target, s, scratch, &parts[s]);
+        if (st != UMB_OK) { return st; }
+    }
+    return n == 1 ? (*ret_value = parts[0], UMB_OK) : helper_node(a, target, "join", NULL, n, parts, ret_value);
+}
+
+/* The complete gradient of target: −1 if nothing contributed. */
+static enum umb_status complete(struct umb_grad *a, int target, int *ret_value)
+{
+    int n = 0, n_whole = 0;
+    for (int c = a->head[target]; c >= 0; c = a->list[c].next) { n++; }
+    *ret_value = -1;
+    if (!n) { return UMB_OK; }
+    int *whole = umb__arena_calloc(a->g->arena, (size_t)n + 1, sizeof *whole);
+    int *scratch = umb__arena_calloc(a->g->arena, (size_t)n + 1, sizeof *scratch);
+    if (!whole || !scratch) { return UMB_ERR_NO_MEMORY; }
+    for (int c = a->head[target]; c >= 0; c = a->list[c].next) {
+        if (!a->list[c].count) { whole[n_whole++] = a->list[c].value; }
+    }
+    if (n_whole < n) {
+        enum umb_status st = join_segments(a, target, scratch, &whole[n_whole]);
+        if (st != UMB_OK) { return st; }
+        n_whole++;
+    }
+    return sum_of(a, target, n_whole, whole, ret_value);
+}
+
+static void mark_wanted(struct umb_grad *a, const struct umb_autodiff_desc *desc)
+{
+    struct umb_graph *g = a->g;
+    for (int v = 0; v < a->n0; v++) {
+        const struct umb_value *value = &g->value[v];
+        bool source = value->kind == UMB_VALUE_PARAM || (desc->inputs_too && value->kind == UMB_VALUE_INPUT);
+        a->wants[v] = source && value->type.dtype == UMB_F32 && !(desc->frozen && desc->frozen[v]);
+    }
+    for (int i = 0; i < g->n_nodes; i++) {
+        const struct umb_node *n = &g->node[i];
+        bool any = false;
+        for (int k = 0; k < n->n_in; k++) { any |= a->wants[n->in[k]]; }
+        for (int k = 0; k < n->n_out; k++) { a->wants[n->out[k]] = any && n->op->grad && g->value[n->out[k]].type.dtype == UMB_F32; }
+    }
+}
+
+/* The backward nodes of one forward node, when any of its outputs has a gradient. */
+static enum umb_status differentiate(struct umb_grad *a, int node, int *gradient)
+{
+    a->node = node;
+    bool any = false;
+    for (int k = 0; k < node_of(a)->n_out; k++) {
+        int v = node_of(a)->out[k];
+        a->dout[k] = -1;
+        if (!a->wants[v]) { continue; }
+        enum umb_status st = complete(a, v, &a->dout[k]);
+        if (st != UMB_OK) { return st; }
+        gradient[v] = a->dout[k];
+        any |= a->dout[k] >= 0;
+    }
+    if (!any) { return UMB_OK; }
+    enum umb_status st = node_of(a)->op->grad(a);
+    return st == UMB_OK ? a->status : st;
+}
+
+static enum umb_status walk(struct umb_grad *a, const struct umb_autodiff_desc *desc, int *gradient)
+{
+    mark_wanted(a, desc);
+    for (int v = 0; v < a->n0; v++) {
+        a->head[v] = a->tail[v] = -1;
+        gradient[v] = -1;
+    }
+    for (int k = 0; k < desc->n_seeds; k++) {
+        if (a->wants[desc->seeds[k]]) { contribute(a, desc->seeds[k], desc->dseeds[k], 0, 0); }
+    }
+    enum umb_status st = a->status;
+    for (int i = a->g->n_nodes - 1; st == UMB_OK && i >= 0; i--) { st = differentiate(a, i, gradient); }
+    for (int v = 0; st == UMB_OK && v < a->n0; v++) {
+        if (a->wants[v] && a->g->value[v].producer < 0) { st = complete(a, v, &gradient[v]); }
+    }
+    return st;
+}
+
+enum umb_status umb__graph_autodiff(struct umb_graph *g, const struct umb_autodiff_desc *desc, int *ret_gradient)
+{
+    struct umb_grad a = {.g = g, .n0 = g->n_values};
+    size_t n0 = (size_t)a.n0;
+    a.wants = umb__calloc(g->ctx, n0, sizeof *a.wants);
+    a.head = umb__calloc(g->ctx, n0, sizeof *a.head);
+    a.tail = umb__calloc(g->ctx, n0, sizeof *a.tail);
+    enum umb_status st = a.wants && a.head && a.tail ? UMB_OK : UMB_ERR_NO_MEMORY;
+    if (st == UMB_OK) { st = walk(&a, desc, ret_gradient); }
+    umb__free(a.wants);
+    umb__free(a.head);
+    umb__free(a.tail);
+    umb__free(a.list);
+    return st;
+}

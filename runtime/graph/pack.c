@@ -1,0 +1,90 @@
+/*
+ * Packs all trained parameters into one value and their gradients into another, so that one
+ * optimizer kernel walks both. Pieces begin at multiples of PACK floats (a vector of the widest
+ * device); the gaps hold zeros and stay zero under every optimizer.
+ */
+#include <string.h>
+
+#include "graph.h"
+
+#define PACK 16
+
+static int64_t packed_count(const struct umb_graph *g)
+{
+    int64_t n = 0;
+    for (int v = 0; v < g->n_values; v++) {
+        if (g->value[v].kind != UMB_VALUE_PARAM || g->value[v].base >= 0) { continue; }
+        n += (umb__shape_count(&g->value[v].type.shape) + PACK - 1) / PACK * PACK;
+    }
+    return n;
+}
+
+/* True when `gradient` may simply be made in its packed place: it has no other name and one producer. */
+static bool can_move(const struct umb_graph *g, const int *gradient, int n_gradient, int param)
+{
+    int d = gradient[param];
+    const struct umb_value *v = &g->value[d];
+    if (v->kind != UMB_VALUE_TEMP || v->base >= 0 || v->producer < 0) { return false; }
+    if (g->node[v->producer].op->flags & UMB_OP_VIEW) { return false; }
+    for (int p = 0; p < n_gradient; p++) {
+        if (p != param && gradient[p] == d) { return false; }
+    }
+    return true;
+}
+
+/* A value of its own that holds a copy of `from`, or zeros for −1. */
+static enum umb_status copied(struct umb_graph *g, int param, int from, int *ret_value)
+{
+    if (from < 0) {
+        const char *name = umb__arena_printf(g->arena, "d(%s).none", g->value[param].name);
+        from = name ? umb__graph_value(g, name, UMB_VALUE_CONSTANT, &g->value[param].type) : -1;
+        if (from < 0) { return UMB_ERR_NO_MEMORY; }
+    }
+    const char *name = umb__arena_printf(g->arena, "d(%s).copy", g->value[param].name);
+    if (!name) { return UMB_ERR_NO_MEMORY; }
+    struct umb_graph_node_desc desc = {.op = umb__op_find("sum"), .name = name, .phase = UMB_PHASE_BACKWARD, .n_in = 1, .in = &from};
+    int out[UMB_OP_MAX_OUT];
+    enum umb_status st = umb__graph_node_raw(g, &desc, out);
+    if (st == UMB_OK) { *ret_value = out[0]; }
+    return st;
+}
+
+static enum umb_status place_gradient(struct umb_graph *g, const int *gradient, int n_gradient, int param, int packed, size_t offset)
+{
+    int d = param < n_gradient ? gradient[param] : -1;
+    if (d < 0 || !can_move(g, gradient, n_gradient, param)) {
+        enum umb_status st = copied(g, param, d, &d);
+        if (st != UMB_OK) { return st; }
+    }
+    g->value[d].base = packed;
+    g->value[d].base_offset = offset;
+    return UMB_OK;
+}
+
+enum umb_status umb__graph_pack(struct umb_graph *g, const int *gradient, int n_gradient, int *ret_params, int *ret_gradients)
+{
+    struct umb_type type = {.dtype = UMB_F32, .shape = {1, {packed_count(g)}}};
+    int params = -1, gradients = -1;
+    enum umb_status st = umb__shape_check(g->ctx, &type.shape);
+    if (st != UMB_OK) { return umb__fail_prefix(g->ctx, st, "the network's parameters"); }
+    params = umb__graph_value(g, "parameters", UMB_VALUE_PARAM, &type);
+    if (params < 0) { return UMB_ERR_NO_MEMORY; }
+    if (gradient) {
+        gradients = umb__graph_value(g, "gradients", UMB_VALUE_TEMP, &type);
+        if (gradients < 0) { return UMB_ERR_NO_MEMORY; }
+    }
+    size_t offset = 0;
+    for (int v = 0; v < params; v++) {
+        if (g->value[v].kind != UMB_VALUE_PARAM || g->value[v].base >= 0) { continue; }
+        g->value[v].base = params;
+        g->value[v].base_offset = offset;
+        if (gradient) {
+            st = place_gradient(g, gradient, n_gradient, v, gradients, offset);
+            if (st != UMB_OK) { return st; }
+        }
+        offset += (size_t)((umb__shape_count(&g->value[v].type.shape) + PACK - 1) / PACK * PACK) * sizeof(float);
+    }
+    *ret_params = params;
+    if (ret_gradients) { *ret_gradients = gradients; }
+    return UMB_OK;
+}

@@ -1,0 +1,118 @@
+#include "store.h"
+
+#include <string.h>
+
+#include "alloc.h"
+#include "fail.h"
+
+struct entry {
+    char *name;
+    struct umb_buffer *buffer;
+    size_t bytes;
+};
+
+struct umb_store {
+    struct umb_device *device;
+    struct umb_context *ctx;
+    struct umb_queue *queue;
+    struct entry *entry;
+    size_t n, capacity;
+};
+
+enum umb_status umb__store_create(struct umb_device *device, struct umb_store **ret_store)
+{
+    struct umb_context *ctx = umb__device_context(device);
+    struct umb_store *s = umb__calloc(ctx, 1, sizeof *s);
+    if (!s) { return UMB_ERR_NO_MEMORY; }
+    s->device = device;
+    s->ctx = ctx;
+    enum umb_status st = umb__queue_create(device, false, &s->queue);
+    if (st != UMB_OK) {
+        umb__store_destroy(s);
+        return st;
+    }
+    *ret_store = s;
+    return UMB_OK;
+}
+
+void umb__store_destroy(struct umb_store *s)
+{
+    if (!s) { return; }
+    umb__queue_destroy(s->queue);
+    for (size_t i = 0; i < s->n; i++) {
+        umb__free(s->entry[i].name);
+        umb__buffer_destroy(s->entry[i].buffer);
+    }
+    umb__free(s->entry);
+    umb__free(s);
+}
+
+static struct entry *find(const struct umb_store *s, const char *name)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        if (strcmp(s->entry[i].name, name) == 0) { return &s->entry[i]; }
+    }
+    return NULL;
+}
+
+static enum umb_status append(struct umb_store *s, const char *name, size_t bytes, struct entry **ret_entry)
+{
+    if (s->n == s->capacity) {
+        size_t grown = s->capacity ? 2 * s->capacity : 16;
+        struct entry *p = umb__grow(s->ctx, s->entry, s->capacity, grown, sizeof *p);
+        if (!p) { return UMB_ERR_NO_MEMORY; }
+        s->entry = p;
+        s->capacity = grown;
+    }
+    struct entry e = {.name = umb__strdup(s->ctx, name), .bytes = bytes};
+    enum umb_status st = e.name ? umb__buffer_create(s->device, bytes, &e.buffer) : UMB_ERR_NO_MEMORY;
+    if (st == UMB_OK) { st = umb__queue_fill_zero(s->queue, e.buffer, 0, bytes, NULL, 0, NULL); }
+    if (st == UMB_OK) { st = umb__queue_finish(s->queue); }
+    if (st != UMB_OK) {
+        umb__buffer_destroy(e.buffer);
+        umb__free(e.name);
+        return st;
+    }
+    s->entry[s->n] = e;
+    *ret_entry = &s->entry[s->n++];
+    return UMB_OK;
+}
+
+enum umb_status umb__store_get(struct umb_store *s, const char *name, size_t bytes, struct umb_view *ret_view)
+{
+    struct entry *e = find(s, name);
+    if (e && e->bytes != bytes) {
+        return umb__fail(s->ctx, UMB_ERR_INVALID, "%s: %zu bytes are kept under this name, not %zu", name, e->bytes, bytes);
+    }
+    if (!e) {
+        enum umb_status st = append(s, name, bytes, &e);
+        if (st != UMB_OK) { return st; }
+    }
+    *ret_view = (struct umb_view){.buffer = e->buffer};
+    return UMB_OK;
+}
+
+static enum umb_status checked(struct umb_store *s, const char *name, size_t offset, size_t bytes, struct entry **ret_entry)
+{
+    struct entry *e = find(s, name);
+    if (!e) { return umb__fail(s->ctx, UMB_ERR_INVALID, "%s: nothing is kept under this name", name); }
+    if (offset > e->bytes || bytes > e->bytes - offset) {
+        return umb__fail(s->ctx, UMB_ERR_INVALID, "%s: %zu bytes at %zu reach beyond its %zu", name, bytes, offset, e->bytes);
+    }
+    *ret_entry = e;
+    return UMB_OK;
+}
+
+enum umb_status umb__store_write(struct umb_store *s, const char *name, size_t offset, size_t bytes, const void *data)
+{
+    struct entry *e;
+    enum umb_status st = checked(s, name, offset, bytes, &e);
+    return st == UMB_OK ? umb__queue_write_now(s->queue, e->buffer, offset, bytes, data) : st;
+}
+
+enum umb_status umb__store_read(struct umb_store *s, const char *name, size_t offset, size_t bytes, void *data)
+{
+    struct entry *e;
+    enum umb_status st = checked(s, name, offset, bytes, &e);
+    return st == UMB_OK ? umb__queue_read_now(s->queue, e->buffer, offset, bytes, data) : st;
+}
