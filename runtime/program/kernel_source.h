@@ -1,0 +1,23 @@
+/*
+ * kernel_source.h: the text that a program is built from.
+ *
+ * A kernel file is the one of that name in the folder UMBEL_KERNEL_DIR, if that is set and has it,
+ * else the embedded one. Includes are put in place here, so that no driver needs an include path;
+ * #line directives keep file and line right in build logs. Includes are textual, as in C: a file
+ * that several others include guards itself with #ifndef. A file that includes itself, directly or
+ * through others, is an error.
+ */
+#ifndef UMB_KERNEL_SOURCE_H
+#define UMB_KERNEL_SOURCE_H
+
+#include "text.h"
+
+/*
+ * Appends the whole text of `file` to text. The caller finishes text, on failure too. Errors:
+ * UMB_ERR_INVALID (UMBEL_KERNEL_DIR is no folder), UMB_ERR_BUILD (no such file, or an include that
+ * cannot be resolved: "FILE:LINE: …"), UMB_ERR_IO, UMB_ERR_NO_MEMORY.
+ */
+UMB_MUST_USE enum umb_status umb__kernel_source(struct umb_context *ctx, const char *file,
+                                                struct umb_text *text);
+
+#endif
