@@ -1,2 +1,0 @@
-extern const int umb_device_placeholder;
-const int umb_device_placeholder = 0;

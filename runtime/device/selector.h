@@ -1,0 +1,59 @@
+/*
+ * selector.h: choosing devices by text; pure functions over capability records.
+ *
+ *   list     = item { "," item }
+ *   item     = [ platform ":" ] what [ "#" index ]
+ *   what     = "gpu" | "cpu" | "accelerator" | "all" | a piece of the device's, vendor's or
+ *              platform's name
+ *
+ * Case does not matter, nor do blanks around an item. #index counts from 0 among the devices that
+ * the item takes. An item that is only a type takes no software rasterizer and no device that is to
+ * be used only when named; one that names a device or platform does.
+ */
+#ifndef UMB_SELECTOR_H
+#define UMB_SELECTOR_H
+
+#include "alloc.h"
+#include <umbel/device.h>
+
+enum umb_device_use {
+    UMB_USE_FREELY,
+    UMB_USE_WHEN_NAMED, /* works badly: see caps->issue */
+    UMB_USE_NEVER,      /* cannot run Umbel's kernels; may be named, to be told why */
+};
+
+struct umb_candidate {
+    const struct umb_device_caps *caps;
+    const char *platform_vendor; /* "The pocl project", where the platform's name has no "pocl" */
+    enum umb_device_use use;
+};
+
+/*
+ * The devices that a selector takes, in its order, each once: indices into candidates[n], of which
+ * ret_taken has room for n. None is UMB_OK with *ret_n_taken = 0. source is what messages call the
+ * selector ("UMBEL_DEVICE"). Errors: UMB_ERR_INVALID, malformed.
+ */
+UMB_MUST_USE enum umb_status umb__selector_take(struct umb_context *ctx, const char *source,
+                                                const char *selector,
+                                                const struct umb_candidate *candidates, size_t n,
+                                                size_t *ret_taken, size_t *ret_n_taken);
+
+/* Without a selector: the GPU with the most compute, else a CPU, else an accelerator; n when there
+ * is none that may be used freely. */
+size_t umb__selector_default(const struct umb_candidate *candidates, size_t n);
+
+/* The shortest selector that takes device i and no other, of those that a person would type: a
+ * type, a maker's or driver's usual name, platform:type, a word of the device's name; with #index
+ * where nothing else tells devices apart. In the arena; NULL when memory is short. */
+const char *umb__selector_shortest(struct umb_arena *arena, const struct umb_candidate *candidates,
+                                   size_t n, size_t i);
+
+/* Says that nothing matches, and lists what there is: each device's caps->selector and name. */
+enum umb_status umb__selector_no_match(struct umb_context *ctx, const char *source,
+                                       const char *selector, const struct umb_candidate *candidates,
+                                       size_t n);
+
+/* Whether piece[0…length) is in text, whatever its case. */
+bool umb__selector_contains(const char *text, const char *piece, size_t length);
+
+#endif
