@@ -116,6 +116,17 @@ static bool read_choice(const struct umb_attr_desc *d, const char *text, int *re
     return false;
 }
 
+/* A pair may be named instead: choice i is −i, twice. */
+static bool read_pair(const struct umb_attr_desc *d, struct pieces p, int64_t ret_i[2])
+{
+    int choice;
+    if (d->choices && p.n == 1 && read_choice(d, p.texts[0], &choice)) {
+        ret_i[0] = ret_i[1] = -choice;
+        return true;
+    }
+    return read_integers(d, p, ret_i);
+}
+
 /* False with UMB_OK: a text is not a number in range. */
 static enum umb_status read_floats(struct umb_arena *arena, const struct umb_attr_desc *d,
                                    struct pieces all, struct umb_floats *ret_floats, bool *ret_fine)
@@ -149,8 +160,10 @@ static enum umb_status read_value(struct umb_arena *arena, const struct umb_attr
     memset(ret_value, 0, sizeof *ret_value);
     switch (d->type) {
     case UMB_ATTR_INT:
-    case UMB_ATTR_PAIR:
         *ret_fine = read_integers(d, p, ret_value->i);
+        break;
+    case UMB_ATTR_PAIR:
+        *ret_fine = read_pair(d, p, ret_value->i);
         break;
     case UMB_ATTR_FLOAT:
         *ret_fine = n == 1 && umb__parse_double(texts[0], d->min, d->max, &ret_value->f);
@@ -281,6 +294,13 @@ static enum umb_status unknown_key(struct umb_context *ctx, const struct umb_op 
     return UMB_ERR_INVALID;
 }
 
+static void list_choices(const struct umb_attr_desc *d, struct umb_text *t)
+{
+    for (int i = 0; d->choices[i]; i++) {
+        umb__text_printf(t, "%s%s", i ? ", " : "", d->choices[i]);
+    }
+}
+
 static void expected(const struct umb_attr_desc *d, struct umb_text *t)
 {
     switch (d->type) {
@@ -290,6 +310,10 @@ static void expected(const struct umb_attr_desc *d, struct umb_text *t)
     case UMB_ATTR_PAIR:
         umb__text_printf(t, "one integer or two (height, width), each of %.0f…%.0f", d->min,
                          d->max);
+        if (d->choices) {
+            umb__text_add(t, ", or one of ");
+            list_choices(d, t);
+        }
         break;
     case UMB_ATTR_FLOAT:
         umb__text_printf(t, "a number of %g…%g", d->min, d->max);
@@ -302,9 +326,7 @@ static void expected(const struct umb_attr_desc *d, struct umb_text *t)
         break;
     case UMB_ATTR_CHOICE:
         umb__text_add(t, "one of ");
-        for (int i = 0; d->choices[i]; i++) {
-            umb__text_printf(t, "%s%s", i ? ", " : "", d->choices[i]);
-        }
+        list_choices(d, t);
         break;
     }
 }
@@ -320,7 +342,7 @@ static enum umb_status wrong_value(struct umb_context *ctx, const struct umb_op 
     }
     umb__text_printf(&t, "'%s is wrong; expected ", n > 8 ? " …" : "");
     expected(d, &t);
-    if (d->type == UMB_ATTR_CHOICE && n == 1) {
+    if (d->choices && n == 1) {
         size_t n_choices = 0;
         while (d->choices[n_choices]) {
             n_choices++;
@@ -407,6 +429,10 @@ static void print(const struct umb_attr_desc *d, const union value *v, struct um
         umb__text_printf(t, "%lld", (long long)v->i[0]);
         break;
     case UMB_ATTR_PAIR:
+        if (v->i[0] < 0) {
+            umb__text_add(t, d->choices[-v->i[0]]);
+            break;
+        }
         umb__text_printf(t, "%lld", (long long)v->i[0]);
         if (v->i[1] != v->i[0]) { umb__text_printf(t, ",%lld", (long long)v->i[1]); }
         break;

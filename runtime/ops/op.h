@@ -26,7 +26,8 @@ enum umb_attr_type {
     UMB_ATTR_FLOAT,  /* double */
     UMB_ATTR_BOOL,   /* bool */
     UMB_ATTR_CHOICE, /* int: index into choices */
-    UMB_ATTR_PAIR,   /* int64_t[2]: one number for both, or "h,w" */
+    UMB_ATTR_PAIR,   /* int64_t[2]: one number for both, or "h,w"; with choices also a name: choice
+                        i is stored as −i twice */
     UMB_ATTR_FLOATS, /* struct umb_floats */
 };
 struct umb_floats {
@@ -41,7 +42,7 @@ struct umb_attr_desc {
     double min, max;      /* INT FLOAT PAIR FLOATS: inclusive range of each number */
     const char *fallback; /* the default as a user would write it; NULL with required, or for an
                              empty FLOATS */
-    const char *const *choices; /* CHOICE: NULL-terminated */
+    const char *const *choices; /* CHOICE, and names a PAIR may have: NULL-terminated */
     const char *help;           /* one line */
 };
 
@@ -122,7 +123,8 @@ UMB_MUST_USE enum umb_status umb__grad_node(struct umb_grad *g, const char *op_n
                                             const void *attrs, int n_in, const int *in,
                                             int *ret_out);
 void umb__grad_give(struct umb_grad *g, int index, int dvalue);
-/* The same for a view of some of the input's segments (`rows`): segments first … first+count−1 only. */
+/* The same for a view of some of the input's segments (`rows`): segments first … first+count−1
+ * only. */
 void umb__grad_give_rows(struct umb_grad *g, int index, int first, int count, int dvalue);
 
 /* ---- reference ---------------------------------------------------------------------------------
