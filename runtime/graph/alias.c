@@ -16,17 +16,14 @@ static void set_base(struct umb_graph *g, int value, int root, size_t offset)
     }
     g->value[value].base = root;
     g->value[value].base_offset = offset;
+    g->value[root].output |= g->value[value].output;
 }
 
 static void alias_view(struct umb_graph *g, const struct umb_node *n)
 {
     const struct umb_value *in = &g->value[n->in[0]];
     struct umb_value *out = &g->value[n->out[0]];
-    size_t offset = 0;
-    if (out->type.n_segments < in->type.n_segments) {
-        size_t segment = umb__type_bytes(&in->type) / (size_t)in->type.n_segments;
-        offset = segment * (size_t)(out->type.segment - in->type.segment);
-    }
+    size_t offset = umb__op_view_offset(&in->type, &out->type);
     int root = in->base >= 0 ? in->base : n->in[0];
     size_t at = offset + (in->base >= 0 ? in->base_offset : 0);
     if (out->base < 0) { set_base(g, n->out[0], root, at); }
@@ -36,7 +33,9 @@ static bool join_is_free(const struct umb_graph *g, const struct umb_node *n)
 {
     for (int k = 0; k < n->n_in; k++) {
         const struct umb_value *v = &g->value[n->in[k]];
-        if (v->kind != UMB_VALUE_TEMP || v->base >= 0 || v->output || v->producer < 0) { return false; }
+        if (v->kind != UMB_VALUE_TEMP || v->base >= 0 || v->output || v->producer < 0) {
+            return false;
+        }
         for (int j = 0; j < k; j++) {
             if (n->in[j] == n->in[k]) { return false; }
         }

@@ -19,15 +19,15 @@ struct contribution {
 
 struct umb_grad {
     struct umb_graph *g;
-    int n0;                  /* values before differentiation */
-    bool *wants;             /* [n0] */
-    int *head, *tail;        /* [n0] into list, −1 */
+    int n0;           /* values before differentiation */
+    bool *wants;      /* [n0] */
+    int *head, *tail; /* [n0] into list, −1 */
     struct contribution *list;
     int n_list, list_capacity;
-    int node;                /* the forward node at work */
+    int node; /* the forward node at work */
     int dout[UMB_OP_MAX_OUT];
-    enum umb_status status;  /* first failure inside give */
-    int n_made;              /* names of helper nodes stay unique */
+    enum umb_status status; /* first failure inside give */
+    int n_made;             /* names of helper nodes stay unique */
 };
 
 static const struct umb_node *node_of(const struct umb_grad *a)
@@ -71,14 +71,22 @@ const struct umb_type *umb__grad_type(const struct umb_grad *a, int value)
     return &a->g->value[value].type;
 }
 
-enum umb_status umb__grad_node(struct umb_grad *a, const char *op_name, const void *attrs, int n_in, const int *in,
-                               int *ret_out)
+enum umb_status umb__grad_node(struct umb_grad *a, const char *op_name, const void *attrs, int n_in,
+                               const int *in, int *ret_out)
 {
     const struct umb_op *op = umb__op_find(op_name);
-    if (!op) { return umb__fail(a->g->ctx, UMB_ERR_INVALID, "%s: no op '%s' for its gradient", node_of(a)->name, op_name); }
+    if (!op) {
+        return umb__fail(a->g->ctx, UMB_ERR_INVALID, "%s: no op '%s' for its gradient",
+                         node_of(a)->name, op_name);
+    }
     const char *name = umb__arena_printf(a->g->arena, "%s.%s", node_of(a)->name, op_name);
     if (!name) { return UMB_ERR_NO_MEMORY; }
-    struct umb_graph_node_desc desc = {.op = op, .attrs = attrs, .name = name, .phase = UMB_PHASE_BACKWARD, .n_in = n_in, .in = in};
+    struct umb_graph_node_desc desc = {.op = op,
+                                       .attrs = attrs,
+                                       .name = name,
+                                       .phase = UMB_PHASE_BACKWARD,
+                                       .n_in = n_in,
+                                       .in = in};
     return umb__graph_node_raw(a->g, &desc, ret_out);
 }
 
@@ -86,7 +94,8 @@ static void contribute(struct umb_grad *a, int target, int value, int first, int
 {
     if (a->n_list == a->list_capacity) {
         int grown = a->list_capacity ? 2 * a->list_capacity : 64;
-        struct contribution *p = umb__grow(a->g->ctx, a->list, (size_t)a->list_capacity, (size_t)grown, sizeof *p);
+        struct contribution *p =
+            umb__grow(a->g->ctx, a->list, (size_t)a->list_capacity, (size_t)grown, sizeof *p);
         if (!p) {
             a->status = UMB_ERR_NO_MEMORY;
             return;
@@ -114,25 +123,32 @@ void umb__grad_give_rows(struct umb_grad *a, int index, int first, int count, in
 }
 
 /* Appends `op_name` over the values as a helper node of the gradient of `target`. */
-static enum umb_status helper_node(struct umb_grad *a, int target, const char *op_name, const char *attrs_text, int n_in,
-                                   const int *in, int *ret_value)
+static enum umb_status helper_node(struct umb_grad *a, int target, const char *op_name,
+                                   const char *attrs_text, int n_in, const int *in, int *ret_value)
 {
     struct umb_graph *g = a->g;
     const struct umb_op *op = umb__op_find(op_name);
-    const char *name = umb__arena_printf(g->arena, "d(%s).%s%d", g->value[target].name, op_name, a->n_made++);
+    const char *name =
+        umb__arena_printf(g->arena, "d(%s).%s%d", g->value[target].name, op_name, a->n_made++);
     if (!op || !name) { return umb__fail(g->ctx, UMB_ERR_INVALID, "no op '%s'", op_name); }
     void *attrs = umb__arena_calloc(g->arena, 1, op->attrs_bytes ? op->attrs_bytes : 1);
     if (!attrs) { return UMB_ERR_NO_MEMORY; }
     enum umb_status st = umb__attrs_parse(g->ctx, g->arena, op, attrs, attrs_text);
     if (st != UMB_OK) { return st; }
     int out[UMB_OP_MAX_OUT];
-    struct umb_graph_node_desc desc = {.op = op, .attrs = attrs, .name = name, .phase = UMB_PHASE_BACKWARD, .n_in = n_in, .in = in};
+    struct umb_graph_node_desc desc = {.op = op,
+                                       .attrs = attrs,
+                                       .name = name,
+                                       .phase = UMB_PHASE_BACKWARD,
+                                       .n_in = n_in,
+                                       .in = in};
     st = umb__graph_node_raw(g, &desc, out);
     if (st == UMB_OK) { *ret_value = out[0]; }
     return st;
 }
 
-static enum umb_status sum_of(struct umb_grad *a, int target, int n, const int *values, int *ret_value)
+static enum umb_status sum_of(struct umb_grad *a, int target, int n, const int *values,
+                              int *ret_value)
 {
     if (n == 1) {
         *ret_value = values[0];
@@ -142,7 +158,8 @@ static enum umb_status sum_of(struct umb_grad *a, int target, int n, const int *
 }
 
 /* The gradient of one segment of target: the sum of the contributions that hold it, or zeros. */
-static enum umb_status segment_gradient(struct umb_grad *a, int target, int segment, int *scratch, int *ret_value)
+static enum umb_status segment_gradient(struct umb_grad *a, int target, int segment, int *scratch,
+                                        int *ret_value)
 {
     struct umb_graph *g = a->g;
     int n = 0;
@@ -163,7 +180,8 @@ static enum umb_status segment_gradient(struct umb_grad *a, int target, int segm
     type.shape.dim[0] /= type.n_segments;
     type.segment += segment;
     type.n_segments = 1;
-    const char *name = umb__arena_printf(g->arena, "d(%s).zeros%d", g->value[target].name, a->n_made++);
+    const char *name =
+        umb__arena_printf(g->arena, "d(%s).zeros%d", g->value[target].name, a->n_made++);
     *ret_value = name ? umb__graph_value(g, name, UMB_VALUE_CONSTANT, &type) : -1;
     return *ret_value < 0 ? UMB_ERR_NO_MEMORY : UMB_OK;
 }
@@ -177,14 +195,18 @@ static enum umb_status join_segments(struct umb_grad *a, int target, int *scratc
         enum umb_status st = segment_gradient(a, target, s, scratch, &parts[s]);
         if (st != UMB_OK) { return st; }
     }
-    return n == 1 ? (*ret_value = parts[0], UMB_OK) : helper_node(a, target, "join", NULL, n, parts, ret_value);
+    if (n > 1) { return helper_node(a, target, "join", NULL, n, parts, ret_value); }
+    *ret_value = parts[0];
+    return UMB_OK;
 }
 
 /* The complete gradient of target: −1 if nothing contributed. */
 static enum umb_status complete(struct umb_grad *a, int target, int *ret_value)
 {
     int n = 0, n_whole = 0;
-    for (int c = a->head[target]; c >= 0; c = a->list[c].next) { n++; }
+    for (int c = a->head[target]; c >= 0; c = a->list[c].next) {
+        n++;
+    }
     *ret_value = -1;
     if (!n) { return UMB_OK; }
     int *whole = umb__arena_calloc(a->g->arena, (size_t)n + 1, sizeof *whole);
@@ -206,14 +228,19 @@ static void mark_wanted(struct umb_grad *a, const struct umb_autodiff_desc *desc
     struct umb_graph *g = a->g;
     for (int v = 0; v < a->n0; v++) {
         const struct umb_value *value = &g->value[v];
-        bool source = value->kind == UMB_VALUE_PARAM || (desc->inputs_too && value->kind == UMB_VALUE_INPUT);
+        bool source =
+            value->kind == UMB_VALUE_PARAM || (desc->inputs_too && value->kind == UMB_VALUE_INPUT);
         a->wants[v] = source && value->type.dtype == UMB_F32 && !(desc->frozen && desc->frozen[v]);
     }
     for (int i = 0; i < g->n_nodes; i++) {
         const struct umb_node *n = &g->node[i];
         bool any = false;
-        for (int k = 0; k < n->n_in; k++) { any |= a->wants[n->in[k]]; }
-        for (int k = 0; k < n->n_out; k++) { a->wants[n->out[k]] = any && n->op->grad && g->value[n->out[k]].type.dtype == UMB_F32; }
+        for (int k = 0; k < n->n_in; k++) {
+            any = any || a->wants[n->in[k]];
+        }
+        for (int k = 0; k < n->n_out; k++) {
+            a->wants[n->out[k]] = any && n->op->grad && g->value[n->out[k]].type.dtype == UMB_F32;
+        }
     }
 }
 
@@ -229,7 +256,7 @@ static enum umb_status differentiate(struct umb_grad *a, int node, int *gradient
         enum umb_status st = complete(a, v, &a->dout[k]);
         if (st != UMB_OK) { return st; }
         gradient[v] = a->dout[k];
-        any |= a->dout[k] >= 0;
+        any = any || a->dout[k] >= 0;
     }
     if (!any) { return UMB_OK; }
     enum umb_status st = node_of(a)->op->grad(a);
@@ -247,14 +274,17 @@ static enum umb_status walk(struct umb_grad *a, const struct umb_autodiff_desc *
         if (a->wants[desc->seeds[k]]) { contribute(a, desc->seeds[k], desc->dseeds[k], 0, 0); }
     }
     enum umb_status st = a->status;
-    for (int i = a->g->n_nodes - 1; st == UMB_OK && i >= 0; i--) { st = differentiate(a, i, gradient); }
+    for (int i = a->g->n_nodes - 1; st == UMB_OK && i >= 0; i--) {
+        st = differentiate(a, i, gradient);
+    }
     for (int v = 0; st == UMB_OK && v < a->n0; v++) {
         if (a->wants[v] && a->g->value[v].producer < 0) { st = complete(a, v, &gradient[v]); }
     }
     return st;
 }
 
-enum umb_status umb__graph_autodiff(struct umb_graph *g, const struct umb_autodiff_desc *desc, int *ret_gradient)
+enum umb_status umb__graph_autodiff(struct umb_graph *g, const struct umb_autodiff_desc *desc,
+                                    int *ret_gradient)
 {
     struct umb_grad a = {.g = g, .n0 = g->n_values};
     size_t n0 = (size_t)a.n0;

@@ -46,13 +46,14 @@ static void *room_for_one(struct umb_context *ctx, void *array, int n, int *capa
 int umb__graph_value(struct umb_graph *g, const char *name, enum umb_value_kind kind,
                      const struct umb_type *type)
 {
-    struct umb_value *values = room_for_one(g->ctx, g->value, g->n_values, &g->value_capacity, sizeof *values);
+    struct umb_value *values =
+        room_for_one(g->ctx, g->value, g->n_values, &g->value_capacity, sizeof *values);
     if (!values) { return -1; }
     g->value = values;
     const char *copy = umb__arena_strdup(g->arena, name);
     if (!copy) { return -1; }
-    g->value[g->n_values] =
-        (struct umb_value){.name = copy, .kind = kind, .type = *type, .producer = -1, .base = -1, .spec = -1};
+    g->value[g->n_values] = (struct umb_value){
+        .name = copy, .kind = kind, .type = *type, .producer = -1, .base = -1, .spec = -1};
     return g->n_values++;
 }
 
@@ -69,15 +70,17 @@ static int ambient_value(struct umb_graph *g, enum umb_param_kind kind)
 {
     int *slot = kind == UMB_PARAM_ROWS ? &g->rows_value : &g->random_value;
     if (*slot < 0) {
-        struct umb_type type = {.dtype = UMB_I32, .shape = {1, {kind == UMB_PARAM_ROWS ? g->n_streams : 4}}};
-        *slot = umb__graph_value(g, kind == UMB_PARAM_ROWS ? "rows" : "random", UMB_VALUE_INPUT, &type);
+        struct umb_type type = {.dtype = UMB_I32,
+                                .shape = {1, {kind == UMB_PARAM_ROWS ? g->n_streams : 4}}};
+        *slot =
+            umb__graph_value(g, kind == UMB_PARAM_ROWS ? "rows" : "random", UMB_VALUE_INPUT, &type);
     }
     return *slot;
 }
 
 /* The value of one parameter: a new one, or the existing one of that name when layers share. */
-static enum umb_status param_value(struct umb_graph *g, const char *prefix, const struct umb_param_spec *spec,
-                                   int *ret_value)
+static enum umb_status param_value(struct umb_graph *g, const char *prefix,
+                                   const struct umb_param_spec *spec, int *ret_value)
 {
     const char *name = umb__arena_printf(g->arena, "%s.%s", prefix, spec->name);
     if (!name) { return UMB_ERR_NO_MEMORY; }
@@ -85,17 +88,20 @@ static enum umb_status param_value(struct umb_graph *g, const char *prefix, cons
     if (v >= 0) {
         if (!umb__shape_equal(&g->value[v].type.shape, &spec->type.shape)) {
             char a[UMB_SHAPE_TEXT], b[UMB_SHAPE_TEXT];
-            return umb__fail(g->ctx, UMB_ERR_INVALID, "%s: shared with shape %s, but %s is needed here", name,
+            return umb__fail(g->ctx, UMB_ERR_INVALID,
+                             "%s: shared with shape %s, but %s is needed here", name,
                              umb__shape_text(&g->value[v].type.shape, a, sizeof a),
                              umb__shape_text(&spec->type.shape, b, sizeof b));
         }
         *ret_value = v;
         return UMB_OK;
     }
-    struct umb_param_spec *specs = room_for_one(g->ctx, g->spec, g->n_specs, &g->spec_capacity, sizeof *specs);
+    struct umb_param_spec *specs =
+        room_for_one(g->ctx, g->spec, g->n_specs, &g->spec_capacity, sizeof *specs);
     if (!specs) { return UMB_ERR_NO_MEMORY; }
     g->spec = specs;
-    v = umb__graph_value(g, name, spec->kind == UMB_PARAM_STATE ? UMB_VALUE_STATE : UMB_VALUE_PARAM, &spec->type);
+    v = umb__graph_value(g, name, spec->kind == UMB_PARAM_STATE ? UMB_VALUE_STATE : UMB_VALUE_PARAM,
+                         &spec->type);
     if (v < 0) { return UMB_ERR_NO_MEMORY; }
     g->spec[g->n_specs] = *spec;
     g->spec[g->n_specs].name = g->value[v].name;
@@ -105,32 +111,40 @@ static enum umb_status param_value(struct umb_graph *g, const char *prefix, cons
 }
 
 /* Runs the op's infer on the data inputs; io->params and io->out are its answer, checked. */
-static enum umb_status infer_node(struct umb_graph *g, const struct umb_graph_node_desc *desc, const void *attrs,
-                                  struct umb_type *in, struct umb_infer *io)
+static enum umb_status infer_node(struct umb_graph *g, const struct umb_graph_node_desc *desc,
+                                  const void *attrs, struct umb_type *in, struct umb_infer *io)
 {
     const struct umb_op *op = desc->op;
     if (desc->n_in < op->min_in || desc->n_in > op->max_in) {
-        return umb__fail(g->ctx, UMB_ERR_INVALID, "%s: %s takes %d to %d inputs, not %d", desc->name, op->name,
-                         op->min_in, op->max_in, desc->n_in);
+        return umb__fail(g->ctx, UMB_ERR_INVALID, "%s: %s takes %d to %d inputs, not %d",
+                         desc->name, op->name, op->min_in, op->max_in, desc->n_in);
     }
     for (int i = 0; i < desc->n_in; i++) {
         if (desc->in[i] < 0 || desc->in[i] >= g->n_values) {
-            return umb__fail(g->ctx, UMB_ERR_INVALID, "%s: input %d is no value of this network", desc->name, i);
+            return umb__fail(g->ctx, UMB_ERR_INVALID, "%s: input %d is no value of this network",
+                             desc->name, i);
         }
         in[i] = g->value[desc->in[i]].type;
     }
-    *io = (struct umb_infer){.ctx = g->ctx, .attrs = attrs, .training = g->training, .n_streams = g->n_streams,
-                             .n_in = desc->n_in, .in = in};
+    *io = (struct umb_infer){.ctx = g->ctx,
+                             .attrs = attrs,
+                             .training = g->training,
+                             .n_streams = g->n_streams,
+                             .n_in = desc->n_in,
+                             .in = in};
     enum umb_status st = op->infer(io);
-    for (int k = 0; st == UMB_OK && k < io->n_out; k++) { st = umb__shape_check(g->ctx, &io->out[k].shape); }
+    for (int k = 0; st == UMB_OK && k < io->n_out; k++) {
+        st = umb__shape_check(g->ctx, &io->out[k].shape);
+    }
     return st == UMB_OK ? st : umb__fail_prefix(g->ctx, st, "%s", desc->name);
 }
 
-static enum umb_status append_node(struct umb_graph *g, const struct umb_graph_node_desc *desc, bool with_params,
-                                   int *ret_out)
+static enum umb_status append_node(struct umb_graph *g, const struct umb_graph_node_desc *desc,
+                                   bool with_params, int *ret_out)
 {
     const struct umb_op *op = desc->op;
-    struct umb_node *nodes = room_for_one(g->ctx, g->node, g->n_nodes, &g->node_capacity, sizeof *nodes);
+    struct umb_node *nodes =
+        room_for_one(g->ctx, g->node, g->n_nodes, &g->node_capacity, sizeof *nodes);
     if (!nodes) { return UMB_ERR_NO_MEMORY; }
     g->node = nodes;
     struct umb_node n = {.op = op, .phase = desc->phase, .n_in = desc->n_in};
@@ -156,7 +170,8 @@ static enum umb_status append_node(struct umb_graph *g, const struct umb_graph_n
             n.in[n.n_in] = ambient_value(g, spec->kind);
             if (n.in[n.n_in] < 0) { return UMB_ERR_NO_MEMORY; }
         } else {
-            st = param_value(g, desc->param_name ? desc->param_name : desc->name, spec, &n.in[n.n_in]);
+            st = param_value(g, desc->param_name ? desc->param_name : desc->name, spec,
+                             &n.in[n.n_in]);
             if (st != UMB_OK) { return st; }
         }
         n.n_in++;
@@ -173,12 +188,14 @@ static enum umb_status append_node(struct umb_graph *g, const struct umb_graph_n
     return UMB_OK;
 }
 
-enum umb_status umb__graph_node(struct umb_graph *g, const struct umb_graph_node_desc *desc, int *ret_out)
+enum umb_status umb__graph_node(struct umb_graph *g, const struct umb_graph_node_desc *desc,
+                                int *ret_out)
 {
     return append_node(g, desc, true, ret_out);
 }
 
-enum umb_status umb__graph_node_raw(struct umb_graph *g, const struct umb_graph_node_desc *desc, int *ret_out)
+enum umb_status umb__graph_node_raw(struct umb_graph *g, const struct umb_graph_node_desc *desc,
+                                    int *ret_out)
 {
     return append_node(g, desc, false, ret_out);
 }
@@ -193,11 +210,15 @@ static enum umb_status verify_value(const struct umb_graph *g, const struct umb_
     if (v->producer >= g->n_nodes) { return broken(g, "its producer does not exist", v->name); }
     if (v->base >= 0) {
         const struct umb_value *base = &g->value[v->base];
-        if (v->base >= g->n_values || base->base >= 0) { return broken(g, "its base is itself a piece", v->name); }
+        if (v->base >= g->n_values || base->base >= 0) {
+            return broken(g, "its base is itself a piece", v->name);
+        }
         if (v->base_offset + umb__type_bytes(&v->type) > umb__type_bytes(&base->type)) {
             return broken(g, "it reaches beyond its base", v->name);
         }
-        if (v->base_offset % umb__dtype_bytes(v->type.dtype)) { return broken(g, "its offset is not aligned", v->name); }
+        if (v->base_offset % umb__dtype_bytes(v->type.dtype)) {
+            return broken(g, "its offset is not aligned", v->name);
+        }
     }
     return UMB_OK;
 }
@@ -211,14 +232,18 @@ enum umb_status umb__graph_verify(const struct umb_graph *g)
     for (int i = 0; i < g->n_nodes; i++) {
         const struct umb_node *n = &g->node[i];
         for (int k = 0; k < n->n_in; k++) {
-            if (n->in[k] < 0 || n->in[k] >= g->n_values) { return broken(g, "an input does not exist", n->name); }
+            if (n->in[k] < 0 || n->in[k] >= g->n_values) {
+                return broken(g, "an input does not exist", n->name);
+            }
             const struct umb_value *v = &g->value[n->in[k]];
             if (v->kind == UMB_VALUE_TEMP && v->base < 0 && v->producer >= i) {
                 return broken(g, "it reads what a later node makes", n->name);
             }
         }
         for (int k = 0; k < n->n_out; k++) {
-            if (g->value[n->out[k]].producer != i) { return broken(g, "it does not produce its output", n->name); }
+            if (g->value[n->out[k]].producer != i) {
+                return broken(g, "it does not produce its output", n->name);
+            }
         }
     }
     return UMB_OK;

@@ -6,12 +6,15 @@ static double *value_data(const struct umb_graph *g, double **data, int v)
     if (!data[v]) {
         int64_t n = umb__shape_count(&g->value[v].type.shape);
         data[v] = umb__calloc(g->ctx, (size_t)n, sizeof **data);
-        for (int64_t i = 0; data[v] && g->value[v].constant != 0 && i < n; i++) { data[v][i] = g->value[v].constant; }
+        for (int64_t i = 0; data[v] && g->value[v].constant != 0 && i < n; i++) {
+            data[v][i] = g->value[v].constant;
+        }
     }
     return data[v];
 }
 
-static enum umb_status interpret_node(const struct umb_graph *g, const struct umb_node *n, double **data)
+static enum umb_status interpret_node(const struct umb_graph *g, const struct umb_node *n,
+                                      double **data)
 {
     struct umb_ref_tensor *in = umb__calloc(g->ctx, (size_t)n->n_in + 1, sizeof *in);
     struct umb_ref_tensor out[UMB_OP_MAX_OUT];
@@ -31,7 +34,12 @@ static enum umb_status interpret_node(const struct umb_graph *g, const struct um
         if (!out[k].data) { st = UMB_ERR_NO_MEMORY; }
     }
     if (st == UMB_OK) {
-        struct umb_reference r = {.attrs = n->attrs, .training = g->training, .n_in = n->n_in, .n_out = n->n_out, .in = in, .out = out};
+        struct umb_reference r = {.attrs = n->attrs,
+                                  .training = g->training,
+                                  .n_in = n->n_in,
+                                  .n_out = n->n_out,
+                                  .in = in,
+                                  .out = out};
         n->op->reference(&r);
     }
     umb__free(in);

@@ -19,7 +19,8 @@ static int64_t packed_count(const struct umb_graph *g)
     return n;
 }
 
-/* True when `gradient` may simply be made in its packed place: it has no other name and one producer. */
+/* True when `gradient` may simply be made in its packed place: it has no other name and one
+ * producer. */
 static bool can_move(const struct umb_graph *g, const int *gradient, int n_gradient, int param)
 {
     int d = gradient[param];
@@ -42,14 +43,19 @@ static enum umb_status copied(struct umb_graph *g, int param, int from, int *ret
     }
     const char *name = umb__arena_printf(g->arena, "d(%s).copy", g->value[param].name);
     if (!name) { return UMB_ERR_NO_MEMORY; }
-    struct umb_graph_node_desc desc = {.op = umb__op_find("sum"), .name = name, .phase = UMB_PHASE_BACKWARD, .n_in = 1, .in = &from};
+    struct umb_graph_node_desc desc = {.op = umb__op_find("sum"),
+                                       .name = name,
+                                       .phase = UMB_PHASE_BACKWARD,
+                                       .n_in = 1,
+                                       .in = &from};
     int out[UMB_OP_MAX_OUT];
     enum umb_status st = umb__graph_node_raw(g, &desc, out);
     if (st == UMB_OK) { *ret_value = out[0]; }
     return st;
 }
 
-static enum umb_status place_gradient(struct umb_graph *g, const int *gradient, int n_gradient, int param, int packed, size_t offset)
+static enum umb_status place_gradient(struct umb_graph *g, const int *gradient, int n_gradient,
+                                      int param, int packed, size_t offset)
 {
     int d = param < n_gradient ? gradient[param] : -1;
     if (d < 0 || !can_move(g, gradient, n_gradient, param)) {
@@ -61,7 +67,8 @@ static enum umb_status place_gradient(struct umb_graph *g, const int *gradient, 
     return UMB_OK;
 }
 
-enum umb_status umb__graph_pack(struct umb_graph *g, const int *gradient, int n_gradient, int *ret_params, int *ret_gradients)
+enum umb_status umb__graph_pack(struct umb_graph *g, const int *gradient, int n_gradient,
+                                int *ret_params, int *ret_gradients)
 {
     struct umb_type type = {.dtype = UMB_F32, .shape = {1, {packed_count(g)}}};
     int params = -1, gradients = -1;
@@ -82,7 +89,8 @@ enum umb_status umb__graph_pack(struct umb_graph *g, const int *gradient, int n_
             st = place_gradient(g, gradient, n_gradient, v, gradients, offset);
             if (st != UMB_OK) { return st; }
         }
-        offset += (size_t)((umb__shape_count(&g->value[v].type.shape) + PACK - 1) / PACK * PACK) * sizeof(float);
+        offset += (size_t)((umb__shape_count(&g->value[v].type.shape) + PACK - 1) / PACK * PACK) *
+                  sizeof(float);
     }
     *ret_params = params;
     if (ret_gradients) { *ret_gradients = gradients; }

@@ -55,7 +55,8 @@ static struct entry *find(const struct umb_store *s, const char *name)
     return NULL;
 }
 
-static enum umb_status append(struct umb_store *s, const char *name, size_t bytes, struct entry **ret_entry)
+static enum umb_status append(struct umb_store *s, const char *name, size_t bytes,
+                              struct entry **ret_entry)
 {
     if (s->n == s->capacity) {
         size_t grown = s->capacity ? 2 * s->capacity : 16;
@@ -65,7 +66,8 @@ static enum umb_status append(struct umb_store *s, const char *name, size_t byte
         s->capacity = grown;
     }
     struct entry e = {.name = umb__strdup(s->ctx, name), .bytes = bytes};
-    enum umb_status st = e.name ? umb__buffer_create(s->device, bytes, &e.buffer) : UMB_ERR_NO_MEMORY;
+    enum umb_status st =
+        e.name ? umb__buffer_create(s->device, bytes, &e.buffer) : UMB_ERR_NO_MEMORY;
     if (st == UMB_OK) { st = umb__queue_fill_zero(s->queue, e.buffer, 0, bytes, NULL, 0, NULL); }
     if (st == UMB_OK) { st = umb__queue_finish(s->queue); }
     if (st != UMB_OK) {
@@ -78,11 +80,13 @@ static enum umb_status append(struct umb_store *s, const char *name, size_t byte
     return UMB_OK;
 }
 
-enum umb_status umb__store_get(struct umb_store *s, const char *name, size_t bytes, struct umb_view *ret_view)
+enum umb_status umb__store_get(struct umb_store *s, const char *name, size_t bytes,
+                               struct umb_view *ret_view)
 {
     struct entry *e = find(s, name);
     if (e && e->bytes != bytes) {
-        return umb__fail(s->ctx, UMB_ERR_INVALID, "%s: %zu bytes are kept under this name, not %zu", name, e->bytes, bytes);
+        return umb__fail(s->ctx, UMB_ERR_INVALID, "%s: %zu bytes are kept under this name, not %zu",
+                         name, e->bytes, bytes);
     }
     if (!e) {
         enum umb_status st = append(s, name, bytes, &e);
@@ -92,25 +96,31 @@ enum umb_status umb__store_get(struct umb_store *s, const char *name, size_t byt
     return UMB_OK;
 }
 
-static enum umb_status checked(struct umb_store *s, const char *name, size_t offset, size_t bytes, struct entry **ret_entry)
+static enum umb_status checked(struct umb_store *s, const char *name, size_t offset, size_t bytes,
+                               struct entry **ret_entry)
 {
     struct entry *e = find(s, name);
-    if (!e) { return umb__fail(s->ctx, UMB_ERR_INVALID, "%s: nothing is kept under this name", name); }
+    if (!e) {
+        return umb__fail(s->ctx, UMB_ERR_INVALID, "%s: nothing is kept under this name", name);
+    }
     if (offset > e->bytes || bytes > e->bytes - offset) {
-        return umb__fail(s->ctx, UMB_ERR_INVALID, "%s: %zu bytes at %zu reach beyond its %zu", name, bytes, offset, e->bytes);
+        return umb__fail(s->ctx, UMB_ERR_INVALID, "%s: %zu bytes at %zu reach beyond its %zu", name,
+                         bytes, offset, e->bytes);
     }
     *ret_entry = e;
     return UMB_OK;
 }
 
-enum umb_status umb__store_write(struct umb_store *s, const char *name, size_t offset, size_t bytes, const void *data)
+enum umb_status umb__store_write(struct umb_store *s, const char *name, size_t offset, size_t bytes,
+                                 const void *data)
 {
     struct entry *e;
     enum umb_status st = checked(s, name, offset, bytes, &e);
     return st == UMB_OK ? umb__queue_write_now(s->queue, e->buffer, offset, bytes, data) : st;
 }
 
-enum umb_status umb__store_read(struct umb_store *s, const char *name, size_t offset, size_t bytes, void *data)
+enum umb_status umb__store_read(struct umb_store *s, const char *name, size_t offset, size_t bytes,
+                                void *data)
 {
     struct entry *e;
     enum umb_status st = checked(s, name, offset, bytes, &e);

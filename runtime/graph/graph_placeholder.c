@@ -1,2 +1,0 @@
-extern const int umb_graph_placeholder;
-const int umb_graph_placeholder = 0;

@@ -1,0 +1,123 @@
+/* Chooses a solver for every node and lets it emit its steps; joins that cost nothing emit none. */
+#include <string.h>
+
+#include "plan_internal.h"
+
+/* Rough speeds for the first schedule, until a device was measured: fused multiply-adds on every
+ * lane at the nominal clock, and what one channel of common memory delivers. */
+#define GUESSED_BYTES_PER_NS 10.0
+#define LAUNCH_NS 3000.0
+
+static double flops_per_ns(const struct umb_device_caps *caps)
+{
+    double ghz = caps->clock_mhz ? caps->clock_mhz / 1000.0 : 1.0;
+    double lanes = caps->type == UMB_DEVICE_GPU ? 64.0 : 2.0 * caps->float_width;
+    return caps->compute_units * ghz * lanes * 2.0;
+}
+
+/* Every input of the join was arranged to be made in its place (alias.c). */
+static bool join_costs_nothing(const struct umb_graph *g, const struct umb_node *n)
+{
+    const struct umb_value *out = &g->value[n->out[0]];
+    int root = out->base >= 0 ? out->base : n->out[0];
+    for (int k = 0; k < n->n_in; k++) {
+        if (g->value[n->in[k]].base != root) { return false; }
+    }
+    return true;
+}
+
+static double traffic(const struct umb_problem *p)
+{
+    double bytes = 0;
+    for (int k = 0; k < p->n_in; k++) {
+        bytes += (double)umb__type_bytes(&p->in[k]);
+    }
+    for (int k = 0; k < p->n_out; k++) {
+        bytes += (double)umb__type_bytes(&p->out[k]);
+    }
+    return bytes;
+}
+
+static enum umb_status fill_problem(struct umb_plan *p, const struct umb_node *n,
+                                    struct umb_problem *problem)
+{
+    struct umb_type *in = umb__arena_calloc(p->arena, (size_t)n->n_in + 1, sizeof *in);
+    struct umb_type *out = umb__arena_calloc(p->arena, (size_t)n->n_out + 1, sizeof *out);
+    if (!in || !out) { return UMB_ERR_NO_MEMORY; }
+    for (int k = 0; k < n->n_in; k++) {
+        in[k] = p->graph->value[n->in[k]].type;
+    }
+    for (int k = 0; k < n->n_out; k++) {
+        out[k] = p->graph->value[n->out[k]].type;
+    }
+    *problem = (struct umb_problem){.ctx = p->ctx,
+                                    .op = n->op,
+                                    .attrs = n->attrs,
+                                    .training = p->graph->training,
+                                    .caps = umb_device_get_caps(p->device),
+                                    .n_in = n->n_in,
+                                    .n_out = n->n_out,
+                                    .in = in,
+                                    .out = out};
+    return UMB_OK;
+}
+
+static enum umb_status lower_node(struct umb_plan *p, const struct umb_plan_desc *desc, int node)
+{
+    const struct umb_node *n = &p->graph->node[node];
+    if ((n->op->flags & UMB_OP_VIEW) ||
+        (strcmp(n->op->name, "join") == 0 && join_costs_nothing(p->graph, n))) {
+        return UMB_OK;
+    }
+    struct umb_emit e = {.in = n->in, .out = n->out, .steps = &p->steps, .node = node};
+    enum umb_status st = fill_problem(p, n, &e.p);
+    if (st != UMB_OK) { return st; }
+    const char *wanted = desc->solver_of ? desc->solver_of(desc->solver_user, n->name) : NULL;
+    p->solver[node] = umb__solver_choose(&e.p, wanted);
+    if (!p->solver[node]) {
+        return umb__fail(p->ctx, UMB_ERR_UNSUPPORTED, "%s: no solver %s%s computes this %s on %s",
+                         n->name, wanted ? "named " : "", wanted ? wanted : "", n->op->name,
+                         e.p.caps->name);
+    }
+    st = p->solver[node]->emit(&e);
+    return st == UMB_OK ? st
+                        : umb__fail_prefix(p->ctx, st, "%s (%s)", n->name, p->solver[node]->name);
+}
+
+/* Spreads each node's work over its steps; what the node's row counts stands on its first step. */
+static enum umb_status cost_steps(struct umb_plan *p)
+{
+    size_t n = p->steps.n + 1;
+    p->flops = umb__arena_calloc(p->arena, n, sizeof *p->flops);
+    p->bytes = umb__arena_calloc(p->arena, n, sizeof *p->bytes);
+    p->cost_ns = umb__arena_calloc(p->arena, n, sizeof *p->cost_ns);
+    if (!p->flops || !p->bytes || !p->cost_ns) { return UMB_ERR_NO_MEMORY; }
+    double speed = flops_per_ns(umb_device_get_caps(p->device));
+    for (size_t first = 0, end; first < p->steps.n; first = end) {
+        int node = p->steps.step[first].node;
+        for (end = first; end < p->steps.n && p->steps.step[end].node == node; end++) {}
+        struct umb_problem problem;
+        enum umb_status st = fill_problem(p, &p->graph->node[node], &problem);
+        if (st != UMB_OK) { return st; }
+        p->flops[first] = problem.op->flops ? problem.op->flops(&problem) : 0;
+        p->bytes[first] = problem.op->bytes ? problem.op->bytes(&problem) : traffic(&problem);
+        double compute = p->flops[first] / speed, move = p->bytes[first] / GUESSED_BYTES_PER_NS;
+        double each = (compute > move ? compute : move) / (double)(end - first) + LAUNCH_NS;
+        for (size_t i = first; i < end; i++) {
+            p->cost_ns[i] = each;
+        }
+    }
+    return UMB_OK;
+}
+
+enum umb_status umb__plan_lower(struct umb_plan *p, const struct umb_plan_desc *desc)
+{
+    p->solver =
+        umb__arena_calloc(p->arena, (size_t)p->graph->n_nodes + 1, sizeof(struct umb_solver *));
+    if (!p->solver) { return UMB_ERR_NO_MEMORY; }
+    enum umb_status st = umb__steps_init(p->ctx, p->graph->n_values, &p->steps);
+    for (int i = 0; st == UMB_OK && i < p->graph->n_nodes; i++) {
+        st = lower_node(p, desc, i);
+    }
+    return st == UMB_OK ? cost_steps(p) : st;
+}

@@ -1,0 +1,61 @@
+/*
+ * plan_internal.h: the parts of a plan, for the files that compile, run and trace it.
+ */
+#ifndef UMB_PLAN_INTERNAL_H
+#define UMB_PLAN_INTERNAL_H
+
+#include "plan.h"
+#include "schedule.h"
+
+struct umb_plan_slot {
+    struct umb_buffer *input; /* all INPUT values side by side; NULL when there are none */
+    char *host_input, *host_output;
+    umb_event *done; /* of the run that was submitted last */
+    bool running;
+};
+
+struct umb_plan_move { /* an argument that lies in the slots */
+    int step, value;
+};
+
+struct umb_plan {
+    struct umb_context *ctx;
+    struct umb_device *device;
+    const struct umb_graph *graph;
+    struct umb_store *store;
+    int n_queues, n_slots;
+    struct umb_arena *arena;
+    const struct umb_solver **solver; /* [nodes] NULL: views and joins without steps */
+    struct umb_steps steps;
+    double *flops, *bytes, *cost_ns; /* [steps] */
+    struct umb_deps deps;
+    struct umb_schedule schedule;
+    struct umb_memory memory;
+    size_t *place; /* [values] offset of INPUT, CONSTANT and output roots in their buffers */
+    struct umb_view *kept; /* [values] of PARAM and STATE roots */
+    size_t input_bytes, output_bytes, constant_bytes;
+    struct umb_buffer *scratch, *outputs, *constants;
+    struct umb_plan_slot slot[UMB_MAX_SLOTS];
+    struct umb_queue *queue[UMB_MAX_QUEUES], *upload;
+    struct umb_bound_step **bound; /* [steps] */
+    struct umb_plan_move *move;
+    int n_moves, bound_slot;
+    umb_event *last_done;                   /* of the latest run of any slot */
+    umb_event **event;                      /* [steps] scratch for submit */
+    uint64_t *start_ns, *end_ns, *alone_ns; /* [steps] after a trace; alone_ns after a bound */
+};
+
+/* lower.c: solvers and steps of every node, and what they cost. */
+UMB_MUST_USE enum umb_status umb__plan_lower(struct umb_plan *p, const struct umb_plan_desc *desc);
+/* place.c: buffers, places, bound steps. */
+UMB_MUST_USE enum umb_status umb__plan_place_values(struct umb_plan *p);
+UMB_MUST_USE enum umb_status umb__plan_bind(struct umb_plan *p);
+struct umb_view umb__plan_view(const struct umb_plan *p, int slot, int value);
+/* run.c: enqueues one run on the given queues; with all_events every step's event is left in
+ * p->event. */
+UMB_MUST_USE enum umb_status umb__plan_enqueue(struct umb_plan *p, int slot,
+                                               struct umb_queue *const *queues, bool one_queue,
+                                               bool all_events);
+void umb__plan_release_events(struct umb_plan *p);
+
+#endif
