@@ -1,2 +1,0 @@
-extern const int umb_train_placeholder;
-const int umb_train_placeholder = 0;
