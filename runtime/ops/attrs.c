@@ -270,7 +270,7 @@ static const struct umb_attr_desc *find(const struct umb_op *op, const char *key
 static enum umb_status unknown_key(struct umb_context *ctx, const struct umb_op *op,
                                    const char *key)
 {
-    const char *names[MAX_KEYS];
+    const char *names[MAX_KEYS] = {0};
     size_t n = 0;
     for (const struct umb_attr_desc *d = op->attrs; d && d->name && n < MAX_KEYS; d++) {
         names[n++] = d->name;

@@ -82,7 +82,7 @@ static enum umb_status bind_call(struct umb_bound_step *b, umb_resolve_fn resolv
     for (size_t i = 0; i < s->n_args; i++) {
         const struct umb_step_arg *a = &s->args[i];
         if (is_buffer(a)) {
-            uint64_t offset;
+            uint64_t offset = 0;
             b->views[n_views] = resolve(user, a->value);
             const enum umb_status st = element_offset(b->ctx, s, a, &b->views[n_views++], &offset);
             if (st != UMB_OK) { return st; }
@@ -133,7 +133,7 @@ enum umb_status umb__bound_step_move(struct umb_bound_step *bound, int value, st
         if (!is_buffer(a)) { continue; }
         const size_t index = n_views++;
         if (a->value != value) { continue; }
-        uint64_t offset;
+        uint64_t offset = 0;
         enum umb_status st = element_offset(bound->ctx, s, a, &view, &offset);
         if (st != UMB_OK) { return st; }
         if (bound->launch) {

@@ -4,7 +4,10 @@
 #include "op.h"
 #include <string.h>
 
-#define FAMILIES(row)
+/* clang-format off */
+#define FAMILIES(row) \
+    row(activation)
+/* clang-format on */
 
 #define DECLARE(name) extern const struct umb_op *const umb__ops_##name[];
 #define LIST(name) umb__ops_##name,

@@ -1,0 +1,40 @@
+/*
+ * walk.cl: the loops of kernels that treat elements or pixels one by one; lanes of VW from
+ * lanes.cl. To be included.
+ *
+ * Hosts cut n elements, or n units, into spans (runtime/ops/spread.h): group g of L items takes
+ * those from g·span on. A unit (runtime/ops/simple.h) is unit_channels channels of one pixel of C:
+ * unit u belongs to pixel u / units and begins at channel (u % units)·unit_channels.
+ */
+#include "lanes.cl"
+
+/* Blocks of VW elements: i, and `left` elements from it to the span's end. */
+#define FOR_ELEMENTS(n, span)                                                                      \
+    const int span_first = get_group_id(0) * (span);                                               \
+    const int span_end = span_first + min((n) - span_first, (span));                               \
+    for (int i = span_first + get_local_id(0) * VW, left = span_end - i; left > 0;                 \
+         i += get_local_size(0) * VW, left = span_end - i)
+
+#define FOR_UNITS(u, n, span)                                                                      \
+    const int span_first = get_group_id(0) * (span);                                               \
+    const int span_end = span_first + min((n) - span_first, (span));                               \
+    for (int u = span_first + get_local_id(0); u < span_end; u += get_local_size(0))
+
+/* Blocks of VW channels of a unit: c, and `left` channels from it to the unit's end. */
+#define FOR_CHANNELS(first, n)                                                                     \
+    for (int c = (first), left = (n); left > 0; c += VW, left -= VW)
+
+/* A truth for every lane: int for VW = 1, else intVW; as `?:` and select take it. */
+#if VW == 1
+typedef int lanes_int;
+typedef uchar lanes_uchar;
+#define LANES_CONVERT_INT(v) convert_int(v)
+#define LANES_CONVERT_UCHAR(v) convert_uchar(v)
+#define LANES_CONVERT_FLOAT(v) convert_float(v)
+#else
+typedef LANES_CAT(int, VW) lanes_int;
+typedef LANES_CAT(uchar, VW) lanes_uchar;
+#define LANES_CONVERT_INT(v) LANES_CAT(convert_int, VW)(v)
+#define LANES_CONVERT_UCHAR(v) LANES_CAT(convert_uchar, VW)(v)
+#define LANES_CONVERT_FLOAT(v) LANES_CAT(convert_float, VW)(v)
+#endif

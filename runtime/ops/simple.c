@@ -1,0 +1,78 @@
+#include "simple.h"
+
+/* Elements a group at the least: a group costs PoCL under a microsecond to hand out, and this many
+ * floats take a core some two to read and write. */
+#define LEAST_ELEMENTS 4096
+/* Groups at the most: enough for the tail to even out on any number of cores; a GPU's items take
+ * one element each anyhow until there are more. */
+#define MOST_CPU_GROUPS 256
+#define MOST_GPU_GROUPS 65536
+
+enum umb_status umb__infer_same(struct umb_infer *io)
+{
+    const enum umb_status st = umb__expect_f32(io, 0, 0, "numbers (f32)");
+    if (st != UMB_OK) { return st; }
+    io->n_out = 1;
+    io->out[0] = io->in[0];
+    return UMB_OK;
+}
+
+enum umb_status umb__expect_f32(const struct umb_infer *io, int index, int rank,
+                                const char *expected)
+{
+    const struct umb_type *type = &io->in[index];
+    if (type->dtype == UMB_F32 && (rank == 0 || type->shape.rank == rank)) { return UMB_OK; }
+    char text[UMB_SHAPE_TEXT];
+    return umb__fail(io->ctx, UMB_ERR_INVALID, "input %d has shape %s%s; expected %s", index,
+                     umb__shape_text(&type->shape, text, sizeof text),
+                     type->dtype == UMB_F32 ? "" : " of integers", expected);
+}
+
+static bool is_cpu(const struct umb_device_caps *caps)
+{
+    return caps->type == UMB_DEVICE_CPU;
+}
+
+struct umb_spread umb__spread_flat(const struct umb_device_caps *caps, int64_t n)
+{
+    return is_cpu(caps) ? umb__spread(caps, n, LEAST_ELEMENTS, MOST_CPU_GROUPS)
+                        : umb__spread(caps, n, (int64_t)umb__spread_local(caps), MOST_GPU_GROUPS);
+}
+
+const char *umb__lanes_option(struct umb_emit *e, int lanes)
+{
+    return umb__emit_printf(e, "-DVW=%d", lanes);
+}
+
+/* The native width, or for few channels the largest power of two that divides them. */
+static int channel_lanes(const struct umb_device_caps *caps, int64_t channels)
+{
+    int lanes = umb__spread_lanes(caps);
+    if (channels >= 4 * lanes) { return lanes; }
+    while (channels % lanes != 0) {
+        lanes /= 2;
+    }
+    return lanes;
+}
+
+struct umb_pixel_walk umb__pixel_walk(struct umb_emit *e, int64_t pixels, int64_t channels)
+{
+    const struct umb_device_caps *caps = e->p.caps;
+    const int lanes = channel_lanes(caps, channels);
+    const bool whole = is_cpu(caps);
+    struct umb_pixel_walk w = {.lanes = lanes};
+    w.unit_channels = whole ? (int)channels : 1;
+    w.units_per_pixel = whole ? 1 : (int)channels;
+    w.n_units = (int)(pixels * w.units_per_pixel);
+    const int64_t least = LEAST_ELEMENTS / w.unit_channels;
+    w.spread = whole ? umb__spread(caps, w.n_units, least ? least : 1, MOST_CPU_GROUPS)
+                     : umb__spread_flat(caps, w.n_units);
+    w.options = umb__lanes_option(e, lanes);
+    return w;
+}
+
+struct umb_nhwc umb__nhwc(const struct umb_type *type)
+{
+    const int64_t *d = type->shape.dim;
+    return (struct umb_nhwc){(int)d[0], (int)d[1], (int)d[2], (int)d[3]};
+}

@@ -1,0 +1,43 @@
+/*
+ * simple.h: what the files of plain ops share: types that go through unchanged, and kernels that
+ * walk pixels with the channels as lanes.
+ */
+#ifndef UMB_SIMPLE_H
+#define UMB_SIMPLE_H
+
+#include "spread.h"
+
+/* One output of input 0's type, which must be f32. */
+UMB_MUST_USE enum umb_status umb__infer_same(struct umb_infer *io);
+/* UMB_ERR_INVALID unless input `index` is f32 and, with rank > 0, of that rank. The message names
+ * the shape and says what was `expected` ("a feature map [N,H,W,C]"). */
+UMB_MUST_USE enum umb_status umb__expect_f32(const struct umb_infer *io, int index, int rank,
+                                             const char *expected);
+
+/* A flat walk over n elements: groups large enough to be worth handing out. */
+struct umb_spread umb__spread_flat(const struct umb_device_caps *caps, int64_t n);
+/* "-DVW=16", in the steps' arena; NULL: no memory. */
+const char *umb__lanes_option(struct umb_emit *e, int lanes);
+
+/*
+ * A walk over `pixels` of C channels each, cut into units: `per` blocks of `lanes` channels of one
+ * pixel. Unit u is pixel u / units_per_pixel. On CPUs a unit is a whole pixel, so that its
+ * coordinates are found once; elsewhere a unit is one channel, and neighbours are coalesced.
+ */
+struct umb_pixel_walk {
+    struct umb_spread spread; /* span in units */
+    int lanes;                /* VW: divides C where C is small, so that no lane idles */
+    int n_units;
+    int units_per_pixel;
+    int unit_channels;   /* channels a unit: per·lanes */
+    const char *options; /* "-DVW=…", NULL: no memory */
+};
+struct umb_pixel_walk umb__pixel_walk(struct umb_emit *e, int64_t pixels, int64_t channels);
+
+/* The four extents of an [N,H,W,C] value. */
+struct umb_nhwc {
+    int n, h, w, c;
+};
+struct umb_nhwc umb__nhwc(const struct umb_type *type);
+
+#endif
