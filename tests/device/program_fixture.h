@@ -18,7 +18,7 @@ struct fixture {
     struct umb_context *ctx;
     struct umb_device *device;
     struct umb_queue *queue;
-    unsigned n_warnings; /* lines logged at WARN or above since the context was made */
+    unsigned n_warnings; /* warnings about the kernel cache since the context was made */
     char warning[4096];  /* the last of them */
 };
 
