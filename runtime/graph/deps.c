@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "schedule.h"
+#include "plan_schedule.h"
 
 struct access {
     int step;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "schedule.h"
+#include "plan_schedule.h"
 
 struct life {
     int id;

@@ -5,7 +5,7 @@
 #define UMB_PLAN_INTERNAL_H
 
 #include "plan.h"
-#include "schedule.h"
+#include "plan_schedule.h"
 
 struct umb_plan_slot {
     struct umb_buffer *input; /* all INPUT values side by side; NULL when there are none */

@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "schedule.h"
+#include "plan_schedule.h"
 
 struct build {
     const struct umb_deps *deps;

@@ -269,6 +269,7 @@ bool umb__trial_is_smooth(const struct umb_trial *t, int index)
 {
     const struct umb_value *v = &t->graph->value[t->graph->node[t->op_node].in[index]];
     if (v->type.dtype != UMB_F32 || v->kind == UMB_VALUE_STATE) { return false; }
+    if (t->graph->node[t->op_node].op->flags & UMB_OP_LOSS) { return index == 0; }
     return index >= t->n_data_in || t->fills[index] != UMB_FILL_MASK;
 }
 

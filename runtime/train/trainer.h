@@ -40,7 +40,7 @@ UMB_MUST_USE enum umb_status umb__trainer_submit(struct umb_trainer *tr, enum um
 UMB_MUST_USE enum umb_status umb__trainer_wait(struct umb_trainer *tr, enum umb_trainer_mode mode,
                                                int slot, double *ret_losses);
 
-const struct umb_plan *umb__trainer_plan(const struct umb_trainer *tr, enum umb_trainer_mode mode);
+struct umb_plan *umb__trainer_plan(const struct umb_trainer *tr, enum umb_trainer_mode mode);
 const struct umb_graph *umb__trainer_graph(const struct umb_trainer *tr,
                                            enum umb_trainer_mode mode);
 

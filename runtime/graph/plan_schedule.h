@@ -1,13 +1,13 @@
 /*
- * schedule.h: from a list of steps to an order on queues and places in memory.
+ * plan_schedule.h: from a list of steps to an order on queues and places in memory.
  *
  * Dependencies come from what steps read and write (deps.c), the order and the queues from list
  * scheduling by critical path (schedule.c), places from who is done before whom (memory.c). "Done
  * before" is the event graph's order, kept as a clock per step: how many steps of each queue are
  * done once this one is. Everything is linear in the number of steps.
  */
-#ifndef UMB_SCHEDULE_H
-#define UMB_SCHEDULE_H
+#ifndef UMB_PLAN_SCHEDULE_H
+#define UMB_PLAN_SCHEDULE_H
 
 #include "graph.h"
 #include "steps.h"

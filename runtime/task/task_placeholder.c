@@ -1,2 +1,0 @@
-extern const int umb_task_placeholder;
-const int umb_task_placeholder = 0;

@@ -1,0 +1,115 @@
+/* Losses, counters and answers of a net's tasks, as nodes of a graph. */
+#include "tasks.h"
+
+#include <stdio.h>
+
+static enum umb_status add_node(struct umb_graph *g, const char *op, const void *attrs,
+                                const char *task, const char *what, enum umb_phase phase, int n_in,
+                                const int *in, int *ret_out)
+{
+    const char *name = umb__arena_printf(g->arena, "%s.%s", task, what);
+    if (!name) { return UMB_ERR_NO_MEMORY; }
+    struct umb_graph_node_desc desc = {.op = umb__op_find(op),
+                                       .attrs = attrs,
+                                       .name = name,
+                                       .phase = phase,
+                                       .n_in = n_in,
+                                       .in = in};
+    return umb__graph_node(g, &desc, ret_out);
+}
+
+static int add_value(struct umb_graph *g, const char *task, const char *what,
+                     enum umb_value_kind kind, const struct umb_type *type)
+{
+    const char *name = umb__arena_printf(g->arena, "%s.%s", task, what);
+    return name ? umb__graph_value(g, name, kind, type) : -1;
+}
+
+/* The inputs that the host fills for a task: labels and mask, of the batch's rows. */
+static enum umb_status add_inputs(const struct umb_net_task *t, struct umb_graph *g,
+                                  const struct umb_type *output, struct umb_task_values *v)
+{
+    struct umb_type label = t->label;
+    label.shape.dim[0] = output->shape.dim[0];
+    struct umb_type mask = {.dtype = UMB_F32,
+                            .shape = {1, {output->shape.dim[0]}},
+                            .n_segments = 1,
+                            .segment = output->segment};
+    v->labels = add_value(g, t->name, "labels", UMB_VALUE_INPUT, &label);
+    v->mask = add_value(g, t->name, "mask", UMB_VALUE_INPUT, &mask);
+    return v->labels < 0 || v->mask < 0 ? UMB_ERR_NO_MEMORY : UMB_OK;
+}
+
+static enum umb_status add_counts(const struct umb_net_task *t, struct umb_graph *g, int output,
+                                  struct umb_task_values *v)
+{
+    bool classes = t->judge == UMB_JUDGE_CLASSES;
+    struct umb_type type = {.dtype = UMB_I32,
+                            .shape = {2, {t->n_classes, classes ? t->n_classes : 4}}};
+    v->counts = add_value(g, t->name, "counts", UMB_VALUE_STATE, &type);
+    if (v->counts < 0) { return UMB_ERR_NO_MEMORY; }
+    int in[4] = {output, v->labels, v->mask, v->counts}, out[UMB_OP_MAX_OUT];
+    return add_node(g, classes ? "class_counts" : "binary_counts", NULL, t->name, "count",
+                    UMB_PHASE_LOSS, 4, in, out);
+}
+
+static enum umb_status add_errors(const struct umb_net_task *t, struct umb_graph *g, int output,
+                                  struct umb_task_values *v)
+{
+    int in[3] = {output, v->labels, v->mask}, out[UMB_OP_MAX_OUT];
+    enum umb_status st =
+        add_node(g, "error_sums", NULL, t->name, "errors", UMB_PHASE_LOSS, 3, in, out);
+    if (st != UMB_OK) { return st; }
+    v->errors = out[0];
+    g->value[out[0]].output = true;
+    return UMB_OK;
+}
+
+static enum umb_status attach_task(const struct umb_net_task *t, struct umb_graph *g, int output,
+                                   struct umb_task_values *ret)
+{
+    struct umb_task_values v = {.counts = -1, .errors = -1};
+    int out[UMB_OP_MAX_OUT];
+    enum umb_status st = add_inputs(t, g, &g->value[output].type, &v);
+    int in[3] = {output, v.labels, v.mask};
+    if (st == UMB_OK) {
+        st = add_node(g, t->loss->name, t->loss_attrs, t->name, "loss", UMB_PHASE_LOSS, 3, in, out);
+    }
+    if (st != UMB_OK) { return st; }
+    v.loss = out[0];
+    v.total = out[1];
+    g->value[v.loss].output = g->value[v.total].output = true;
+    st = t->judge == UMB_JUDGE_ERRORS ? add_errors(t, g, output, &v) : add_counts(t, g, output, &v);
+    if (st == UMB_OK) { *ret = v; }
+    return st;
+}
+
+enum umb_status umb__tasks_attach(const struct umb_net *net, struct umb_graph *g,
+                                  const struct umb_net_values *values,
+                                  struct umb_task_values *ret_tasks)
+{
+    for (int i = 0; i < umb_net_n_tasks(net); i++) {
+        const struct umb_net_task *t = umb__net_task(net, i);
+        enum umb_status st = attach_task(t, g, values->value[t->output], &ret_tasks[i]);
+        if (st != UMB_OK) { return st; }
+    }
+    return UMB_OK;
+}
+
+enum umb_status umb__tasks_answers(const struct umb_net *net, struct umb_graph *g,
+                                   const struct umb_net_values *values, int *ret_answers)
+{
+    static const char *const answer_op[] = {[UMB_JUDGE_CLASSES] = "softmax",
+                                            [UMB_JUDGE_BINARY] = "sigmoid",
+                                            [UMB_JUDGE_ERRORS] = "sum"};
+    for (int i = 0; i < umb_net_n_tasks(net); i++) {
+        const struct umb_net_task *t = umb__net_task(net, i);
+        int out[UMB_OP_MAX_OUT];
+        enum umb_status st = add_node(g, answer_op[t->judge], NULL, t->name, "answer",
+                                      UMB_PHASE_FORWARD, 1, &values->value[t->output], out);
+        if (st != UMB_OK) { return st; }
+        g->value[out[0]].output = true;
+        ret_answers[i] = out[0];
+    }
+    return UMB_OK;
+}

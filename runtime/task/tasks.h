@@ -1,0 +1,85 @@
+/*
+ * tasks.h: what a net becomes in a graph: streams, layers, losses, metrics.
+ *
+ * umb__net_build writes a net into an empty graph for one batch size; umb__tasks_attach adds, per
+ * task, the label and mask inputs, the loss and the counters of its metrics. Counters are integers
+ * on the device, so metrics are exact however the samples were cut into batches.
+ */
+#ifndef UMB_TASKS_H
+#define UMB_TASKS_H
+
+#include "graph.h"
+#include <umbel/net.h>
+
+#define UMB_NET_MAX_STREAMS 64
+#define UMB_NET_MAX_TASKS 64
+#define UMB_TASK_METRICS 12
+
+/* How a loss's predictions are judged. */
+enum umb_judge { UMB_JUDGE_CLASSES, UMB_JUDGE_BINARY, UMB_JUDGE_ERRORS };
+
+/* Sums and counters of one task over any number of batches. */
+struct umb_tally {
+    double loss_sum, loss_total; /* Σ loss·denominator, Σ denominator */
+    int64_t n_counts;
+    int64_t *counts; /* CLASSES: [C][C] true, predicted; BINARY: [D][4] tn fp fn tp */
+    int64_t n_values;
+    double *errors; /* ERRORS: [D][5] count, Σ|e|, Σe², Σy, Σy² */
+};
+
+/* A metric is a row. compute gets a tally that has seen at least one sample; NaN where it is
+ * undefined. */
+struct umb_metric {
+    const char *name;
+    enum umb_judge judge;
+    bool lower_is_better; /* counted in the score as 1/(1+value) */
+    double (*compute)(const struct umb_tally *tally, int64_t n_classes);
+};
+const struct umb_metric *umb__metric_find(const char *name, enum umb_judge judge); /* NULL: none */
+/* Names of the judge's metrics, NULL-terminated, the usual first one first; at most n. */
+void umb__metric_names(enum umb_judge judge, const char **ret_names, size_t n);
+/* A metric's value as the score counts it: higher is better. */
+double umb__metric_score(const struct umb_metric *m, double value);
+
+struct umb_net_task {
+    const char *name;
+    int output; /* net value */
+    int stream;
+    const struct umb_op *loss;
+    const void *loss_attrs;
+    double weight;
+    enum umb_judge judge;
+    int64_t n_classes; /* CLASSES: of the output; BINARY, ERRORS: D */
+    const struct umb_metric *metric[UMB_TASK_METRICS];
+    int n_metrics;
+    struct umb_type label; /* for a batch of one */
+};
+const struct umb_net_task *umb__net_task(const struct umb_net *net, int index);
+const struct umb_stream_desc *umb__net_stream(const struct umb_net *net, int index);
+/* Stream that a value belongs to, −1 when it holds several. */
+int umb__net_value_stream(const struct umb_net *net, int value);
+
+/* Graph values of a net in a graph. */
+struct umb_net_values {
+    int *value;                     /* [net values] in the graph's arena */
+    int image[UMB_NET_MAX_STREAMS]; /* u8 [batch,H,W,C], INPUT */
+};
+UMB_MUST_USE enum umb_status umb__net_build(const struct umb_net *net, struct umb_graph *g,
+                                            int64_t batch, struct umb_net_values *ret_values);
+
+struct umb_task_values {
+    int labels, mask; /* INPUT */
+    int loss, total;  /* outputs */
+    int counts;       /* STATE "NAME.counts" i32, −1 */
+    int errors;       /* output f32 [D,5], −1 */
+};
+UMB_MUST_USE enum umb_status umb__tasks_attach(const struct umb_net *net, struct umb_graph *g,
+                                               const struct umb_net_values *values,
+                                               struct umb_task_values *ret_tasks);
+/* Adds, per task, its answer (softmax or sigmoid applied where the loss works on logits) as an
+ * output; ret_answers[tasks]. */
+UMB_MUST_USE enum umb_status umb__tasks_answers(const struct umb_net *net, struct umb_graph *g,
+                                                const struct umb_net_values *values,
+                                                int *ret_answers);
+
+#endif

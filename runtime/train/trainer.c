@@ -1,0 +1,337 @@
+/* Making a trainer: graphs for training, evaluation and prediction, their plans, first parameters.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "rng.h"
+#include "system.h"
+#include "text.h"
+#include "trainer_internal.h"
+
+const char *const umb__optimizer_state_names[UMB_OPTIMIZER_STATES] = {"optimizer.first",
+                                                                      "optimizer.second"};
+
+int umb__trainer_n_optimizer_states(const struct umb_trainer *tr)
+{
+    return tr->optimizer->min_in - 3; /* all but parameters, gradients and hyper */
+}
+
+/* ---- graphs ---- */
+
+static int input_of_floats(struct umb_graph *g, const char *name, int64_t n)
+{
+    struct umb_type type = {.dtype = UMB_F32, .shape = {1, {n}}};
+    return umb__graph_value(g, name, UMB_VALUE_INPUT, &type);
+}
+
+/* The task weights, one input; each loss is differentiated with its own number as the seed's
+ * gradient. */
+static enum umb_status differentiate(struct umb_trainer *tr, struct umb_trainer_side *side,
+                                     int **ret_gradient)
+{
+    struct umb_graph *g = side->graph;
+    struct umb_type one = {.dtype = UMB_F32, .shape = {1, {1}}};
+    int seeds[UMB_MAX_TASKS], dseeds[UMB_MAX_TASKS];
+    side->weights = input_of_floats(g, "weights", tr->n_tasks);
+    if (side->weights < 0) { return UMB_ERR_NO_MEMORY; }
+    for (int t = 0; t < tr->n_tasks; t++) {
+        const char *name =
+            umb__arena_printf(g->arena, "%s.weight", umb__net_task(tr->net, t)->name);
+        dseeds[t] = name ? umb__graph_value(g, name, UMB_VALUE_INPUT, &one) : -1;
+        if (dseeds[t] < 0) { return UMB_ERR_NO_MEMORY; }
+        g->value[dseeds[t]].base = side->weights;
+        g->value[dseeds[t]].base_offset = (size_t)t * sizeof(float);
+        seeds[t] = side->task[t].loss;
+    }
+    *ret_gradient = umb__arena_calloc(g->arena, (size_t)g->n_values, sizeof **ret_gradient);
+    if (!*ret_gradient) { return UMB_ERR_NO_MEMORY; }
+    struct umb_autodiff_desc desc = {.n_seeds = tr->n_tasks, .seeds = seeds, .dseeds = dseeds};
+    return umb__graph_autodiff(g, &desc, *ret_gradient);
+}
+
+static enum umb_status add_update_node(struct umb_graph *g, const struct umb_op *op,
+                                       const void *attrs, const char *name, int n_in, const int *in,
+                                       int *ret_out)
+{
+    struct umb_graph_node_desc desc = {
+        .op = op, .attrs = attrs, .name = name, .phase = UMB_PHASE_UPDATE, .n_in = n_in, .in = in};
+    return umb__graph_node_raw(g, &desc, ret_out);
+}
+
+static enum umb_status add_clip(struct umb_trainer *tr, struct umb_graph *g, int gradients,
+                                int *ret_scale)
+{
+    const struct umb_op *op = umb__op_find("clip_scale");
+    char text[64];
+    snprintf(text, sizeof text, "max_norm=%.17g", tr->clip_norm);
+    void *attrs = umb__arena_calloc(g->arena, 1, op->attrs_bytes);
+    int out[UMB_OP_MAX_OUT];
+    enum umb_status st =
+        attrs ? umb__attrs_parse(tr->ctx, g->arena, op, attrs, text) : UMB_ERR_NO_MEMORY;
+    if (st == UMB_OK) { st = add_update_node(g, op, attrs, "clip", 1, &gradients, out); }
+    if (st == UMB_OK) { *ret_scale = out[0]; }
+    return st;
+}
+
+/* One update over all packed parameters, behind the clipping where that is wanted. */
+static enum umb_status add_update(struct umb_trainer *tr, struct umb_trainer_side *side, int params,
+                                  int gradients)
+{
+    struct umb_graph *g = side->graph;
+    int in[6] = {params, gradients}, n = 2, out[UMB_OP_MAX_OUT];
+    struct umb_type type = g->value[params].type;
+    for (int s = 0; s < umb__trainer_n_optimizer_states(tr); s++) {
+        in[n] = umb__graph_value(g, umb__optimizer_state_names[s], UMB_VALUE_STATE, &type);
+        if (in[n++] < 0) { return UMB_ERR_NO_MEMORY; }
+    }
+    side->hyper = in[n++] = input_of_floats(g, "hyper", UMB_HYPER_COUNT);
+    if (side->hyper < 0) { return UMB_ERR_NO_MEMORY; }
+    if (tr->clip_norm > 0) {
+        enum umb_status st = add_clip(tr, g, gradients, &in[n++]);
+        if (st != UMB_OK) { return st; }
+    }
+    return add_update_node(g, tr->optimizer, tr->optimizer_attrs, "update", n, in, out);
+}
+
+static enum umb_status build_graph(struct umb_trainer *tr, int mode, struct umb_trainer_side *side)
+{
+    enum umb_status st =
+        umb__graph_create(tr->ctx, mode == UMB_TRAINER_TRAIN, tr->n_streams, &side->graph);
+    int *gradient = NULL, params, gradients = -1, n_gradient = 0;
+    if (st == UMB_OK) { st = umb__net_build(tr->net, side->graph, tr->batch, &side->net); }
+    if (st == UMB_OK) {
+        st = mode == UMB_TRAINER_PREDICT
+                 ? umb__tasks_answers(tr->net, side->graph, &side->net, side->answer)
+                 : umb__tasks_attach(tr->net, side->graph, &side->net, side->task);
+    }
+    if (st == UMB_OK && mode == UMB_TRAINER_TRAIN) { st = differentiate(tr, side, &gradient); }
+    if (st == UMB_OK && gradient) { n_gradient = side->weights; }
+    if (st == UMB_OK) {
+        st = umb__graph_pack(side->graph, gradient, n_gradient, &params, &gradients);
+    }
+    if (st == UMB_OK) { tr->packed_bytes = umb__type_bytes(&side->graph->value[params].type); }
+    if (st == UMB_OK && mode == UMB_TRAINER_TRAIN) { st = add_update(tr, side, params, gradients); }
+    if (st == UMB_OK) { st = umb__graph_fuse(side->graph); }
+    return st == UMB_OK ? umb__graph_alias(side->graph) : st;
+}
+
+/* ---- plans ---- */
+
+/* The solver of a resumed run's checkpoint for a node: a piece of "node=solver\n…", or NULL. */
+static const char *chosen_solver(void *user, const char *node)
+{
+    struct umb_trainer *tr = user;
+    size_t n = strlen(node);
+    for (const char *line = tr->choices; line && *line;) {
+        const char *end = strchr(line, '\n');
+        size_t length = end ? (size_t)(end - line) : strlen(line);
+        if (length > n && memcmp(line, node, n) == 0 && line[n] == '=') {
+            char *name = umb__arena_calloc(tr->arena, length - n, 1);
+            return name ? memcpy(name, line + n + 1, length - n - 1) : NULL;
+        }
+        line = end ? end + 1 : NULL;
+    }
+    return NULL;
+}
+
+enum umb_status umb__trainer_compile(struct umb_trainer *tr, int mode)
+{
+    struct umb_trainer_side *side = &tr->side[mode];
+    if (side->plan) { return UMB_OK; }
+    *side = (struct umb_trainer_side){.weights = -1, .hyper = -1};
+    enum umb_status st = build_graph(tr, mode, side);
+    struct umb_plan_desc desc = {.device = tr->device,
+                                 .graph = side->graph,
+                                 .store = tr->store,
+                                 .n_queues = tr->queues,
+                                 .n_slots = UMB_TRAINER_SLOTS,
+                                 .solver_of = tr->choices ? chosen_solver : NULL,
+                                 .solver_user = tr};
+    if (st == UMB_OK) { st = umb__plan_create(tr->ctx, &desc, &side->plan); }
+    if (st != UMB_OK) { umb__trainer_drop_side(side); }
+    return st;
+}
+
+void umb__trainer_drop_side(struct umb_trainer_side *side)
+{
+    umb__plan_destroy(side->plan);
+    umb__graph_destroy(side->graph);
+    side->plan = NULL;
+    side->graph = NULL;
+}
+
+/* ---- first parameters ---- */
+
+static float draw(const struct umb_param_spec *spec, uint64_t seed, uint32_t stream, int64_t i)
+{
+    if (spec->init != UMB_INIT_FAN_IN) { return spec->init == UMB_INIT_ONES ? 1.0f : 0.0f; }
+    double bound = 1 / sqrt(spec->fan_in);
+    return (float)(bound *
+                   (2 * (double)umb__random_unit(seed, UMB_RNG_INIT, stream, (uint64_t)i) - 1));
+}
+
+/* Draws in the order of files, so that the numbers do not depend on a device's layout. */
+static enum umb_status init_value(struct umb_trainer *tr, const struct umb_value *v)
+{
+    const struct umb_param_spec *spec = &tr->side[UMB_TRAINER_TRAIN].graph->spec[v->spec];
+    int64_t n = umb__shape_count(&v->type.shape);
+    float *file = umb__calloc(tr->ctx, (size_t)n, sizeof *file),
+          *device = umb__calloc(tr->ctx, (size_t)n, sizeof *device);
+    enum umb_status st = file && device ? UMB_OK : UMB_ERR_NO_MEMORY;
+    if (st == UMB_OK) {
+        for (int64_t i = 0; i < n; i++) {
+            file[i] = draw(spec, tr->seed, (uint32_t)v->spec, i);
+        }
+        umb__layout_from_file(&spec->layout, file, device);
+        bool packed = v->kind == UMB_VALUE_PARAM;
+        st = umb__store_write(tr->store, packed ? "parameters" : v->name,
+                              packed ? v->base_offset : 0, (size_t)n * sizeof *device, device);
+        if (packed) { tr->n_parameters += n; }
+    }
+    umb__free(file);
+    umb__free(device);
+    return st;
+}
+
+static enum umb_status init_parameters(struct umb_trainer *tr)
+{
+    const struct umb_graph *g = tr->side[UMB_TRAINER_TRAIN].graph;
+    for (int v = 0; v < g->n_values; v++) {
+        if (g->value[v].spec < 0) { continue; }
+        enum umb_status st = init_value(tr, &g->value[v]);
+        if (st != UMB_OK) { return st; }
+    }
+    return UMB_OK;
+}
+
+/* ---- creation ---- */
+
+/* "adamw" is adam with decoupled weight decay, by default PyTorch's 0.01. */
+static enum umb_status choose_optimizer(struct umb_trainer *tr, const struct umb_trainer_desc *desc)
+{
+    static const char *const known[] = {"sgd", "adam", "adamw"};
+    const char *name = desc->optimizer ? desc->optimizer : "";
+    bool adamw = strcmp(name, "adamw") == 0;
+    if (strcmp(name, "sgd") != 0 && strcmp(name, "adam") != 0 && !adamw) {
+        const char *near = umb__nearest(name, known, 3);
+        return umb__fail(tr->ctx, UMB_ERR_INVALID,
+                         "no optimizer is called '%s'; expected sgd, adam or adamw%s%s%s", name,
+                         near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    }
+    tr->optimizer = umb__op_find(adamw ? "adam" : name);
+    tr->optimizer_name = umb__arena_strdup(tr->arena, name);
+    tr->optimizer_attrs = umb__arena_calloc(tr->arena, 1, tr->optimizer->attrs_bytes);
+    const char *text =
+        umb__arena_printf(tr->arena, "%s %s", adamw ? "decoupled=true weight_decay=0.01" : "",
+                          desc->optimizer_attrs ? desc->optimizer_attrs : "");
+    if (!tr->optimizer_name || !tr->optimizer_attrs || !text) { return UMB_ERR_NO_MEMORY; }
+    return umb__attrs_parse(tr->ctx, tr->arena, tr->optimizer, tr->optimizer_attrs, text);
+}
+
+static enum umb_status check_desc(struct umb_context *ctx, const struct umb_trainer_desc *d)
+{
+    if (d->batch < 1 || d->batch > 1 << 20) {
+        return umb__fail(ctx, UMB_ERR_INVALID, "batch is %lld; expected 1 to %d",
+                         (long long)d->batch, 1 << 20);
+    }
+    if (umb_net_n_tasks(d->net) < 1) {
+        return umb__fail(ctx, UMB_ERR_INVALID, "the net has no task");
+    }
+    if (d->queues < 0 || d->queues > UMB_MAX_QUEUES) {
+        return umb__fail(ctx, UMB_ERR_INVALID, "queues is %d; expected 1 to %d", d->queues,
+                         UMB_MAX_QUEUES);
+    }
+    if (!(d->clip_norm >= 0) || d->clip_norm > 1e30) {
+        return umb__fail(ctx, UMB_ERR_INVALID, "clip_norm is %g; expected a number from 0",
+                         d->clip_norm);
+    }
+    return UMB_OK;
+}
+
+static enum umb_status choose_queues(struct umb_trainer *tr, int asked)
+{
+    int64_t queues = asked;
+    enum umb_status st =
+        asked ? UMB_OK : umb__env_int(tr->ctx, "UMBEL_QUEUES", 1, UMB_MAX_QUEUES, 1, &queues);
+    tr->queues = (int)queues;
+    return st;
+}
+
+static enum umb_status make_tallies(struct umb_trainer *tr)
+{
+    for (int t = 0; t < tr->n_tasks; t++) {
+        const struct umb_net_task *task = umb__net_task(tr->net, t);
+        struct umb_tally *y = &tr->tally[t];
+        bool errors = task->judge == UMB_JUDGE_ERRORS;
+        y->n_counts =
+            errors ? 0 : task->n_classes * (task->judge == UMB_JUDGE_CLASSES ? task->n_classes : 4);
+        y->n_values = errors ? 5 * task->n_classes : 0;
+        y->counts = umb__arena_calloc(tr->arena, (size_t)y->n_counts + 1, sizeof *y->counts);
+        y->errors = umb__arena_calloc(tr->arena, (size_t)y->n_values + 1, sizeof *y->errors);
+        if (!y->counts || !y->errors) { return UMB_ERR_NO_MEMORY; }
+    }
+    return UMB_OK;
+}
+
+enum umb_status umb_trainer_create(struct umb_context *ctx, const struct umb_trainer_desc *desc,
+                                   struct umb_trainer **ret_trainer)
+{
+    enum umb_status st = check_desc(ctx, desc);
+    if (st != UMB_OK) { return st; }
+    struct umb_trainer *tr = umb__calloc(ctx, 1, sizeof *tr);
+    if (!tr) { return UMB_ERR_NO_MEMORY; }
+    tr->ctx = ctx;
+    tr->device = desc->device;
+    tr->net = desc->net;
+    tr->batch = desc->batch;
+    tr->seed = desc->seed;
+    tr->clip_norm = desc->clip_norm;
+    tr->n_streams = umb_net_n_streams(desc->net);
+    tr->n_tasks = umb_net_n_tasks(desc->net);
+    st = umb__arena_create(ctx, &tr->arena);
+    if (st == UMB_OK) { st = choose_optimizer(tr, desc); }
+    if (st == UMB_OK) { st = choose_queues(tr, desc->queues); }
+    if (st == UMB_OK) { st = make_tallies(tr); }
+    if (st == UMB_OK) { st = umb__store_create(tr->device, &tr->store); }
+    if (st == UMB_OK) { st = umb__trainer_compile(tr, UMB_TRAINER_TRAIN); }
+    if (st == UMB_OK) { st = init_parameters(tr); }
+    if (st != UMB_OK) {
+        umb_trainer_destroy(tr);
+        return st;
+    }
+    *ret_trainer = tr;
+    return UMB_OK;
+}
+
+void umb_trainer_destroy(struct umb_trainer *tr)
+{
+    if (!tr) { return; }
+    for (int m = 0; m < UMB_TRAINER_MODES; m++) {
+        umb__trainer_drop_side(&tr->side[m]);
+    }
+    umb__store_destroy(tr->store);
+    umb__free(tr->choices);
+    umb__arena_destroy(tr->arena);
+    umb__free(tr);
+}
+
+int64_t umb_trainer_n_parameters(const struct umb_trainer *tr)
+{
+    return tr->n_parameters;
+}
+
+int64_t umb_trainer_n_steps(const struct umb_trainer *tr)
+{
+    return tr->n_steps;
+}
+
+struct umb_plan *umb__trainer_plan(const struct umb_trainer *tr, enum umb_trainer_mode mode)
+{
+    return tr->side[mode].plan;
+}
+
+const struct umb_graph *umb__trainer_graph(const struct umb_trainer *tr, enum umb_trainer_mode mode)
+{
+    return tr->side[mode].graph;
+}

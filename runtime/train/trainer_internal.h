@@ -1,0 +1,61 @@
+/*
+ * trainer_internal.h: what a trainer holds, for the files that build it, run it and save it.
+ */
+#ifndef UMB_TRAINER_INTERNAL_H
+#define UMB_TRAINER_INTERNAL_H
+
+#include "optimizer.h"
+#include "tasks.h"
+#include "trainer.h"
+
+#define UMB_TRAINER_MODES 3
+#define UMB_TRAINER_PREDICT 2 /* behind the two of enum umb_trainer_mode */
+
+/* The net compiled for one purpose. */
+struct umb_trainer_side {
+    struct umb_graph *graph;
+    struct umb_plan *plan;
+    struct umb_net_values net;
+    struct umb_task_values task[UMB_MAX_TASKS];
+    int answer[UMB_MAX_TASKS]; /* PREDICT */
+    int weights, hyper;        /* TRAIN: inputs */
+    int64_t rows[UMB_TRAINER_SLOTS][UMB_MAX_STREAMS];
+};
+
+struct umb_trainer {
+    struct umb_context *ctx;
+    struct umb_device *device;
+    const struct umb_net *net;
+    struct umb_store *store;
+    struct umb_arena *arena;
+    int64_t batch;
+    uint64_t seed;
+    int queues, n_streams, n_tasks;
+    const char *optimizer_name; /* as the user gave it */
+    const struct umb_op *optimizer;
+    void *optimizer_attrs;
+    double clip_norm;
+    int64_t n_parameters, n_steps;
+    size_t packed_bytes; /* of all parameters side by side */
+    struct umb_trainer_side side[UMB_TRAINER_MODES];
+    struct umb_tally tally[UMB_MAX_TASKS];
+    int64_t uncounted; /* labels that may lie in the device's counters */
+    char *choices;     /* "node=solver\n…" of a resumed run, else NULL */
+};
+
+/* The optimizer's state buffers in the store, each of packed_bytes. */
+#define UMB_OPTIMIZER_STATES 2
+extern const char *const
+    umb__optimizer_state_names[UMB_OPTIMIZER_STATES]; /* "optimizer.first", "optimizer.second" */
+int umb__trainer_n_optimizer_states(const struct umb_trainer *tr);
+
+/* Compiles a side that is not there yet. */
+UMB_MUST_USE enum umb_status umb__trainer_compile(struct umb_trainer *tr, int mode);
+void umb__trainer_drop_side(struct umb_trainer_side *side);
+/* Waits for every slot of every side. */
+UMB_MUST_USE enum umb_status umb__trainer_settle(struct umb_trainer *tr);
+/* Moves the device's counters into the tallies; after settle. */
+UMB_MUST_USE enum umb_status umb__trainer_drain(struct umb_trainer *tr);
+void umb__trainer_clear_tallies(struct umb_trainer *tr);
+
+#endif

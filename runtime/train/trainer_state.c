@@ -1,0 +1,310 @@
+/*
+ * A trainer's state in a file: parameters and running statistics under their own names, the
+ * optimizer's moments under "optimizer.first.NAME", sums of an unfinished epoch under
+ * "results.TASK", and counters as texts. All in the layout of files, so that other tools read it.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "system.h"
+#include "text.h"
+#include "trainer_internal.h"
+
+/* A trained value lies in a packed buffer of the store (parameters, or moments); a state in its
+ * own. */
+struct tensor_place {
+    const struct umb_value *value;
+    const struct umb_param_spec *spec;
+    const char *buffer;
+    size_t offset, bytes;
+    char name[256]; /* in files */
+};
+
+/* Place number `index` of the trainer's tensors; false behind the last. */
+static bool tensor_at(const struct umb_trainer *tr, int copies, int index, struct tensor_place *ret)
+{
+    const struct umb_graph *g = tr->side[UMB_TRAINER_TRAIN].graph;
+    int v = index / copies, copy = index % copies;
+    for (int seen = 0, i = 0; i < g->n_values; i++) {
+        if (g->value[i].spec < 0 || seen++ < v) { continue; }
+        const struct umb_value *value = &g->value[i];
+        bool packed = value->kind == UMB_VALUE_PARAM;
+        *ret = (struct tensor_place){
+            .value = value, .spec = &g->spec[value->spec], .bytes = umb__type_bytes(&value->type)};
+        ret->buffer = !packed ? value->name
+                      : copy  ? umb__optimizer_state_names[copy - 1]
+                              : "parameters";
+        ret->offset = packed ? value->base_offset : 0;
+        if (copy) {
+            snprintf(ret->name, sizeof ret->name, "%s.%s", umb__optimizer_state_names[copy - 1],
+                     value->name);
+        } else {
+            snprintf(ret->name, sizeof ret->name, "%s", value->name);
+        }
+        if (!packed && copy) { ret->bytes = 0; /* states have no moments */ }
+        return true;
+    }
+    return false;
+}
+
+/* Calls each(place) for every tensor of the trainer. */
+typedef enum umb_status (*tensor_fn)(struct umb_trainer *tr, const struct tensor_place *place,
+                                     void *user);
+static enum umb_status for_tensors(struct umb_trainer *tr, tensor_fn each, void *user)
+{
+    int copies = 1 + umb__trainer_n_optimizer_states(tr);
+    struct tensor_place place;
+    for (int i = 0; tensor_at(tr, copies, i, &place); i++) {
+        enum umb_status st = place.bytes ? each(tr, &place, user) : UMB_OK;
+        if (st != UMB_OK) { return st; }
+    }
+    return UMB_OK;
+}
+
+/* ---- saving ---- */
+
+static enum umb_status collect_tensor(struct umb_trainer *tr, const struct tensor_place *p,
+                                      void *user)
+{
+    struct umb_safetensors *file = user;
+    float *device = umb__calloc(tr->ctx, p->bytes, 1), *ordered = umb__calloc(tr->ctx, p->bytes, 1);
+    enum umb_status st = device && ordered
+                             ? umb__store_read(tr->store, p->buffer, p->offset, p->bytes, device)
+                             : UMB_ERR_NO_MEMORY;
+    if (st == UMB_OK) {
+        umb__layout_to_file(&p->spec->layout, device, ordered);
+        st = umb__safetensors_add(file, p->name, "F32", &p->spec->layout.file_shape, ordered);
+    }
+    umb__free(device);
+    umb__free(ordered);
+    return st;
+}
+
+/* A tally as 64-bit words: the two loss sums, counts, error sums (doubles by their bits). */
+static int64_t *tally_words(struct umb_trainer *tr, const struct umb_tally *y, int64_t *ret_n)
+{
+    *ret_n = 2 + y->n_counts + y->n_values;
+    int64_t *words = umb__calloc(tr->ctx, (size_t)*ret_n, sizeof *words);
+    if (!words) { return NULL; }
+    memcpy(&words[0], &y->loss_sum, sizeof *words);
+    memcpy(&words[1], &y->loss_total, sizeof *words);
+    memcpy(&words[2], y->counts, (size_t)y->n_counts * sizeof *words);
+    memcpy(&words[2 + y->n_counts], y->errors, (size_t)y->n_values * sizeof *words);
+    return words;
+}
+
+static enum umb_status collect_tally(struct umb_trainer *tr, int t, struct umb_safetensors *file)
+{
+    char name[256];
+    snprintf(name, sizeof name, "results.%s", umb__net_task(tr->net, t)->name);
+    struct umb_shape shape = {.rank = 1};
+    int64_t *words = tally_words(tr, &tr->tally[t], &shape.dim[0]);
+    enum umb_status st =
+        words ? umb__safetensors_add(file, name, "I64", &shape, words) : UMB_ERR_NO_MEMORY;
+    umb__free(words);
+    return st;
+}
+
+static enum umb_status collect_texts(struct umb_trainer *tr, struct umb_safetensors *file)
+{
+    struct umb_text t = {0};
+    struct {
+        const char *key;
+        int64_t value;
+    } numbers[] = {
+        {"umbel.step", tr->n_steps}, {"umbel.seed", (int64_t)tr->seed}, {"umbel.batch", tr->batch}};
+    enum umb_status st = umb__safetensors_add_text(file, "umbel.optimizer", tr->optimizer_name);
+    for (size_t i = 0; st == UMB_OK && i < sizeof numbers / sizeof *numbers; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "%" PRId64, numbers[i].value);
+        st = umb__safetensors_add_text(file, numbers[i].key, text);
+    }
+    const struct umb_trainer_side *side = &tr->side[UMB_TRAINER_TRAIN];
+    for (int i = 0; i < side->graph->n_nodes; i++) {
+        const char *solver = umb__plan_solver(side->plan, i);
+        if (solver[0]) { umb__text_printf(&t, "%s=%s\n", side->graph->node[i].name, solver); }
+    }
+    if (st == UMB_OK) { st = umb__text_status(tr->ctx, &t); }
+    if (st == UMB_OK) {
+        st = umb__safetensors_add_text(file, "umbel.solvers", umb__text_string(&t));
+    }
+    umb__text_finish(&t);
+    return st;
+}
+
+enum umb_status umb__trainer_collect(struct umb_trainer *tr, struct umb_safetensors *file)
+{
+    enum umb_status st = umb__trainer_settle(tr);
+    if (st == UMB_OK) { st = umb__trainer_drain(tr); }
+    if (st == UMB_OK) { st = for_tensors(tr, collect_tensor, file); }
+    for (int t = 0; st == UMB_OK && t < tr->n_tasks; t++) {
+        st = collect_tally(tr, t, file);
+    }
+    return st == UMB_OK ? collect_texts(tr, file) : st;
+}
+
+enum umb_status umb_trainer_save(struct umb_trainer *tr, const char *path)
+{
+    struct umb_safetensors *file = NULL;
+    enum umb_status st = umb__safetensors_create(tr->ctx, &file);
+    if (st == UMB_OK) { st = umb__trainer_collect(tr, file); }
+    if (st == UMB_OK) { st = umb__safetensors_write(file, path); }
+    umb__safetensors_destroy(file);
+    return st;
+}
+
+/* ---- restoring: everything is checked before anything is changed ---- */
+
+struct restore {
+    const struct umb_safetensors *file;
+    const char *path;
+};
+
+static enum umb_status check_tensor(struct umb_trainer *tr, const struct tensor_place *p,
+                                    void *user)
+{
+    const struct restore *r = user;
+    const struct umb_safetensors_entry *e = umb__safetensors_find(r->file, p->name);
+    if (!e) {
+        return umb__fail(tr->ctx, UMB_ERR_INVALID,
+                         "%s: it has no tensor %s, which this network needs", r->path, p->name);
+    }
+    if (strcmp(e->dtype, "F32") != 0 || !umb__shape_equal(&e->shape, &p->spec->layout.file_shape)) {
+        char a[UMB_SHAPE_TEXT], b[UMB_SHAPE_TEXT];
+        return umb__fail(tr->ctx, UMB_ERR_INVALID, "%s: %s is %s %s; expected F32 %s", r->path,
+                         p->name, e->dtype, umb__shape_text(&e->shape, a, sizeof a),
+                         umb__shape_text(&p->spec->layout.file_shape, b, sizeof b));
+    }
+    return UMB_OK;
+}
+
+static enum umb_status restore_tensor(struct umb_trainer *tr, const struct tensor_place *p,
+                                      void *user)
+{
+    const struct restore *r = user;
+    const struct umb_safetensors_entry *e = umb__safetensors_find(r->file, p->name);
+    float *device = umb__calloc(tr->ctx, p->bytes, 1);
+    if (!device) { return UMB_ERR_NO_MEMORY; }
+    umb__layout_from_file(&p->spec->layout, e->data, device);
+    enum umb_status st = umb__store_write(tr->store, p->buffer, p->offset, p->bytes, device);
+    umb__free(device);
+    return st;
+}
+
+static enum umb_status read_number(struct umb_trainer *tr, const struct restore *r, const char *key,
+                                   int64_t *ret_value)
+{
+    const char *text = umb__safetensors_text(r->file, key);
+    if (!text || !umb__parse_int(text, INT64_MIN, INT64_MAX, ret_value)) {
+        return umb__fail(tr->ctx, UMB_ERR_FORMAT, "%s: %s is '%s'; expected a whole number",
+                         r->path, key, text ? text : "missing");
+    }
+    return UMB_OK;
+}
+
+static enum umb_status check_texts(struct umb_trainer *tr, const struct restore *r,
+                                   int64_t *ret_step, int64_t *ret_seed)
+{
+    int64_t batch;
+    enum umb_status st = read_number(tr, r, "umbel.step", ret_step);
+    if (st == UMB_OK) { st = read_number(tr, r, "umbel.seed", ret_seed); }
+    if (st == UMB_OK) { st = read_number(tr, r, "umbel.batch", &batch); }
+    if (st != UMB_OK) { return st; }
+    const char *optimizer = umb__safetensors_text(r->file, "umbel.optimizer");
+    if (*ret_step < 0) {
+        return umb__fail(tr->ctx, UMB_ERR_FORMAT,
+                         "%s: umbel.step is %" PRId64 "; expected 0 or more", r->path, *ret_step);
+    }
+    if (batch != tr->batch) {
+        return umb__fail(tr->ctx, UMB_ERR_INVALID,
+                         "%s: it was trained with batch %" PRId64 ", not %" PRId64, r->path, batch,
+                         tr->batch);
+    }
+    if (!optimizer || strcmp(optimizer, tr->optimizer_name) != 0) {
+        return umb__fail(tr->ctx, UMB_ERR_INVALID, "%s: it was trained with optimizer %s, not %s",
+                         r->path, optimizer ? optimizer : "(none)", tr->optimizer_name);
+    }
+    return UMB_OK;
+}
+
+static const struct umb_safetensors_entry *tally_entry(const struct umb_trainer *tr,
+                                                       const struct restore *r, int t)
+{
+    char name[256];
+    snprintf(name, sizeof name, "results.%s", umb__net_task(tr->net, t)->name);
+    return umb__safetensors_find(r->file, name);
+}
+
+static enum umb_status check_tally(struct umb_trainer *tr, const struct restore *r, int t)
+{
+    const struct umb_safetensors_entry *e = tally_entry(tr, r, t);
+    int64_t n = 2 + tr->tally[t].n_counts + tr->tally[t].n_values;
+    if (!e || strcmp(e->dtype, "I64") != 0 || e->shape.rank != 1 || e->shape.dim[0] != n) {
+        return umb__fail(tr->ctx, UMB_ERR_INVALID, "%s: results.%s is missing or of another task",
+                         r->path, umb__net_task(tr->net, t)->name);
+    }
+    return UMB_OK;
+}
+
+static void restore_tally(struct umb_trainer *tr, const struct restore *r, int t)
+{
+    const char *words = tally_entry(tr, r, t)->data;
+    struct umb_tally *y = &tr->tally[t];
+    memcpy(&y->loss_sum, words, 8);
+    memcpy(&y->loss_total, words + 8, 8);
+    memcpy(y->counts, words + 16, (size_t)y->n_counts * 8);
+    memcpy(y->errors, words + 16 + 8 * y->n_counts, (size_t)y->n_values * 8);
+}
+
+/* Compiles the training plan anew where the checkpoint's run used other solvers: its bits depend on
+ * them. */
+static enum umb_status restore_solvers(struct umb_trainer *tr, const struct restore *r)
+{
+    const char *wanted = umb__safetensors_text(r->file, "umbel.solvers");
+    struct umb_safetensors *now = NULL;
+    if (!wanted) { return UMB_OK; }
+    enum umb_status st = umb__safetensors_create(tr->ctx, &now);
+    if (st == UMB_OK) { st = collect_texts(tr, now); }
+    bool same = st == UMB_OK && strcmp(wanted, umb__safetensors_text(now, "umbel.solvers")) == 0;
+    umb__safetensors_destroy(now);
+    if (st != UMB_OK || same) { return st; }
+    umb__free(tr->choices);
+    tr->choices = umb__strdup(tr->ctx, wanted);
+    if (!tr->choices) { return UMB_ERR_NO_MEMORY; }
+    umb__trainer_drop_side(&tr->side[UMB_TRAINER_TRAIN]);
+    return umb__trainer_compile(tr, UMB_TRAINER_TRAIN);
+}
+
+enum umb_status umb__trainer_restore(struct umb_trainer *tr, const struct umb_safetensors *file,
+                                     const char *path)
+{
+    struct restore r = {file, path};
+    int64_t step, seed;
+    enum umb_status st = umb__trainer_settle(tr);
+    if (st == UMB_OK) { st = check_texts(tr, &r, &step, &seed); }
+    if (st == UMB_OK) { st = for_tensors(tr, check_tensor, &r); }
+    for (int t = 0; st == UMB_OK && t < tr->n_tasks; t++) {
+        st = check_tally(tr, &r, t);
+    }
+    if (st == UMB_OK) { st = restore_solvers(tr, &r); }
+    if (st == UMB_OK) { st = umb__trainer_drain(tr); }
+    if (st == UMB_OK) { st = for_tensors(tr, restore_tensor, &r); }
+    if (st != UMB_OK) { return st; }
+    for (int t = 0; t < tr->n_tasks; t++) {
+        restore_tally(tr, &r, t);
+    }
+    tr->n_steps = step;
+    tr->seed = (uint64_t)seed;
+    return UMB_OK;
+}
+
+enum umb_status umb_trainer_load(struct umb_trainer *tr, const char *path)
+{
+    struct umb_safetensors *file = NULL;
+    enum umb_status st = umb__safetensors_read(tr->ctx, path, &file);
+    if (st == UMB_OK) { st = umb__trainer_restore(tr, file, path); }
+    umb__safetensors_destroy(file);
+    return st;
+}

@@ -1,0 +1,320 @@
+/* Filling slots, running steps, and adding up what they report. */
+#include <math.h>
+#include <string.h>
+
+#include "trainer_internal.h"
+
+/* The device counts in 32 bits: its counters are emptied before this many labels. */
+#define DRAIN_AT (INT64_C(1) << 30)
+
+static void *input(struct umb_trainer *tr, int mode, int slot, int value)
+{
+    return umb__plan_input(tr->side[mode].plan, slot, value);
+}
+
+void umb__trainer_slot(struct umb_trainer *tr, enum umb_trainer_mode mode, int slot,
+                       struct umb_slot_view *ret_view)
+{
+    const struct umb_trainer_side *side = &tr->side[mode];
+    for (int s = 0; s < tr->n_streams; s++) {
+        ret_view->images[s] = input(tr, mode, slot, side->net.image[s]);
+    }
+    for (int t = 0; t < tr->n_tasks; t++) {
+        ret_view->labels[t] = input(tr, mode, slot, side->task[t].labels);
+        ret_view->mask[t] = input(tr, mode, slot, side->task[t].mask);
+    }
+}
+
+/* Rows per stream into the ambient input, where some op wants it. */
+static void set_ambient_rows(struct umb_trainer *tr, int mode, int slot, const int64_t *n)
+{
+    struct umb_trainer_side *side = &tr->side[mode];
+    int32_t *rows =
+        side->graph->rows_value >= 0 ? input(tr, mode, slot, side->graph->rows_value) : NULL;
+    for (int s = 0; s < tr->n_streams; s++) {
+        side->rows[slot][s] = n[s];
+        if (rows) { rows[s] = (int32_t)n[s]; }
+    }
+}
+
+void umb__trainer_set_rows(struct umb_trainer *tr, enum umb_trainer_mode mode, int slot,
+                           const int64_t *n)
+{
+    set_ambient_rows(tr, mode, slot, n);
+    for (int t = 0; t < tr->n_tasks; t++) {
+        float *mask = input(tr, mode, slot, tr->side[mode].task[t].mask);
+        for (int64_t i = n[umb__net_task(tr->net, t)->stream]; i < tr->batch; i++) {
+            mask[i] = 0;
+        }
+    }
+}
+
+/* ---- what changes from step to step ---- */
+
+static double attribute(const struct umb_op *op, const void *attrs, const char *name)
+{
+    for (const struct umb_attr_desc *d = op->attrs; d && d->name; d++) {
+        if (strcmp(d->name, name) == 0) {
+            return *(const double *)(const void *)((const char *)attrs + d->offset);
+        }
+    }
+    return 0;
+}
+
+static void set_hyper(struct umb_trainer *tr, int slot, double rate)
+{
+    float *hyper = input(tr, UMB_TRAINER_TRAIN, slot, tr->side[UMB_TRAINER_TRAIN].hyper);
+    double t = (double)(tr->n_steps + 1);
+    hyper[UMB_HYPER_RATE] = (float)rate;
+    hyper[UMB_HYPER_CORRECTION1] =
+        (float)(1 - pow(attribute(tr->optimizer, tr->optimizer_attrs, "beta1"), t));
+    hyper[UMB_HYPER_CORRECTION2] =
+        (float)(1 - pow(attribute(tr->optimizer, tr->optimizer_attrs, "beta2"), t));
+    hyper[UMB_HYPER_FIRST] = tr->n_steps == 0;
+    hyper[UMB_HYPER_ONE] = 1;
+}
+
+static void set_weights(struct umb_trainer *tr, int slot)
+{
+    float *weights = input(tr, UMB_TRAINER_TRAIN, slot, tr->side[UMB_TRAINER_TRAIN].weights);
+    for (int t = 0; t < tr->n_tasks; t++) {
+        weights[t] = (float)umb__net_task(tr->net, t)->weight;
+    }
+}
+
+static void set_random(struct umb_trainer *tr, int mode, int slot)
+{
+    int value = tr->side[mode].graph->random_value;
+    if (value < 0) { return; }
+    uint32_t key[4] = {(uint32_t)tr->seed, (uint32_t)(tr->seed >> 32), (uint32_t)tr->n_steps,
+                       (uint32_t)((uint64_t)tr->n_steps >> 32)};
+    memcpy(input(tr, mode, slot, value), key, sizeof key);
+}
+
+/* Labels that one batch can add to a counter. */
+static int64_t labels_per_batch(const struct umb_trainer *tr)
+{
+    int64_t most = 0;
+    for (int t = 0; t < tr->n_tasks; t++) {
+        int64_t n = tr->batch * umb__shape_count(&umb__net_task(tr->net, t)->label.shape);
+        most = n > most ? n : most;
+    }
+    return most;
+}
+
+enum umb_status umb__trainer_submit(struct umb_trainer *tr, enum umb_trainer_mode mode, int slot,
+                                    double rate)
+{
+    enum umb_status st = umb__trainer_compile(tr, (int)mode);
+    tr->uncounted += labels_per_batch(tr);
+    if (st == UMB_OK && tr->uncounted > DRAIN_AT) {
+        st = umb__trainer_settle(tr);
+        if (st == UMB_OK) { st = umb__trainer_drain(tr); }
+        tr->uncounted = labels_per_batch(tr);
+    }
+    if (st != UMB_OK) { return st; }
+    if (mode == UMB_TRAINER_TRAIN) {
+        set_hyper(tr, slot, rate);
+        set_weights(tr, slot);
+        set_random(tr, (int)mode, slot);
+        tr->n_steps++;
+    }
+    return umb__plan_submit(tr->side[mode].plan, slot);
+}
+
+/* ---- reports ---- */
+
+static void add_report(struct umb_trainer *tr, int mode, int slot, int task, double *ret_loss)
+{
+    const struct umb_trainer_side *side = &tr->side[mode];
+    const struct umb_task_values *v = &side->task[task];
+    struct umb_tally *y = &tr->tally[task];
+    double loss = *(const float *)umb__plan_output(side->plan, slot, v->loss);
+    double total = *(const float *)umb__plan_output(side->plan, slot, v->total);
+    if (total != 0) { y->loss_sum += loss * total; }
+    y->loss_total += total;
+    if (v->errors >= 0) {
+        const float *errors = umb__plan_output(side->plan, slot, v->errors);
+        for (int64_t i = 0; i < y->n_values; i++) {
+            y->errors[i] += (double)errors[i];
+        }
+    }
+    if (ret_loss) { *ret_loss = total != 0 ? loss : NAN; }
+}
+
+enum umb_status umb__trainer_wait(struct umb_trainer *tr, enum umb_trainer_mode mode, int slot,
+                                  double *ret_losses)
+{
+    enum umb_status st = umb__plan_wait(tr->side[mode].plan, slot);
+    for (int t = 0; st == UMB_OK && t < tr->n_tasks; t++) {
+        add_report(tr, (int)mode, slot, t, ret_losses ? &ret_losses[t] : NULL);
+    }
+    return st;
+}
+
+enum umb_status umb__trainer_settle(struct umb_trainer *tr)
+{
+    for (int m = 0; m < UMB_TRAINER_MODES; m++) {
+        for (int s = 0; tr->side[m].plan && s < UMB_TRAINER_SLOTS; s++) {
+            enum umb_status st = umb__plan_wait(tr->side[m].plan, s);
+            if (st != UMB_OK) { return st; }
+        }
+    }
+    return UMB_OK;
+}
+
+static enum umb_status drain_task(struct umb_trainer *tr, int t)
+{
+    struct umb_tally *y = &tr->tally[t];
+    if (!y->n_counts) { return UMB_OK; }
+    const struct umb_trainer_side *side = &tr->side[UMB_TRAINER_TRAIN];
+    const char *name = side->graph->value[side->task[t].counts].name;
+    size_t bytes = (size_t)y->n_counts * sizeof(int32_t);
+    int32_t *counts = umb__calloc(tr->ctx, (size_t)y->n_counts, sizeof *counts);
+    enum umb_status st =
+        counts ? umb__store_read(tr->store, name, 0, bytes, counts) : UMB_ERR_NO_MEMORY;
+    for (int64_t i = 0; st == UMB_OK && i < y->n_counts; i++) {
+        y->counts[i] += counts[i];
+    }
+    if (st == UMB_OK) {
+        memset(counts, 0, bytes);
+        st = umb__store_write(tr->store, name, 0, bytes, counts);
+    }
+    umb__free(counts);
+    return st;
+}
+
+enum umb_status umb__trainer_drain(struct umb_trainer *tr)
+{
+    enum umb_status st = UMB_OK;
+    for (int t = 0; st == UMB_OK && t < tr->n_tasks; t++) {
+        st = drain_task(tr, t);
+    }
+    tr->uncounted = 0;
+    return st;
+}
+
+void umb__trainer_clear_tallies(struct umb_trainer *tr)
+{
+    for (int t = 0; t < tr->n_tasks; t++) {
+        struct umb_tally *y = &tr->tally[t];
+        y->loss_sum = y->loss_total = 0;
+        memset(y->counts, 0, (size_t)y->n_counts * sizeof *y->counts);
+        memset(y->errors, 0, (size_t)y->n_values * sizeof *y->errors);
+    }
+}
+
+enum umb_status umb_trainer_results(struct umb_trainer *tr, struct umb_task_result *ret_results)
+{
+    enum umb_status st = umb__trainer_settle(tr);
+    if (st == UMB_OK) { st = umb__trainer_drain(tr); }
+    if (st != UMB_OK) { return st; }
+    for (int t = 0; t < tr->n_tasks; t++) {
+        const struct umb_net_task *task = umb__net_task(tr->net, t);
+        const struct umb_tally *y = &tr->tally[t];
+        struct umb_task_result *r = &ret_results[t];
+        r->loss = y->loss_total != 0 ? y->loss_sum / y->loss_total : NAN;
+        r->n_metrics = task->n_metrics;
+        for (int m = 0; m < task->n_metrics; m++) {
+            r->metric[m].name = task->metric[m]->name;
+            r->metric[m].value =
+                y->loss_total != 0 ? task->metric[m]->compute(y, task->n_classes) : NAN;
+        }
+    }
+    umb__trainer_clear_tallies(tr);
+    return UMB_OK;
+}
+
+/* ---- one batch at a time, for programs ---- */
+
+static size_t sample_bytes(const struct umb_trainer *tr, int mode, int value)
+{
+    return umb__type_bytes(&tr->side[mode].graph->value[value].type) / (size_t)tr->batch;
+}
+
+static enum umb_status fill_images(struct umb_trainer *tr, int mode,
+                                   const struct umb_batch *batches)
+{
+    int64_t n[UMB_MAX_STREAMS];
+    for (int s = 0; s < tr->n_streams; s++) {
+        n[s] = batches[s].n;
+        if (n[s] < 0 || n[s] > tr->batch) {
+            return umb__fail(
+                tr->ctx, UMB_ERR_INVALID, "stream %s: a batch of %lld samples; expected 0 to %lld",
+                umb__net_stream(tr->net, s)->name, (long long)n[s], (long long)tr->batch);
+        }
+        int image = tr->side[mode].net.image[s];
+        if (n[s]) {
+            memcpy(input(tr, mode, 0, image), batches[s].images,
+                   (size_t)n[s] * sample_bytes(tr, mode, image));
+        }
+    }
+    set_ambient_rows(tr, mode, 0, n);
+    return UMB_OK;
+}
+
+static void fill_labels(struct umb_trainer *tr, int mode, const struct umb_batch *batches,
+                        const struct umb_labels *labels)
+{
+    int64_t n[UMB_MAX_STREAMS];
+    for (int s = 0; s < tr->n_streams; s++) {
+        n[s] = batches[s].n;
+    }
+    for (int t = 0; t < tr->n_tasks; t++) {
+        const struct umb_task_values *v = &tr->side[mode].task[t];
+        int64_t rows = n[umb__net_task(tr->net, t)->stream];
+        float *mask = input(tr, mode, 0, v->mask);
+        if (rows) {
+            memcpy(input(tr, mode, 0, v->labels), labels[t].labels,
+                   (size_t)rows * sample_bytes(tr, mode, v->labels));
+        }
+        for (int64_t i = 0; i < rows; i++) {
+            mask[i] = labels[t].mask ? labels[t].mask[i] : 1;
+        }
+    }
+    umb__trainer_set_rows(tr, (enum umb_trainer_mode)mode, 0, n);
+}
+
+static enum umb_status run_batch(struct umb_trainer *tr, enum umb_trainer_mode mode,
+                                 const struct umb_batch *batches, const struct umb_labels *labels,
+                                 double rate, double *ret_losses)
+{
+    enum umb_status st = umb__trainer_compile(tr, (int)mode);
+    if (st == UMB_OK) { st = umb__plan_wait(tr->side[mode].plan, 0); }
+    if (st == UMB_OK) { st = fill_images(tr, (int)mode, batches); }
+    if (st != UMB_OK) { return st; }
+    fill_labels(tr, (int)mode, batches, labels);
+    st = umb__trainer_submit(tr, mode, 0, rate);
+    return st == UMB_OK ? umb__trainer_wait(tr, mode, 0, ret_losses) : st;
+}
+
+enum umb_status umb_trainer_step(struct umb_trainer *tr, const struct umb_batch *batches,
+                                 const struct umb_labels *labels, double rate, double *ret_losses)
+{
+    return run_batch(tr, UMB_TRAINER_TRAIN, batches, labels, rate, ret_losses);
+}
+
+enum umb_status umb_trainer_evaluate(struct umb_trainer *tr, const struct umb_batch *batches,
+                                     const struct umb_labels *labels)
+{
+    return run_batch(tr, UMB_TRAINER_EVALUATE, batches, labels, 0, NULL);
+}
+
+enum umb_status umb_trainer_predict(struct umb_trainer *tr, const struct umb_batch *batches,
+                                    float *const *ret_outputs)
+{
+    struct umb_trainer_side *side = &tr->side[UMB_TRAINER_PREDICT];
+    enum umb_status st = umb__trainer_compile(tr, UMB_TRAINER_PREDICT);
+    if (st == UMB_OK) { st = umb__plan_wait(side->plan, 0); }
+    if (st == UMB_OK) { st = fill_images(tr, UMB_TRAINER_PREDICT, batches); }
+    if (st == UMB_OK) { st = umb__plan_submit(side->plan, 0); }
+    if (st == UMB_OK) { st = umb__plan_wait(side->plan, 0); }
+    for (int t = 0; st == UMB_OK && t < tr->n_tasks; t++) {
+        int64_t rows = batches[umb__net_task(tr->net, t)->stream].n;
+        size_t bytes = (size_t)rows * sample_bytes(tr, UMB_TRAINER_PREDICT, side->answer[t]);
+        if (ret_outputs[t] && bytes) {
+            memcpy(ret_outputs[t], umb__plan_output(side->plan, 0, side->answer[t]), bytes);
+        }
+    }
+    return st;
+}
