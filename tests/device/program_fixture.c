@@ -61,6 +61,7 @@ int fixture_setup(void **state)
     assert_int_equal(mkdir(path_in(f, "kernels"), 0777), 0);
     setenv("UMBEL_KERNEL_DIR", path_in(f, "kernels"), 1);
     setenv("UMBEL_CACHE", path_in(f, "cache"), 1);
+    f->live = umb__alloc_live();
     open_all(f);
     *state = f;
     return 0;
@@ -89,10 +90,13 @@ static void remove_tree(const char *path)
 int fixture_teardown(void **state)
 {
     struct fixture *f = *state;
+    umb__alloc_fail_at(0);
     close_all(f);
     unset_all();
     remove_tree(f->folder);
+    uint64_t leaked = umb__alloc_live() - f->live;
     free(f);
+    if (leaked > 0) { fail_msg("%llu allocations are still held", (unsigned long long)leaked); }
     return 0;
 }
 

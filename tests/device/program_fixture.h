@@ -15,6 +15,7 @@
 struct fixture {
     char folder[512]; /* fresh, removed at the end; holds kernels/, cache/ and what a test puts
                          there */
+    uint64_t live;    /* allocations held before anything was opened */
     struct umb_context *ctx;
     struct umb_device *device;
     struct umb_queue *queue;
@@ -23,7 +24,8 @@ struct fixture {
 };
 
 /* cmocka's setup and teardown: *state is a struct fixture with ctx, device and queue open. Every
- * UMBEL_ variable of this part is unset, but UMBEL_KERNEL_DIR and UMBEL_CACHE point into folder. */
+ * UMBEL_ variable of this part is unset, but UMBEL_KERNEL_DIR and UMBEL_CACHE point into folder.
+ * Whatever the library still holds at the end fails the test. */
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
 

@@ -281,6 +281,26 @@ static void the_folder_stays_below_its_size(void **state)
     expect_build(f, 7, HIT);
 }
 
+/* Whichever allocation fails: a build that succeeds or says so, and never a wrong kernel. */
+static void failed_allocations_are_survived(void **state)
+{
+    struct fixture *f = *state;
+    expect_build(f, 7, FRESH);
+    for (uint64_t n = 1; n <= 30; n++) {
+        char options[32];
+        snprintf(options, sizeof options, "-DVALUE=%d", n % 2 ? 7 : 1000 + (int)n);
+        if (n % 2) { fixture_reopen(f); } /* odd: a hit is disturbed; even: a miss */
+        umb__alloc_fail_at(n / 2 + 1);
+        enum umb_status st = umb__program_prepare(f->device, "main.cl", options);
+        umb__alloc_fail_at(0);
+        if (st != UMB_OK && st != UMB_ERR_NO_MEMORY) {
+            fail_msg("allocation %d: %s", (int)n, umb_context_error(f->ctx));
+        }
+    }
+    fixture_reopen(f);
+    expect_build(f, 7, HIT);
+}
+
 static pid_t start_child(const char *n_programs)
 {
     pid_t pid = fork();
@@ -442,6 +462,7 @@ int main(int argc, char **argv)
         CASE(a_folder_in_an_entrys_place),
         CASE(a_hit_renews_the_entrys_time),
         CASE(the_folder_stays_below_its_size),
+        CASE(failed_allocations_are_survived),
         CASE(processes_write_the_same_entries),
         CASE(a_folder_that_cannot_be_made),
         CASE(a_cache_that_is_a_file),

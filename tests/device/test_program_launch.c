@@ -423,6 +423,30 @@ static void launches_wait_for_many_events(void **state)
     chain(*state, 50);
 }
 
+/* Allocation 1, 2, 3 … fails until the launch comes about. */
+static void failed_allocations_are_survived(void **state)
+{
+    struct fixture *f = *state;
+    struct add a;
+    struct umb_launch *launch = NULL;
+    enum umb_status st = UMB_ERR_NO_MEMORY;
+    uint64_t n = 0;
+    add_init(f, &a);
+    write_kernel(f, "add.cl", "#include \"inner.cl\"\n" ADD_TEXT);
+    write_kernel(f, "inner.cl", "#define INNER 1\n");
+    while (st == UMB_ERR_NO_MEMORY) {
+        umb__alloc_fail_at(++n);
+        st = umb__launch_create(f->device, &a.desc, &launch);
+        umb__alloc_fail_at(0);
+    }
+    if (st != UMB_OK || n < 8) {
+        fail_msg("%s when allocation %d fails; expected no memory until more than 7",
+                 umb_status_name(st), (int)n);
+    }
+    umb__launch_destroy(launch);
+    umb__buffer_destroy(a.buffer);
+}
+
 static void a_device_that_built_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -463,6 +487,7 @@ int main(void)
         CASE(three_dimensions),
         CASE(launches_wait_for_events),
         CASE(launches_wait_for_many_events),
+        CASE(failed_allocations_are_survived),
         CASE(a_device_that_built_nothing),
         cmocka_unit_test(destroying_nothing),
     };
