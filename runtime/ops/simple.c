@@ -55,24 +55,50 @@ static int channel_lanes(const struct umb_device_caps *caps, int64_t channels)
     return lanes;
 }
 
-struct umb_pixel_walk umb__pixel_walk(struct umb_emit *e, int64_t pixels, int64_t channels)
+struct umb_pixel_walk umb__pixel_walk(struct umb_emit *e, int64_t pixels, int64_t channels,
+                                      int64_t work, const char *defines)
 {
     const struct umb_device_caps *caps = e->p.caps;
-    const int lanes = channel_lanes(caps, channels);
     const bool whole = is_cpu(caps);
-    struct umb_pixel_walk w = {.lanes = lanes};
-    w.unit_channels = whole ? (int)channels : 1;
-    w.units_per_pixel = whole ? 1 : (int)channels;
-    w.n_units = (int)(pixels * w.units_per_pixel);
-    const int64_t least = LEAST_ELEMENTS / w.unit_channels;
-    w.spread = whole ? umb__spread(caps, w.n_units, least ? least : 1, MOST_CPU_GROUPS)
-                     : umb__spread_flat(caps, w.n_units);
-    w.options = umb__lanes_option(e, lanes);
-    return w;
+    const int64_t unit = whole ? channels : 1;
+    const int64_t n = pixels * (channels / unit);
+    const int64_t local = (int64_t)umb__spread_local(caps);
+    const int64_t most = whole ? MOST_CPU_GROUPS : MOST_GPU_GROUPS;
+    int64_t least = whole ? LEAST_ELEMENTS / (unit * work) : local;
+    least = least < 1 ? 1 : least;
+    int64_t groups = n / least;
+    groups = groups < 1 ? 1 : groups > most ? most : groups;
+    const int64_t span = ((n + groups - 1) / groups + local - 1) / local * local;
+    groups = (n + span - 1) / span;
+    return (struct umb_pixel_walk){
+        .launch = {.options =
+                       umb__emit_printf(e, "-DVW=%d%s", channel_lanes(caps, channels), defines),
+                   .dimensions = 1,
+                   .global = {(size_t)(groups * local)},
+                   .local = {(size_t)local}},
+        .span = (int)span,
+        .n_units = (int)n,
+        .units_per_pixel = (int)(channels / unit),
+        .unit_channels = (int)unit};
 }
 
 struct umb_nhwc umb__nhwc(const struct umb_type *type)
 {
     const int64_t *d = type->shape.dim;
     return (struct umb_nhwc){(int)d[0], (int)d[1], (int)d[2], (int)d[3]};
+}
+
+const char *const umb__padding_words[] = {"same", NULL};
+
+struct umb_window umb__window(int64_t extent, int64_t size, int64_t stride, int64_t padding)
+{
+    if (padding < 0) {
+        const int64_t out = (extent + stride - 1) / stride;
+        const int64_t total = (out - 1) * stride + size - extent;
+        return (struct umb_window){(int)size, (int)stride, total > 0 ? (int)(total / 2) : 0,
+                                   (int)out};
+    }
+    const int64_t free_space = extent + 2 * padding - size;
+    const int64_t out = free_space < 0 ? 0 : free_space / stride + 1;
+    return (struct umb_window){(int)size, (int)stride, (int)padding, (int)out};
 }

@@ -20,24 +20,33 @@ struct umb_spread umb__spread_flat(const struct umb_device_caps *caps, int64_t n
 const char *umb__lanes_option(struct umb_emit *e, int lanes);
 
 /*
- * A walk over `pixels` of C channels each, cut into units: `per` blocks of `lanes` channels of one
- * pixel. Unit u is pixel u / units_per_pixel. On CPUs a unit is a whole pixel, so that its
- * coordinates are found once; elsewhere a unit is one channel, and neighbours are coalesced.
+ * A walk over `pixels` of C channels each, cut into units: `unit_channels` channels of one pixel.
+ * Unit u is pixel u / units_per_pixel. On CPUs a unit is a whole pixel, so that its coordinates are
+ * found once; elsewhere a unit is one channel, and neighbours are coalesced.
  */
 struct umb_pixel_walk {
-    struct umb_spread spread; /* span in units */
-    int lanes;                /* VW: divides C where C is small, so that no lane idles */
-    int n_units;
-    int units_per_pixel;
-    int unit_channels;   /* channels a unit: per·lanes */
-    const char *options; /* "-DVW=…", NULL: no memory */
+    struct umb_emit_launch launch; /* kernel is the caller's to set; options NULL: no memory */
+    int span;                      /* units a group */
+    int n_units, units_per_pixel, unit_channels;
 };
-struct umb_pixel_walk umb__pixel_walk(struct umb_emit *e, int64_t pixels, int64_t channels);
+/* work: elements read or written for one of the walk's. defines: further options, or "". */
+struct umb_pixel_walk umb__pixel_walk(struct umb_emit *e, int64_t pixels, int64_t channels,
+                                      int64_t work, const char *defines);
 
 /* The four extents of an [N,H,W,C] value. */
 struct umb_nhwc {
     int n, h, w, c;
 };
 struct umb_nhwc umb__nhwc(const struct umb_type *type);
+
+/*
+ * How windows of `size` lie on an axis of `extent`: window p begins at p·stride − before. padding
+ * −1 is Keras's "same": out = ⌈extent/stride⌉, the odd element of the padding behind.
+ */
+struct umb_window {
+    int size, stride, before, out;
+};
+struct umb_window umb__window(int64_t extent, int64_t size, int64_t stride, int64_t padding);
+extern const char *const umb__padding_words[]; /* "same" */
 
 #endif

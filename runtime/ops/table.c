@@ -6,7 +6,16 @@
 
 /* clang-format off */
 #define FAMILIES(row) \
-    row(activation)
+    row(activation) \
+    row(batch_norm) \
+    row(cross_entropy) \
+    row(entry_loss) \
+    row(sgd) \
+    row(adam) \
+    row(clip_scale) \
+    row(metric) \
+    row(max_pool) \
+    row(avg_pool)
 /* clang-format on */
 
 #define DECLARE(name) extern const struct umb_op *const umb__ops_##name[];
