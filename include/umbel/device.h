@@ -4,7 +4,9 @@
  * A device is opened once per context and owns its OpenCL context, its kernels and its memory
  * account. Selectors (UMBEL_DEVICE, --device) are a comma-separated list; each is a type (gpu, cpu,
  * accelerator, all) or a case-insensitive piece of the device's, vendor's or platform's name, with
- * an optional "platform:" in front and "#index" behind: gpu, nvidia, pocl:cpu, intel#1.
+ * an optional "platform:" in front and "#index" behind, from 0: gpu, nvidia, pocl:cpu, intel#1. A
+ * type alone takes no software rasterizer and no device with a driver that works badly; a name
+ * does.
  */
 #ifndef UMBEL_DEVICE_H
 #define UMBEL_DEVICE_H
@@ -29,7 +31,7 @@ struct umb_device_caps {
     uint32_t compute_units;
     uint32_t clock_mhz;   /* 0: unknown */
     uint32_t float_width; /* native vector width for float32; ≥ 1 */
-    uint32_t sub_group;   /* size, 0: none */
+    uint32_t sub_group;   /* width of a warp, wavefront or largest sub-group; 0: unknown */
     size_t max_work_group;
     uint64_t global_bytes, max_alloc_bytes, cache_bytes;
     uint64_t local_bytes;
@@ -64,8 +66,9 @@ void umb_device_list_destroy(struct umb_device_list *list);
 /*
  * Opens the first device that the selector takes (NULL: UMBEL_DEVICE; unset: the GPU with the most
  * compute, else a CPU). No match is UMB_ERR_INVALID with a message of one line that lists every
- * device with its selector. A malformed selector is UMB_ERR_INVALID too. The device outlives all
- * that is made on it.
+ * device with its selector. A malformed selector is UMB_ERR_INVALID too; no device at all, or one
+ * whose driver refuses to work, is UMB_ERR_DEVICE; one that is below OpenCL 1.2 or has no compiler,
+ * UMB_ERR_UNSUPPORTED. The device outlives all that is made on it.
  */
 UMB_MUST_USE enum umb_status umb_device_open(struct umb_context *ctx, const char *selector,
                                              struct umb_device **ret_device);

@@ -181,7 +181,7 @@ enum umb_status umb__selector_no_match(struct umb_context *ctx, const char *sour
                        source, selector, umb__text_string(&list));
     } else if (st == UMB_OK) {
         st = umb__fail(ctx, UMB_ERR_INVALID,
-                       "%s: no device is chosen by default here; name one of: %s", source,
+                       "%s: no device is chosen by default here; set it to one of: %s", source,
                        umb__text_string(&list));
     }
     umb__text_finish(&list);

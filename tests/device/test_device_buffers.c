@@ -1,7 +1,8 @@
 /* test_device_buffers.c: buffers, queues, transfers and events on the machine's CPU device. */
 #include "alloc.h"
-#include "cl_handles.h"
+#include "device_internal.h"
 #include "system.h"
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -232,6 +233,39 @@ static void more_waits_than_fit_on_the_stack(void **state)
     umb__event_release(all);
 }
 
+/* A user event stands for a command that takes its time, or fails. */
+static umb_event *user_event(void)
+{
+    cl_int code;
+    cl_event e = clCreateUserEvent(umb__device_cl_context(device), &code);
+    assert_int_equal(code, CL_SUCCESS);
+    umb_event *event = umb__event_from_cl(ctx, e);
+    assert_non_null(event);
+    return event;
+}
+
+static void set_user_event(umb_event *event, cl_int status)
+{
+    assert_int_equal(clSetUserEventStatus(umb__event_cl(event), status), CL_SUCCESS);
+}
+
+static void the_last_of_many_waits_counts(void **state)
+{
+    (void)state;
+    umb_event *waits[50] = {0}, *marker = NULL;
+    bool done = true;
+    waits[49] = user_event();
+    assert_int_equal(umb__queue_marker(queue, waits, 50, &marker), UMB_OK);
+    assert_int_equal(umb__queue_flush(queue), UMB_OK);
+    umb__sleep_ns(5000000);
+    assert_int_equal(umb__event_done(device, marker, &done), UMB_OK);
+    assert_false(done);
+    set_user_event(waits[49], CL_COMPLETE);
+    assert_int_equal(umb__event_wait(device, marker), UMB_OK);
+    umb__event_release(waits[49]);
+    umb__event_release(marker);
+}
+
 static void a_marker_comes_after_what_was_enqueued(void **state)
 {
     (void)state;
@@ -277,17 +311,6 @@ static void no_event_has_happened_already(void **state)
     assert_int_equal(queued + start + end, 0);
 }
 
-/* A user event stands for a command that takes its time, or fails. */
-static umb_event *user_event(void)
-{
-    cl_int code;
-    cl_event e = clCreateUserEvent(umb__device_cl_context(device), &code);
-    assert_int_equal(code, CL_SUCCESS);
-    umb_event *event = umb__event_from_cl(ctx, e);
-    assert_non_null(event);
-    return event;
-}
-
 static void an_open_event_is_not_done(void **state)
 {
     (void)state;
@@ -299,7 +322,7 @@ static void an_open_event_is_not_done(void **state)
     assert_int_equal(umb__queue_flush(queue), UMB_OK);
     assert_int_equal(umb__event_done(device, marker, &done), UMB_OK);
     assert_false(done);
-    assert_int_equal(clSetUserEventStatus(umb__event_cl(open), CL_COMPLETE), CL_SUCCESS);
+    set_user_event(open, CL_COMPLETE);
     assert_int_equal(umb__event_wait(device, marker), UMB_OK);
     assert_int_equal(umb__event_done(device, marker, &done), UMB_OK);
     assert_true(done);
@@ -312,12 +335,12 @@ static void a_failed_command_is_an_error(void **state)
     (void)state;
     bool done = false;
     umb_event *bad = user_event();
-    assert_int_equal(clSetUserEventStatus(umb__event_cl(bad), CL_OUT_OF_RESOURCES), CL_SUCCESS);
+    set_user_event(bad, CL_OUT_OF_RESOURCES);
     assert_error(umb__event_wait(device, bad), UMB_ERR_NO_MEMORY, "CL_OUT_OF_RESOURCES (-5)");
     assert_error(umb__event_done(device, bad, &done), UMB_ERR_NO_MEMORY, "CL_OUT_OF_RESOURCES");
     umb__event_release(bad);
     bad = user_event();
-    assert_int_equal(clSetUserEventStatus(umb__event_cl(bad), CL_INVALID_KERNEL), CL_SUCCESS);
+    set_user_event(bad, CL_INVALID_KERNEL);
     assert_error(umb__event_wait(device, bad), UMB_ERR_DEVICE, "CL_INVALID_KERNEL (-48)");
     umb__event_release(bad);
 }
@@ -392,6 +415,37 @@ static void failing_allocations_leave_nothing(void **state)
     assert_in_range(n, 5, 20);
 }
 
+static void *complete_later(void *event)
+{
+    umb__sleep_ns(20000000);
+    set_user_event(event, CL_COMPLETE);
+    return NULL;
+}
+
+/* The way that waits go on NVIDIA, whose own wait keeps a core busy. */
+static void asking_between_sleeps(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    umb_event *open = user_event(), *marker = NULL;
+    device->polls = true;
+    assert_int_equal(use_everything(), UMB_OK);
+    assert_int_equal(umb__queue_marker(queue, &open, 1, &marker), UMB_OK);
+    uint64_t start = umb__clock_ns();
+    assert_int_equal(pthread_create(&thread, NULL, complete_later, open), 0);
+    assert_int_equal(umb__event_wait(device, marker), UMB_OK);
+    assert_true(umb__clock_ns() - start >= 19000000);
+    assert_int_equal(umb__event_wait(device, open), UMB_OK);
+    pthread_join(thread, NULL);
+    umb__event_release(marker);
+    umb__event_release(open);
+    open = user_event();
+    set_user_event(open, CL_INVALID_KERNEL);
+    assert_error(umb__event_wait(device, open), UMB_ERR_DEVICE, "CL_INVALID_KERNEL");
+    umb__event_release(open);
+    device->polls = false;
+}
+
 static void errors_have_names(void **state)
 {
     (void)state;
@@ -418,6 +472,7 @@ int main(void)
         cmocka_unit_test(overlapping_copies_are_refused),
         cmocka_unit_test(events_order_two_queues),
         cmocka_unit_test(more_waits_than_fit_on_the_stack),
+        cmocka_unit_test(the_last_of_many_waits_counts),
         cmocka_unit_test(a_marker_comes_after_what_was_enqueued),
         cmocka_unit_test(events_are_counted),
         cmocka_unit_test(no_event_has_happened_already),
@@ -426,6 +481,7 @@ int main(void)
         cmocka_unit_test(a_profiling_queue_tells_times),
         cmocka_unit_test(another_queue_tells_no_times),
         cmocka_unit_test(failing_allocations_leave_nothing),
+        cmocka_unit_test(asking_between_sleeps),
         cmocka_unit_test(errors_have_names),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);

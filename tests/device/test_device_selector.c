@@ -259,7 +259,7 @@ static void no_match_lists_every_device(void **state)
                         "Language), rusticl (llvmpipe (LLVM 15.0.6, 256 bits), rusticl)");
     assert_int_equal(umb__selector_no_match(ctx, "UMBEL_DEVICE", NULL, machine + LLVMPIPE, 1),
                      UMB_ERR_INVALID);
-    assert_non_null(strstr(umb_context_error(ctx), "name one of: rusticl"));
+    assert_non_null(strstr(umb_context_error(ctx), "set it to one of: rusticl"));
     assert_int_equal(umb__selector_no_match(ctx, "device", "gpu", machine, 0), UMB_ERR_DEVICE);
     assert_non_null(strstr(umb_context_error(ctx), "install an OpenCL driver"));
     umb__alloc_fail_at(1);
