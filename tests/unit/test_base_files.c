@@ -177,15 +177,16 @@ static void a_full_disk_leaves_the_old_file(void **state)
     assert_int_equal(files_in_folder(), 1);
 }
 
-static void devices_are_not_replaced(void **state)
+/* A pipe of our own, for a machine's device would be lost if the check were. */
+static void pipes_and_devices_are_not_replaced(void **state)
 {
     (void)state;
     struct stat info;
-    assert_error(umb__file_write(ctx, "/dev/full", "x", 1), UMB_ERR_INVALID, "/dev/full");
-    assert_int_equal(stat("/dev/full", &info), 0);
-    assert_true(S_ISCHR(info.st_mode));
     assert_int_equal(mkfifo(in_folder("pipe"), 0600), 0);
     assert_error(umb__file_write(ctx, in_folder("pipe"), "x", 1), UMB_ERR_INVALID, "pipe");
+    assert_int_equal(stat(in_folder("pipe"), &info), 0);
+    assert_true(S_ISFIFO(info.st_mode));
+    assert_int_equal(files_in_folder(), 1);
 }
 
 static void folders_are_not_replaced(void **state)
@@ -332,7 +333,7 @@ int main(void)
         CASE(two_writers_of_one_path_do_not_mix),
         CASE(new_files_follow_the_umask),
         CASE(a_full_disk_leaves_the_old_file),
-        CASE(devices_are_not_replaced),
+        CASE(pipes_and_devices_are_not_replaced),
         CASE(folders_are_not_replaced),
         CASE(missing_folders_are_named),
         CASE(unwritable_folders_are_named),
