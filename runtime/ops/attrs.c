@@ -127,15 +127,6 @@ static bool read_pair(const struct umb_attr_desc *d, struct pieces p, int64_t re
     return read_integers(d, p, ret_i);
 }
 
-/* A word in place of a pair's numbers: −1, −2 … */
-static bool read_word(const struct umb_attr_desc *d, const char *text, int64_t ret_i[2])
-{
-    int word;
-    if (d->type != UMB_ATTR_PAIR || !d->choices || !read_choice(d, text, &word)) { return false; }
-    ret_i[0] = ret_i[1] = -1 - word;
-    return true;
-}
-
 /* *ret_fine false with UMB_OK: a text is not a number in range. */
 static enum umb_status read_floats(struct umb_arena *arena, const struct umb_attr_desc *d,
                                    struct pieces all, struct umb_floats *ret_floats, bool *ret_fine)
@@ -169,8 +160,7 @@ static enum umb_status read_value(struct umb_arena *arena, const struct umb_attr
     memset(ret_value, 0, sizeof *ret_value);
     switch (d->type) {
     case UMB_ATTR_INT:
-        *ret_fine = (n == 1 && read_word(d, texts[0], ret_value->i)) ||
-                    read_integers(d, p, ret_value->i);
+        *ret_fine = read_integers(d, p, ret_value->i);
         break;
     case UMB_ATTR_PAIR:
         *ret_fine = read_pair(d, p, ret_value->i);

@@ -44,8 +44,7 @@ const char *umb__lanes_option(struct umb_emit *e, int lanes)
     return umb__emit_printf(e, "-DVW=%d", lanes);
 }
 
-/* The native width, or for few channels the largest power of two that divides them. */
-static int channel_lanes(const struct umb_device_caps *caps, int64_t channels)
+int umb__channel_lanes(const struct umb_device_caps *caps, int64_t channels)
 {
     int lanes = umb__spread_lanes(caps);
     if (channels >= 4 * lanes) { return lanes; }
@@ -71,8 +70,8 @@ struct umb_pixel_walk umb__pixel_walk(struct umb_emit *e, int64_t pixels, int64_
     const int64_t span = ((n + groups - 1) / groups + local - 1) / local * local;
     groups = (n + span - 1) / span;
     return (struct umb_pixel_walk){
-        .launch = {.options =
-                       umb__emit_printf(e, "-DVW=%d%s", channel_lanes(caps, channels), defines),
+        .launch = {.options = umb__emit_printf(e, "-DVW=%d%s", umb__channel_lanes(caps, channels),
+                                               defines),
                    .dimensions = 1,
                    .global = {(size_t)(groups * local)},
                    .local = {(size_t)local}},
@@ -88,7 +87,7 @@ struct umb_nhwc umb__nhwc(const struct umb_type *type)
     return (struct umb_nhwc){(int)d[0], (int)d[1], (int)d[2], (int)d[3]};
 }
 
-const char *const umb__padding_words[] = {"same", NULL};
+const char *const umb__padding_words[] = {"valid", "same", NULL};
 
 struct umb_window umb__window(int64_t extent, int64_t size, int64_t stride, int64_t padding)
 {

@@ -16,6 +16,9 @@ UMB_MUST_USE enum umb_status umb__expect_f32(const struct umb_infer *io, int ind
 
 /* A flat walk over n elements: groups large enough to be worth handing out. */
 struct umb_spread umb__spread_flat(const struct umb_device_caps *caps, int64_t n);
+/* Lanes for kernels that walk channels: the native width, or for few channels the largest power of
+ * two that divides them, so that no lane idles. */
+int umb__channel_lanes(const struct umb_device_caps *caps, int64_t channels);
 /* "-DVW=16", in the steps' arena; NULL: no memory. */
 const char *umb__lanes_option(struct umb_emit *e, int lanes);
 
@@ -47,6 +50,6 @@ struct umb_window {
     int size, stride, before, out;
 };
 struct umb_window umb__window(int64_t extent, int64_t size, int64_t stride, int64_t padding);
-extern const char *const umb__padding_words[]; /* "same" */
+extern const char *const umb__padding_words[]; /* "valid" for 0, "same" for −1 */
 
 #endif

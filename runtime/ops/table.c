@@ -15,7 +15,13 @@
     row(clip_scale) \
     row(metric) \
     row(max_pool) \
-    row(avg_pool)
+    row(avg_pool) \
+    row(bias) \
+    row(softmax) \
+    row(add) \
+    row(concat) \
+    row(rows) \
+    row(flatten)
 /* clang-format on */
 
 #define DECLARE(name) extern const struct umb_op *const umb__ops_##name[];

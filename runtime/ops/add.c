@@ -1,0 +1,123 @@
+/*
+ * add: equal tensors added up, from the left. sum is the same for autodiff, of any number of
+ * inputs: one makes a copy.
+ */
+#include "add.h"
+#include <string.h>
+
+#define AT_ONCE 4 /* inputs a launch */
+
+static const struct umb_kernel kernel = {"add", "shape.cl", "add_inputs", "rrrrwiii"};
+
+static enum umb_status infer(struct umb_infer *io)
+{
+    enum umb_status st = umb__infer_same(io);
+    for (int i = 1; i < io->n_in && st == UMB_OK; i++) {
+        const struct umb_type *a = &io->in[0], *b = &io->in[i];
+        st = umb__expect_f32(io, i, 0, "numbers (f32)");
+        const bool same = umb__shape_equal(&a->shape, &b->shape) &&
+                          a->n_segments == b->n_segments && a->segment == b->segment;
+        if (st == UMB_OK && !same) {
+            char x[UMB_SHAPE_TEXT], y[UMB_SHAPE_TEXT];
+            st = umb__fail(io->ctx, UMB_ERR_INVALID,
+                           "input 0 has shape %s, input %d has %s; expected equal shapes of the "
+                           "same streams",
+                           umb__shape_text(&a->shape, x, sizeof x), i,
+                           umb__shape_text(&b->shape, y, sizeof y));
+        }
+        if (memcmp(a->folded, b->folded, sizeof a->folded) != 0) {
+            memset(io->out[0].folded, 0, sizeof io->out[0].folded);
+        }
+    }
+    return st;
+}
+
+static enum umb_status grad(struct umb_grad *g)
+{
+    const int dy = umb__grad_dout(g, 0);
+    for (int i = 0; dy >= 0 && i < umb__grad_n_in(g); i++) {
+        umb__grad_give(g, i, dy);
+    }
+    return UMB_OK;
+}
+
+static void reference(const struct umb_reference *r)
+{
+    const int64_t n = umb__shape_count(&r->in[0].type->shape);
+    for (int k = 0; k < r->n_in; k++) {
+        for (int64_t i = 0; i < n; i++) {
+            r->out[0].data[i] += r->in[k].data[i];
+        }
+    }
+}
+
+enum umb_status umb__emit_sum(struct umb_emit *e, int n_in, const int *in, int out, int64_t first,
+                              int64_t n)
+{
+    const struct umb_spread s = umb__spread_flat(e->p.caps, n);
+    int terms[AT_ONCE], n_terms = 0;
+    for (int k = 0; k < n_in; k++) {
+        terms[n_terms++] = in[k];
+        if (n_terms < AT_ONCE && k + 1 < n_in) { continue; }
+        const char *options = umb__emit_printf(e, "-DVW=%d -DINPUTS=%d", s.lanes, n_terms);
+        if (!options) { return UMB_ERR_NO_MEMORY; }
+        for (int i = n_terms; i < AT_ONCE; i++) {
+            terms[i] = terms[0];
+        }
+        const struct umb_emit_launch launch = umb__spread_launch(&s, &kernel, options);
+        const enum umb_status st = umb__emit_launch(e, &launch, terms[0], terms[1], terms[2],
+                                                    terms[3], out, (int)first, (int)n, s.span);
+        if (st != UMB_OK) { return st; }
+        terms[0] = out; /* the next launch goes on from here */
+        n_terms = 1;
+    }
+    return UMB_OK;
+}
+
+static enum umb_status emit(struct umb_emit *e)
+{
+    return umb__emit_sum(e, e->p.n_in, e->in, e->out[0], 0, umb__shape_count(&e->p.in[0].shape));
+}
+
+static const struct umb_solver solvers[] = {{"elementwise", umb__applies_always, emit}, {0}};
+
+static double flops(const struct umb_problem *p)
+{
+    return (double)(p->n_in - 1) * (double)umb__shape_count(&p->in[0].shape);
+}
+
+static const struct umb_op_case cases[] = {
+    {.in = "1,1 1,1"},
+    {.in = "3,5,7,2 3,5,7,2"},
+    {.in = "4,17 4,17 4,17", .n_streams = 2},
+    {.in = "4,19 4,19 4,19 4,19"},
+    {.in = "5,13 5,13 5,13 5,13 5,13"},
+    {.in = "2,99 2,99 2,99 2,99 2,99 2,99 2,99 2,99"},
+    {.in = "128,26,26,32 128,26,26,32", .flags = UMB_CASE_BENCH | UMB_CASE_LARGE},
+    {0}};
+
+static const struct umb_op_case sum_cases[] = {{.in = "3,11"}, {.in = "9@- 9@- 9@-"}, {0}};
+
+static const struct umb_op add = {.name = "add",
+                                  .help = "the sum of inputs of one shape",
+                                  .flags = UMB_OP_LAYER,
+                                  .min_in = 2,
+                                  .max_in = 1024,
+                                  .infer = infer,
+                                  .grad = grad,
+                                  .reference = reference,
+                                  .flops = flops,
+                                  .solvers = solvers,
+                                  .cases = cases};
+
+static const struct umb_op sum = {.name = "sum",
+                                  .min_in = 1,
+                                  .max_in = 1 << 20,
+                                  .infer = infer,
+                                  .grad = grad,
+                                  .reference = reference,
+                                  .flops = flops,
+                                  .solvers = solvers,
+                                  .cases = sum_cases};
+
+const struct umb_op *const umb__ops_add[] = {&add, &sum, NULL};
