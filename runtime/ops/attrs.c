@@ -116,12 +116,12 @@ static bool read_choice(const struct umb_attr_desc *d, const char *text, int *re
     return false;
 }
 
-/* A pair may be named instead: choice i is −i, twice. */
+/* A pair may be a word instead: choice i is −1 − i, twice. */
 static bool read_pair(const struct umb_attr_desc *d, struct pieces p, int64_t ret_i[2])
 {
     int choice;
     if (d->choices && p.n == 1 && read_choice(d, p.texts[0], &choice)) {
-        ret_i[0] = ret_i[1] = -choice;
+        ret_i[0] = ret_i[1] = -1 - choice;
         return true;
     }
     return read_integers(d, p, ret_i);
@@ -430,7 +430,7 @@ static void print(const struct umb_attr_desc *d, const union value *v, struct um
         break;
     case UMB_ATTR_PAIR:
         if (v->i[0] < 0) {
-            umb__text_add(t, d->choices[-v->i[0]]);
+            umb__text_add(t, d->choices[-1 - v->i[0]]);
             break;
         }
         umb__text_printf(t, "%lld", (long long)v->i[0]);

@@ -26,8 +26,8 @@ enum umb_attr_type {
     UMB_ATTR_FLOAT,  /* double */
     UMB_ATTR_BOOL,   /* bool */
     UMB_ATTR_CHOICE, /* int: index into choices */
-    UMB_ATTR_PAIR,   /* int64_t[2]: one number for both, or "h,w"; with choices also a name: choice
-                        i is stored as −i twice */
+    UMB_ATTR_PAIR,   /* int64_t[2]: one number for both, or "h,w"; with choices also a word: choice
+                        i is stored as −1 − i, twice */
     UMB_ATTR_FLOATS, /* struct umb_floats */
 };
 struct umb_floats {
@@ -42,7 +42,7 @@ struct umb_attr_desc {
     double min, max;      /* INT FLOAT PAIR FLOATS: inclusive range of each number */
     const char *fallback; /* the default as a user would write it; NULL with required, or for an
                              empty FLOATS */
-    const char *const *choices; /* CHOICE, and names a PAIR may have: NULL-terminated */
+    const char *const *choices; /* CHOICE, and words for a PAIR: NULL-terminated */
     const char *help;           /* one line */
 };
 
