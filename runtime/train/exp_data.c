@@ -1,0 +1,416 @@
+/*
+ * exp_data.c: the `data` section: which files, how they are read, what they are normalised by.
+ */
+#define _XOPEN_SOURCE 700 /* realpath */
+#include "experiment.h"
+
+#include "fail.h"
+#include "system.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+#define MAX_EXTENT 16384
+#define MAX_CLASSES 65536
+
+enum { IDX = 1, CIFAR10 = 2, FOLDER = 4, CSV = 8, SHAPES = 16, ALL = 31 };
+
+static const char *const formats[] = {"idx", "cifar10", "folder", "csv", "shapes"};
+
+/* Every key with the formats that have it. */
+static const struct data_key {
+    const char *name;
+    unsigned formats;
+} data_keys[] = {
+    {"format", ALL},   {"path", ALL & ~SHAPES}, {"normalize", ALL},     {"size", ALL},
+    {"channels", ALL}, {"validation", ALL},     {"test", FOLDER | CSV}, {"limit", ALL},
+    {"seed", ALL},     {"image_column", CSV},   {"split_column", CSV},  {"targets", CSV},
+    {"count", SHAPES},
+};
+
+static enum umb_status read_format(struct umb_experiment *exp, const struct umb_yaml *map,
+                                   struct umb_exp_data *d, unsigned *ret_bit)
+{
+    enum umb_status st = umb__yaml_want(exp->ctx, map, UMB_YAML_MAP);
+    if (st != UMB_OK) { return st; }
+    const struct umb_yaml *node = umb__yaml_get(map, "format");
+    if (!node) {
+        return umb__yaml_fail(exp->ctx, map,
+                              "format: is missing; expected idx, cifar10, folder, "
+                              "csv or shapes");
+    }
+    st = umb__yaml_text(exp->ctx, node, &d->desc.format);
+    for (size_t i = 0; st == UMB_OK && i < COUNT(formats); i++) {
+        *ret_bit = 1U << i;
+        if (strcmp(formats[i], d->desc.format) == 0) { return UMB_OK; }
+    }
+    if (st != UMB_OK) { return st; }
+    return umb__yaml_unknown(exp->ctx, node, "format", d->desc.format, formats, COUNT(formats));
+}
+
+static enum umb_status check_keys(struct umb_experiment *exp, const struct umb_yaml *map,
+                                  unsigned format)
+{
+    const struct umb_yaml *inputs = umb__yaml_get(map, "inputs");
+    if (inputs) {
+        return umb__yaml_fail(exp->ctx, inputs,
+                              "several images a sample are not supported by this "
+                              "version; expected one image a sample");
+    }
+    const char *known[COUNT(data_keys)];
+    size_t n = 0;
+    for (size_t i = 0; i < COUNT(data_keys); i++) {
+        if (data_keys[i].formats & format) { known[n++] = data_keys[i].name; }
+    }
+    return umb__yaml_keys(exp->ctx, map, known, n);
+}
+
+/* ---- paths ------------------------------------------------------------------------------------
+ */
+
+static bool exists(const char *path)
+{
+    return umb__is_folder(path) || umb__is_file(path);
+}
+
+/* `path` in folder, absolute, in the arena; NULL when there is nothing (or no memory). */
+static const char *try_path(struct umb_experiment *exp, char *candidate)
+{
+    char *absolute = candidate && exists(candidate) ? realpath(candidate, NULL) : NULL;
+    const char *kept = absolute ? umb__arena_strdup(exp->tree->arena, absolute) : NULL;
+    free(absolute);
+    umb__free(candidate);
+    return kept;
+}
+
+/*
+ * Beside the experiment, then in UMBEL_DATA. What lay beside it is written into the tree as an
+ * absolute path, so that a run, which lies elsewhere, still finds it; what UMBEL_DATA gave stays
+ * relative, so that a run can move to a machine whose data are elsewhere.
+ */
+static enum umb_status read_path(struct umb_experiment *exp, struct umb_yaml *node,
+                                 struct umb_exp_data *d)
+{
+    const char *path = NULL;
+    enum umb_status st = umb__yaml_text(exp->ctx, node, &path);
+    if (st != UMB_OK) { return st; }
+    d->desc.path = try_path(exp, umb__path_beside(exp->ctx, exp->path, path));
+    if (d->desc.path) {
+        node->text = d->desc.path;
+        return UMB_OK;
+    }
+    const char *data = umb__env_text("UMBEL_DATA");
+    if (data && path[0] != '/') {
+        d->desc.path = try_path(exp, umb__path_join(exp->ctx, data, path));
+        if (d->desc.path) { return UMB_OK; }
+    }
+    if (path[0] == '/') {
+        return umb__yaml_fail(exp->ctx, node, "'%.300s' is not there; expected a folder or file",
+                              path);
+    }
+    char *beside = umb__path_beside(exp->ctx, exp->path, path);
+    st = umb__yaml_fail(exp->ctx, node, "'%.200s' is not there; tried %.300s and %s%.300s%s", path,
+                        beside ? beside : "beside the experiment",
+                        data ? "UMBEL_DATA (" : "UMBEL_DATA, which is not set", data ? data : "",
+                        data ? ")" : "");
+    umb__free(beside);
+    return st;
+}
+
+/* ---- numbers ----------------------------------------------------------------------------------
+ */
+
+static enum umb_status read_size(struct umb_experiment *exp, const struct umb_yaml *node,
+                                 struct umb_exp_data *d)
+{
+    const struct umb_yaml *height = node, *width = node;
+    if (node->kind == UMB_YAML_LIST) {
+        if (node->n_items != 2) {
+            return umb__yaml_fail(exp->ctx, node,
+                                  "has %zu numbers; expected one, or [HEIGHT, "
+                                  "WIDTH]",
+                                  node->n_items);
+        }
+        height = node->item[0];
+        width = node->item[1];
+    }
+    enum umb_status st = umb__yaml_int(exp->ctx, height, 1, MAX_EXTENT, &d->desc.height);
+    return st == UMB_OK ? umb__yaml_int(exp->ctx, width, 1, MAX_EXTENT, &d->desc.width) : st;
+}
+
+/* One number or a list of them. */
+static enum umb_status read_numbers(struct umb_experiment *exp, const struct umb_yaml *node,
+                                    double min, double *ret, size_t *ret_n)
+{
+    size_t n = node->kind == UMB_YAML_LIST ? node->n_items : 1;
+    if (n == 0 || n > UMB_MAX_NORM) {
+        return umb__yaml_fail(exp->ctx, node, "has %zu numbers; expected one, or one a channel", n);
+    }
+    enum umb_status st = UMB_OK;
+    for (size_t i = 0; st == UMB_OK && i < n; i++) {
+        const struct umb_yaml *item = node->kind == UMB_YAML_LIST ? node->item[i] : node;
+        st = umb__yaml_double(exp->ctx, item, min, 1e6, &ret[i]);
+    }
+    *ret_n = n;
+    return st;
+}
+
+static void spread(double *value, size_t *n, size_t wanted)
+{
+    for (; *n < wanted; ++*n) {
+        value[*n] = value[0];
+    }
+}
+
+static enum umb_status read_normalize(struct umb_experiment *exp, const struct umb_yaml *node,
+                                      struct umb_exp_data *d)
+{
+    static const char *const keys[] = {"mean", "std"};
+    enum umb_status st = umb__yaml_keys(exp->ctx, node, keys, COUNT(keys));
+    const struct umb_yaml *mean = umb__yaml_get(node, "mean"), *std = umb__yaml_get(node, "std");
+    size_t n_mean = 1, n_std = 1;
+    d->mean[0] = 0;
+    d->std[0] = 1;
+    if (st == UMB_OK && mean) { st = read_numbers(exp, mean, -1e6, d->mean, &n_mean); }
+    if (st == UMB_OK && std) { st = read_numbers(exp, std, 1e-6, d->std, &n_std); }
+    if (st != UMB_OK) { return st; }
+    if (n_mean != n_std && n_mean != 1 && n_std != 1) {
+        return umb__yaml_fail(exp->ctx, node, "%zu means and %zu deviations; expected as many",
+                              n_mean, n_std);
+    }
+    d->n_norm = n_mean > n_std ? n_mean : n_std;
+    spread(d->mean, &n_mean, d->n_norm);
+    spread(d->std, &n_std, d->n_norm);
+    return UMB_OK;
+}
+
+static enum umb_status read_share(struct umb_experiment *exp, const struct umb_yaml *map,
+                                  const char *key, double *ret)
+{
+    const struct umb_yaml *node = umb__yaml_get(map, key);
+    return node ? umb__yaml_double(exp->ctx, node, 0, 0.99, ret) : UMB_OK;
+}
+
+static enum umb_status read_count(struct umb_experiment *exp, const struct umb_yaml *map,
+                                  const char *key, int64_t min, int64_t max, int64_t *ret)
+{
+    const struct umb_yaml *node = umb__yaml_get(map, key);
+    return node ? umb__yaml_int(exp->ctx, node, min, max, ret) : UMB_OK;
+}
+
+/* ---- targets of a CSV -------------------------------------------------------------------------
+ */
+
+/* A list of texts as an array in the arena. */
+static enum umb_status read_texts(struct umb_experiment *exp, const struct umb_yaml *node,
+                                  const char *const **ret, size_t *ret_n)
+{
+    enum umb_status st = umb__yaml_want(exp->ctx, node, UMB_YAML_LIST);
+    if (st != UMB_OK) { return st; }
+    if (node->n_items == 0 || node->n_items > MAX_CLASSES) {
+        return umb__yaml_fail(exp->ctx, node, "has %zu items; expected 1 to %d", node->n_items,
+                              MAX_CLASSES);
+    }
+    const char **texts = umb__arena_calloc(exp->tree->arena, node->n_items, sizeof *texts);
+    if (!texts) { return UMB_ERR_NO_MEMORY; }
+    for (size_t i = 0; st == UMB_OK && i < node->n_items; i++) {
+        st = umb__yaml_text(exp->ctx, node->item[i], &texts[i]);
+    }
+    *ret = texts;
+    *ret_n = node->n_items;
+    return st;
+}
+
+static enum umb_status read_columns(struct umb_experiment *exp, const struct umb_yaml *map,
+                                    struct umb_csv_target *t)
+{
+    const struct umb_yaml *one = umb__yaml_get(map, "column"),
+                          *many = umb__yaml_get(map, "columns");
+    if (!one == !many) {
+        return umb__yaml_fail(exp->ctx, map,
+                              "has %s; expected column: NAME, or columns: [NAME, …] "
+                              "for several numbers",
+                              one ? "column and columns" : "no column");
+    }
+    t->kind = many ? UMB_TARGET_REAL : UMB_TARGET_CLASS;
+    if (many) { return read_texts(exp, many, &t->columns, &t->n_columns); }
+    const char **column = umb__arena_calloc(exp->tree->arena, 1, sizeof *column);
+    if (!column) { return UMB_ERR_NO_MEMORY; }
+    t->columns = column;
+    t->n_columns = 1;
+    return umb__yaml_text(exp->ctx, one, column);
+}
+
+static enum umb_status read_type(struct umb_experiment *exp, const struct umb_yaml *map,
+                                 struct umb_csv_target *t)
+{
+    static const char *const types[] = {"class", "real", "pixels"};
+    static const enum umb_target_kind kinds[] = {UMB_TARGET_CLASS, UMB_TARGET_REAL,
+                                                 UMB_TARGET_PIXELS};
+    const struct umb_yaml *node = umb__yaml_get(map, "type");
+    if (!node) { return UMB_OK; }
+    const char *text = NULL;
+    enum umb_status st = umb__yaml_text(exp->ctx, node, &text);
+    for (size_t i = 0; st == UMB_OK && i < COUNT(types); i++) {
+        if (strcmp(text, types[i]) != 0) { continue; }
+        if (t->kind == UMB_TARGET_REAL && kinds[i] != UMB_TARGET_REAL) {
+            return umb__yaml_fail(exp->ctx, node,
+                                  "columns are numbers; expected real, or one "
+                                  "column");
+        }
+        t->kind = kinds[i];
+        return UMB_OK;
+    }
+    return st == UMB_OK ? umb__yaml_unknown(exp->ctx, node, "type", text, types, COUNT(types)) : st;
+}
+
+/* Keys that only one kind of target has. */
+static enum umb_status check_target_keys(struct umb_experiment *exp, const struct umb_yaml *map,
+                                         const struct umb_csv_target *t)
+{
+    static const char *const classes[] = {"column", "type", "classes"};
+    static const char *const real[] = {"column", "columns", "type", "scale", "offset"};
+    static const char *const pixels[] = {"column", "type", "classes", "ignore"};
+    switch (t->kind) {
+    case UMB_TARGET_CLASS:
+        return umb__yaml_keys(exp->ctx, map, classes, COUNT(classes));
+    case UMB_TARGET_REAL:
+        return umb__yaml_keys(exp->ctx, map, real, COUNT(real));
+    case UMB_TARGET_PIXELS:
+        break;
+    }
+    enum umb_status st = umb__yaml_keys(exp->ctx, map, pixels, COUNT(pixels));
+    if (st == UMB_OK && !umb__yaml_get(map, "classes")) {
+        st = umb__yaml_fail(exp->ctx, map, "classes: is missing; expected how many there are");
+    }
+    return st;
+}
+
+static enum umb_status read_classes(struct umb_experiment *exp, const struct umb_yaml *map,
+                                    struct umb_csv_target *t)
+{
+    const struct umb_yaml *node = umb__yaml_get(map, "classes");
+    if (!node) { return UMB_OK; }
+    if (t->kind == UMB_TARGET_CLASS) { return read_texts(exp, node, &t->classes, &t->n_classes); }
+    int64_t n = 0;
+    enum umb_status st = umb__yaml_int(exp->ctx, node, 2, 256, &n);
+    t->n_classes = (size_t)n;
+    return st;
+}
+
+static enum umb_status read_target(struct umb_experiment *exp, const struct umb_yaml *map,
+                                   struct umb_csv_target *t)
+{
+    const struct umb_yaml *scale = umb__yaml_get(map, "scale"),
+                          *offset = umb__yaml_get(map, "offset");
+    t->name = map->key;
+    t->ignore = -1;
+    t->scale = 1;
+    enum umb_status st = umb__yaml_check_name(exp->ctx, map, map->key);
+    if (st == UMB_OK) { st = umb__yaml_want(exp->ctx, map, UMB_YAML_MAP); }
+    if (st == UMB_OK) { st = read_columns(exp, map, t); }
+    if (st == UMB_OK) { st = read_type(exp, map, t); }
+    if (st == UMB_OK) { st = check_target_keys(exp, map, t); }
+    if (st == UMB_OK) { st = read_classes(exp, map, t); }
+    if (st == UMB_OK && scale) { st = umb__yaml_double(exp->ctx, scale, -1e9, 1e9, &t->scale); }
+    if (st == UMB_OK && t->scale == 0) {
+        st = umb__yaml_fail(exp->ctx, scale, "is 0; expected another number");
+    }
+    if (st == UMB_OK && offset) { st = umb__yaml_double(exp->ctx, offset, -1e9, 1e9, &t->offset); }
+    if (st == UMB_OK) { st = read_count(exp, map, "ignore", 0, 255, &t->ignore); }
+    return st;
+}
+
+static enum umb_status read_targets(struct umb_experiment *exp, const struct umb_yaml *map,
+                                    struct umb_exp_data *d)
+{
+    const struct umb_yaml *node = umb__yaml_get(map, "targets");
+    if (!node) {
+        return umb__yaml_fail(exp->ctx, map, "targets: is missing; expected {NAME: {column: …}}");
+    }
+    enum umb_status st = umb__yaml_want(exp->ctx, node, UMB_YAML_MAP);
+    if (st == UMB_OK && node->n_items == 0) {
+        st = umb__yaml_fail(exp->ctx, node, "is empty; expected {NAME: {column: …}}");
+    }
+    if (st != UMB_OK) { return st; }
+    struct umb_csv_target *targets =
+        umb__arena_calloc(exp->tree->arena, node->n_items, sizeof *targets);
+    if (!targets) { return UMB_ERR_NO_MEMORY; }
+    for (size_t i = 0; st == UMB_OK && i < node->n_items; i++) {
+        st = read_target(exp, node->item[i], &targets[i]);
+    }
+    d->desc.targets = targets;
+    d->desc.n_targets = node->n_items;
+    return st;
+}
+
+/* ---- one data set -----------------------------------------------------------------------------
+ */
+
+static enum umb_status read_csv(struct umb_experiment *exp, const struct umb_yaml *map,
+                                struct umb_exp_data *d)
+{
+    const struct umb_yaml *image = umb__yaml_get(map, "image_column"),
+                          *split = umb__yaml_get(map, "split_column");
+    enum umb_status st = read_targets(exp, map, d);
+    if (st == UMB_OK && image) { st = umb__yaml_text(exp->ctx, image, &d->desc.image_column); }
+    if (st == UMB_OK && split) { st = umb__yaml_text(exp->ctx, split, &d->desc.split_column); }
+    return st;
+}
+
+static enum umb_status read_images(struct umb_experiment *exp, const struct umb_yaml *map,
+                                   struct umb_exp_data *d)
+{
+    const struct umb_yaml *size = umb__yaml_get(map, "size"),
+                          *normalize = umb__yaml_get(map, "normalize");
+    enum umb_status st = size ? read_size(exp, size, d) : UMB_OK;
+    if (st == UMB_OK) { st = read_count(exp, map, "channels", 1, 3, &d->desc.channels); }
+    if (st == UMB_OK && d->desc.channels == 2) {
+        st = umb__yaml_fail(exp->ctx, umb__yaml_get(map, "channels"),
+                            "2 does not fit; expected 1 (grey) or 3 (colour)");
+    }
+    if (st == UMB_OK && normalize) { st = read_normalize(exp, normalize, d); }
+    return st;
+}
+
+static enum umb_status read_one(struct umb_experiment *exp, const struct umb_yaml *map,
+                                struct umb_exp_data *d)
+{
+    unsigned format = 0;
+    int64_t seed = 1;
+    d->name = map->key;
+    d->node = map;
+    d->stream = -1;
+    d->desc.validation = exp->train.validation;
+    enum umb_status st = umb__yaml_check_name(exp->ctx, map, map->key);
+    if (st == UMB_OK) { st = read_format(exp, map, d, &format); }
+    if (st == UMB_OK) { st = check_keys(exp, map, format); }
+    if (st == UMB_OK) { st = read_images(exp, map, d); }
+    if (st == UMB_OK) { st = read_share(exp, map, "validation", &d->desc.validation); }
+    if (st == UMB_OK) { st = read_share(exp, map, "test", &d->desc.test); }
+    if (st == UMB_OK) { st = read_count(exp, map, "limit", 1, INT32_MAX, &d->desc.limit); }
+    if (st == UMB_OK) { st = read_count(exp, map, "seed", 0, INT64_MAX, &seed); }
+    if (st == UMB_OK) { st = read_count(exp, map, "count", 4, 10000000, &d->desc.count); }
+    if (st == UMB_OK && format == CSV) { st = read_csv(exp, map, d); }
+    d->desc.seed = (uint64_t)seed;
+    if (st != UMB_OK || format == SHAPES) { return st; }
+    struct umb_yaml *path = umb__yaml_get(map, "path");
+    if (path) { return read_path(exp, path, d); }
+    return umb__yaml_fail(exp->ctx, map, "path: is missing; expected a folder or file");
+}
+
+enum umb_status umb__exp_read_data(struct umb_experiment *exp, const struct umb_yaml *node)
+{
+    enum umb_status st = umb__yaml_want(exp->ctx, node, UMB_YAML_MAP);
+    if (st == UMB_OK && node->n_items == 0) {
+        st = umb__yaml_fail(exp->ctx, node, "is empty; expected {NAME: {format: …}}");
+    }
+    if (st != UMB_OK) { return st; }
+    exp->data = umb__arena_calloc(exp->tree->arena, node->n_items, sizeof *exp->data);
+    if (!exp->data) { return UMB_ERR_NO_MEMORY; }
+    for (size_t i = 0; st == UMB_OK && i < node->n_items; i++) {
+        st = read_one(exp, node->item[i], &exp->data[i]);
+    }
+    exp->n_data = node->n_items;
+    return st;
+}

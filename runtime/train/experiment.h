@@ -1,0 +1,153 @@
+/*
+ * experiment.h: an experiment file, read and checked: data sets, trunks, tasks and how to train.
+ *
+ *   read ──► bind (opens the data sets, or takes their shapes from a run) ──► net ──► trainer, loop
+ *
+ * Reading needs no data and no device. Binding learns image shapes and targets. Layer lists stay
+ * YAML nodes until the net is built, so that every mistake in them is answered with its line.
+ * Everything lies in the tree's arena. docs/experiment.md is the format.
+ */
+#ifndef UMB_EXPERIMENT_H
+#define UMB_EXPERIMENT_H
+
+#include "op.h"
+#include "schedule.h"
+#include "tasks.h"
+#include "yaml_tree.h"
+#include <umbel/data.h>
+#include <umbel/net.h>
+
+#define UMB_MAX_NORM 4
+
+struct umb_exp_data {
+    const char *name;
+    const struct umb_yaml *node;
+    struct umb_dataset_desc desc;
+    size_t n_norm;
+    double mean[UMB_MAX_NORM], std[UMB_MAX_NORM];
+    bool used;  /* by a task */
+    int stream; /* in the net; −1 before, and for what no task uses */
+    /* From binding on: */
+    struct umb_dataset *dataset; /* NULL when the shapes came from a run */
+    int64_t shape[3];            /* H, W, C */
+    size_t n_targets;
+    struct umb_target_info *target;
+};
+
+struct umb_exp_trunk {
+    const char *name; /* "trunk" for the only one */
+    const struct umb_yaml *layers;
+};
+
+/* Derived classes: which labels make class i of a task. */
+struct umb_exp_group {
+    const char *name;
+    const struct umb_yaml *labels; /* list of numbers or class names */
+};
+
+struct umb_exp_task {
+    const char *name;
+    const struct umb_yaml *node, *head;
+    size_t data, trunk;
+    const char *target_name; /* NULL: the first that suits */
+    size_t n_groups;         /* 0: the target's own classes */
+    struct umb_exp_group *group;
+    const char *loss, *loss_attrs;
+    enum umb_judge judge;
+    double weight;
+    const char **metrics; /* NULL-terminated, or NULL */
+    /* From binding on: */
+    size_t target;
+    int64_t n_classes; /* behind the map; 0 for REAL targets */
+    const char *const *class_names;
+    int32_t *label_of; /* with a map: [the target's n_classes] → class, −1: none */
+};
+
+struct umb_exp_early_stop {
+    bool on;
+    int64_t patience;
+    const char *task, *metric; /* NULL, "score": of all tasks; "loss" is better when lower */
+    double minimum_change;
+};
+
+struct umb_exp_train {
+    int64_t epochs, batch, log_every, keep;
+    const char *optimizer, *optimizer_attrs;
+    struct umb_schedule schedule;
+    double clip_norm;
+    uint64_t seed;
+    double validation;
+    int64_t queues; /* 0: as the environment says */
+    struct umb_exp_early_stop early_stop;
+};
+
+struct umb_experiment {
+    struct umb_context *ctx;
+    struct umb_yaml_tree *tree;
+    const char *path; /* as named by the user */
+    const char *name;
+    size_t n_data, n_trunks, n_tasks;
+    struct umb_exp_data *data;
+    struct umb_exp_trunk *trunk;
+    struct umb_exp_task *task;
+    struct umb_exp_train train;
+    size_t n_streams;
+    size_t *stream; /* [n_streams]: its data, in the net's order */
+};
+
+/* Reads a file, or the built-in experiment of that name, with n_sets assignments on top. Data paths
+ * found beside the file become absolute. Errors: UMB_ERR_INVALID, UMB_ERR_FORMAT, UMB_ERR_IO. */
+UMB_MUST_USE enum umb_status umb__experiment_read(struct umb_context *ctx, const char *path,
+                                                  const char *const *sets, size_t n_sets,
+                                                  struct umb_experiment **ret_exp);
+void umb__experiment_destroy(struct umb_experiment *exp); /* closes the data sets */
+
+/* Opens the data sets that tasks use, and checks the tasks against them. */
+UMB_MUST_USE enum umb_status umb__experiment_open(struct umb_experiment *exp);
+/* The shapes and targets of the data as JSON text for checkpoints (umb__free), and binding by such
+ * a text, without data. */
+UMB_MUST_USE enum umb_status umb__experiment_shapes(const struct umb_experiment *exp,
+                                                    char **ret_json);
+UMB_MUST_USE enum umb_status umb__experiment_bind(struct umb_experiment *exp, const char *json,
+                                                  const char *source);
+/* Builds the net of a bound experiment; tasks and streams in the experiment's order. */
+UMB_MUST_USE enum umb_status umb__experiment_net(struct umb_experiment *exp,
+                                                 struct umb_net **ret_net);
+/* UMB_ERR_INVALID naming the first key in which the two differ, apart from those that a resumed run
+ * may change (train.epochs, log_every, keep, queues). */
+UMB_MUST_USE enum umb_status umb__experiment_same(const struct umb_experiment *run,
+                                                  const struct umb_experiment *now);
+
+/* The built-in experiment of that name, or NULL; and their names for messages. */
+const char *umb__builtin_experiment(const char *name);
+#define UMB_BUILTIN_NAMES "shapes"
+
+/* ---- the reader's parts ------------------------------------------------------------------------
+ */
+UMB_MUST_USE enum umb_status umb__exp_read_data(struct umb_experiment *exp,
+                                                const struct umb_yaml *node);
+UMB_MUST_USE enum umb_status umb__exp_read_tasks(struct umb_experiment *exp,
+                                                 const struct umb_yaml *node);
+UMB_MUST_USE enum umb_status umb__exp_read_train(struct umb_experiment *exp,
+                                                 const struct umb_yaml *node);
+/* Checks tasks against targets and fills what is said "from binding on". */
+UMB_MUST_USE enum umb_status umb__exp_bind_tasks(struct umb_experiment *exp);
+/* Checks a head's output against its task's labels. */
+UMB_MUST_USE enum umb_status umb__exp_check_output(const struct umb_experiment *exp,
+                                                   const struct umb_exp_task *task,
+                                                   const struct umb_shape *shape);
+
+/* The attributes of op in map (NULL or null: none) as text, "size=3 stride=2,2", each key checked;
+ * keys among skip (NULL-terminated, may be NULL) are the caller's. */
+UMB_MUST_USE enum umb_status umb__exp_attrs(struct umb_experiment *exp, const struct umb_op *op,
+                                            const struct umb_yaml *node, const char *const *skip,
+                                            const char **ret_text);
+/* "name" or "{name: {key: value}}": *ret_attrs is the inner map or NULL. */
+UMB_MUST_USE enum umb_status umb__exp_choice(struct umb_context *ctx, const struct umb_yaml *node,
+                                             const char *what, const char **ret_name,
+                                             const struct umb_yaml **ret_attrs);
+/* The names of ops with (or, for layers, without) the given flags, for errors; returns how many. */
+size_t umb__exp_op_names(unsigned flags, const char **names, size_t max);
+#define UMB_MAX_OP_NAMES 128
+
+#endif
