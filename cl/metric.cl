@@ -1,0 +1,92 @@
+/*
+ * metric.cl: exact counts and sums from which metrics are computed.
+ *
+ * Counts are added to integers that the caller zeroes once a pass over the data; integer addition
+ * is exact in any order. A sample with mask ≤ 0 counts nothing.
+ */
+
+/*
+ * counts[label][argmax] += 1, [C,C]; ties and NaN go to the lowest index that no other exceeds.
+ * prediction [rows,C], labels i32 [rows] (no class: skipped), mask [rows/per]. NDRange [items]:
+ * item i takes rows i·span …; equal cells in a run are added once.
+ */
+__kernel void class_counts(__global const float *prediction, ulong prediction_at,
+                           __global const int *labels, ulong labels_at,
+                           __global const float *mask, ulong mask_at, __global int *counts,
+                           ulong counts_at, int n_rows, int per, int n_classes, int span)
+{
+    const int first = get_global_id(0) * span, n = min(n_rows - first, span);
+    counts += counts_at;
+    int run = 0, run_cell = 0;
+    for (int row = first; row < first + n; ++row) {
+        const int y = labels[labels_at + row];
+        if (y < 0 || y >= n_classes || !(mask[mask_at + row / per] > 0.0f)) { continue; }
+        __global const float *x = prediction + prediction_at + row * n_classes;
+        int best = 0;
+        for (int c = 1; c < n_classes; ++c) { best = x[c] > x[best] ? c : best; }
+        const int cell = y * n_classes + best;
+        if (cell != run_cell && run > 0) {
+            atomic_add(counts + run_cell, run);
+            run = 0;
+        }
+        run_cell = cell;
+        ++run;
+    }
+    if (run > 0) { atomic_add(counts + run_cell, run); }
+}
+
+/*
+ * counts[d] += {tn, fp, fn, tp}, [D,4]: a logit > 0 says yes, a label > ½ is yes, a NaN label is
+ * skipped. prediction, labels [rows,D], mask [rows/per]. NDRange [D, items].
+ */
+__kernel void binary_counts(__global const float *prediction, ulong prediction_at,
+                            __global const float *labels, ulong labels_at,
+                            __global const float *mask, ulong mask_at, __global int *counts,
+                            ulong counts_at, int n_rows, int per, int columns, int span)
+{
+    const int d = get_global_id(0), first = get_global_id(1) * span, n = min(n_rows - first, span);
+    int cell[4] = {0, 0, 0, 0};
+    for (int row = first; row < first + n; ++row) {
+        const float y = labels[labels_at + row * columns + d];
+        if (isnan(y) || !(mask[mask_at + row / per] > 0.0f)) { continue; }
+        ++cell[2 * (y > 0.5f) + (prediction[prediction_at + row * columns + d] > 0.0f)];
+    }
+    for (int k = 0; k < 4; ++k) {
+        if (cell[k] > 0) { atomic_add(counts + counts_at + 4 * d + k, cell[k]); }
+    }
+}
+
+/*
+ * partial [chunks,D,5] = {entries, Σ|e|, Σe², Σy, Σy²} with e = x − y, of entries whose label is no
+ * NaN. prediction, labels [rows,D], mask [rows/per]. NDRange [D, chunks].
+ */
+__kernel void error_partials(__global const float *prediction, ulong prediction_at,
+                             __global const float *labels, ulong labels_at,
+                             __global const float *mask, ulong mask_at, __global float *partial,
+                             ulong partial_at, int n_rows, int per, int columns, int span)
+{
+    const int d = get_global_id(0), first = get_global_id(1) * span, n = min(n_rows - first, span);
+    float sum[5] = {0.0f, 0.0f, 0.0f, 0.0f, 0.0f};
+    for (int row = first; row < first + n; ++row) {
+        const float y = labels[labels_at + row * columns + d];
+        if (isnan(y) || !(mask[mask_at + row / per] > 0.0f)) { continue; }
+        const float e = prediction[prediction_at + row * columns + d] - y;
+        sum[0] += 1.0f;
+        sum[1] += fabs(e);
+        sum[2] += e * e;
+        sum[3] += y;
+        sum[4] += y * y;
+    }
+    partial += partial_at + (get_global_id(1) * columns + d) * 5;
+    for (int k = 0; k < 5; ++k) { partial[k] = sum[k]; }
+}
+
+/* sums [n] = Σ over chunks of partial [chunks,n], in order. NDRange [n]. */
+__kernel void error_sums(__global const float *partial, ulong partial_at, __global float *sums,
+                         ulong sums_at, int n, int chunks)
+{
+    const int i = get_global_id(0);
+    float sum = 0.0f;
+    for (int k = 0; k < chunks; ++k) { sum += partial[partial_at + k * n + i]; }
+    sums[sums_at + i] = sum;
+}

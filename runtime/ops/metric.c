@@ -1,0 +1,266 @@
+/*
+ * What metrics are computed from, counted exactly: class_counts, binary_counts, error_sums.
+ *
+ * All take (prediction, labels, mask [N]); the counts add to an i32 input that the caller zeroes
+ * before a pass over the data, error_sums gives one batch's sums. A sample with mask ≤ 0 counts
+ * nothing. Definitions: cl/metric.cl.
+ */
+#include "spread.h"
+#include <math.h>
+#include <string.h>
+
+#define BINARY_CELLS 4 /* tn, fp, fn, tp */
+#define SUMS 5         /* entries, Σ|e|, Σe², Σy, Σy² */
+
+/* ---- inference --------------------------------------------------------------------------------
+ */
+
+static enum umb_status expect(const struct umb_infer *io, int index, const char *what,
+                              enum umb_dtype dtype, const struct umb_shape *shape)
+{
+    const struct umb_type *t = &io->in[index];
+    char got[UMB_SHAPE_TEXT], want[UMB_SHAPE_TEXT];
+    if (t->dtype == dtype && umb__shape_equal(&t->shape, shape)) { return UMB_OK; }
+    return umb__fail(io->ctx, UMB_ERR_INVALID, "%s have shape %s; expected %s %s", what,
+                     umb__shape_text(&t->shape, got, sizeof got),
+                     dtype == UMB_I32 ? "int32" : "float32",
+                     umb__shape_text(shape, want, sizeof want));
+}
+
+static enum umb_status expect_inputs(const struct umb_infer *io, enum umb_dtype label_dtype,
+                                     const struct umb_shape *labels)
+{
+    const struct umb_type *x = &io->in[0];
+    char got[UMB_SHAPE_TEXT];
+    if (x->dtype != UMB_F32 || x->shape.rank < 2) {
+        return umb__fail(io->ctx, UMB_ERR_INVALID,
+                         "predictions have shape %s; expected float32 [N,…,C]",
+                         umb__shape_text(&x->shape, got, sizeof got));
+    }
+    const struct umb_shape mask = {.rank = 1, .dim = {x->shape.dim[0]}};
+    const enum umb_status st = expect(io, 1, "labels", label_dtype, labels);
+    return st == UMB_OK ? expect(io, 2, "masks", UMB_F32, &mask) : st;
+}
+
+static struct umb_shape matrix(int64_t rows, int64_t columns)
+{
+    return (struct umb_shape){.rank = 2, .dim = {rows, columns}};
+}
+
+static enum umb_status class_infer(struct umb_infer *io)
+{
+    struct umb_shape labels = io->in[0].shape;
+    const int64_t n_classes = umb__shape_channels(&labels);
+    const struct umb_shape counts = matrix(n_classes, n_classes);
+    labels.rank--;
+    io->n_out = 0;
+    const enum umb_status st = expect_inputs(io, UMB_I32, &labels);
+    return st == UMB_OK ? expect(io, 3, "counts", UMB_I32, &counts) : st;
+}
+
+static enum umb_status binary_infer(struct umb_infer *io)
+{
+    const struct umb_shape *x = &io->in[0].shape;
+    const struct umb_shape counts = matrix(umb__shape_channels(x), BINARY_CELLS);
+    io->n_out = 0;
+    const enum umb_status st = expect_inputs(io, UMB_F32, x);
+    return st == UMB_OK ? expect(io, 3, "counts", UMB_I32, &counts) : st;
+}
+
+static enum umb_status error_infer(struct umb_infer *io)
+{
+    const struct umb_shape *x = &io->in[0].shape;
+    io->n_out = 1;
+    io->out[0] = (struct umb_type){.dtype = UMB_F32, .shape = matrix(umb__shape_channels(x), SUMS)};
+    return expect_inputs(io, UMB_F32, x);
+}
+
+/* ---- references -------------------------------------------------------------------------------
+ */
+
+struct dims {
+    int64_t rows, columns, per; /* [rows,columns]; rows a sample */
+};
+
+static struct dims dims_of(const struct umb_type *x)
+{
+    const int64_t rows = umb__shape_rows(&x->shape);
+    return (struct dims){rows, umb__shape_channels(&x->shape), rows / x->shape.dim[0]};
+}
+
+static void class_reference(const struct umb_reference *r)
+{
+    const struct dims d = dims_of(r->in[0].type);
+    for (int64_t row = 0; row < d.rows; row++) {
+        const double y = r->in[1].data[row], *x = r->in[0].data + row * d.columns; /* [C] */
+        if (!(y >= 0 && y < (double)d.columns) || !(r->in[2].data[row / d.per] > 0)) { continue; }
+        int64_t best = 0;
+        for (int64_t c = 1; c < d.columns; c++) {
+            best = x[c] > x[best] ? c : best;
+        }
+        r->in[3].data[(int64_t)y * d.columns + best] += 1;
+    }
+}
+
+/* Calls for each entry whose label counts. */
+typedef void (*entry_fn)(double *out, double x, double y);
+
+static void each_entry(const struct umb_reference *r, entry_fn fn, double *out, int64_t width)
+{
+    const struct dims d = dims_of(r->in[0].type);
+    for (int64_t i = 0; i < d.rows * d.columns; i++) {
+        const double y = r->in[1].data[i];
+        if (isnan(y) || !(r->in[2].data[i / d.columns / d.per] > 0)) { continue; }
+        fn(out + i % d.columns * width, r->in[0].data[i], y);
+    }
+}
+
+static void count_binary(double *cells, double x, double y)
+{
+    cells[2 * (y > 0.5) + (x > 0)] += 1;
+}
+
+static void sum_errors(double *sums, double x, double y)
+{
+    const double e = x - y, add[SUMS] = {1, fabs(e), e * e, y, y * y};
+    for (int k = 0; k < SUMS; k++) {
+        sums[k] += add[k];
+    }
+}
+
+static void binary_reference(const struct umb_reference *r)
+{
+    each_entry(r, count_binary, r->in[3].data, BINARY_CELLS);
+}
+
+static void error_reference(const struct umb_reference *r)
+{
+    each_entry(r, sum_errors, r->out[0].data, SUMS);
+}
+
+/* ---- kernels ----------------------------------------------------------------------------------
+ */
+
+static const struct umb_kernel class_kernel = {"class_counts", "metric.cl", "class_counts",
+                                               "rrrmiiii"};
+static const struct umb_kernel binary_kernel = {"binary_counts", "metric.cl", "binary_counts",
+                                                "rrrmiiii"};
+static const struct umb_kernel partials_kernel = {"error_partials", "metric.cl", "error_partials",
+                                                  "rrrwiiii"};
+static const struct umb_kernel sums_kernel = {"error_sums", "metric.cl", "error_sums", "rwii"};
+
+/* Rows an item, at least, and items at most. */
+#define LEAST_ROWS_CPU 1024
+#define LEAST_ROWS 32
+#define MOST_ITEMS 256
+
+static int span_of(const struct umb_emit *e, const struct dims *d, size_t *ret_items)
+{
+    const int64_t least = e->p.caps->type == UMB_DEVICE_CPU ? LEAST_ROWS_CPU : LEAST_ROWS;
+    const int64_t shared = (d->rows + MOST_ITEMS - 1) / MOST_ITEMS;
+    const int64_t span = shared > least ? shared : least;
+    *ret_items = (size_t)((d->rows + span - 1) / span);
+    return (int)span;
+}
+
+static enum umb_status class_emit(struct umb_emit *e)
+{
+    const struct dims d = dims_of(&e->p.in[0]);
+    struct umb_emit_launch launch = {.kernel = &class_kernel, .dimensions = 1};
+    const int span = span_of(e, &d, &launch.global[0]);
+    return umb__emit_launch(e, &launch, e->in[0], e->in[1], e->in[2], e->in[3], (int)d.rows,
+                            (int)d.per, (int)d.columns, span);
+}
+
+static enum umb_status binary_emit(struct umb_emit *e)
+{
+    const struct dims d = dims_of(&e->p.in[0]);
+    struct umb_emit_launch launch = {
+        .kernel = &binary_kernel, .dimensions = 2, .global = {(size_t)d.columns}};
+    const int span = span_of(e, &d, &launch.global[1]);
+    return umb__emit_launch(e, &launch, e->in[0], e->in[1], e->in[2], e->in[3], (int)d.rows,
+                            (int)d.per, (int)d.columns, span);
+}
+
+static enum umb_status error_emit(struct umb_emit *e)
+{
+    const struct dims d = dims_of(&e->p.in[0]);
+    struct umb_emit_launch first = {
+        .kernel = &partials_kernel, .dimensions = 2, .global = {(size_t)d.columns}};
+    const int span = span_of(e, &d, &first.global[1]);
+    const size_t n = (size_t)d.columns * SUMS, chunks = first.global[1];
+    int partial = -1;
+    enum umb_status st = umb__emit_temp(e, chunks * n * sizeof(float), &partial);
+    if (st == UMB_OK) {
+        st = umb__emit_launch(e, &first, e->in[0], e->in[1], e->in[2], partial, (int)d.rows,
+                              (int)d.per, (int)d.columns, span);
+    }
+    const struct umb_emit_launch last = {.kernel = &sums_kernel, .dimensions = 1, .global = {n}};
+    if (st == UMB_OK) { st = umb__emit_launch(e, &last, partial, e->out[0], (int)n, (int)chunks); }
+    return st;
+}
+
+static double flops(const struct umb_problem *p)
+{
+    return (double)umb__shape_count(&p->in[0].shape);
+}
+
+static double error_flops(const struct umb_problem *p)
+{
+    return 8.0 * (double)umb__shape_count(&p->in[0].shape);
+}
+
+/* ---- rows -------------------------------------------------------------------------------------
+ */
+
+static const struct umb_solver class_solvers[] = {{"runs", umb__applies_always, class_emit}, {0}};
+static const struct umb_solver binary_solvers[] = {{"runs", umb__applies_always, binary_emit}, {0}};
+static const struct umb_solver error_solvers[] = {{"chunks", umb__applies_always, error_emit}, {0}};
+
+static const struct umb_op_case class_cases[] = {
+    {.in = "1,1 1:labels 1:positive 1,1:labels"},
+    {.in = "64,10 64:gaps 64:mask 10,10:labels", .flags = UMB_CASE_BENCH},
+    {.in = "29,4:ties 29:gaps 29:mask 4,4:labels"},
+    {.in = "3,31,37,2 3,31,37:gaps 3:mask 2,2:labels"},
+    {.in = "64,32,32,2 64,32,32:labels 64:mask 2,2:labels",
+     .flags = UMB_CASE_BENCH | UMB_CASE_LARGE},
+    {0}};
+
+static const struct umb_op_case binary_cases[] = {
+    {.in = "1,1 1,1:unit 1:positive 1,4:labels"},
+    {.in = "64,3 64,3:unit 64:mask 3,4:labels", .flags = UMB_CASE_BENCH},
+    {.in = "3,31,37,2:ties 3,31,37,2:mask 3:mask 2,4:labels"},
+    {0}};
+
+static const struct umb_op_case error_cases[] = {
+    {.in = "1,1 1,1 1:positive"},
+    {.in = "64,3 64,3 64:mask", .flags = UMB_CASE_BENCH},
+    {.in = "3,31,37,2 3,31,37,2 3:mask"},
+    {0}};
+
+static const struct umb_op class_counts = {.name = "class_counts",
+                                           .min_in = 4,
+                                           .max_in = 4,
+                                           .infer = class_infer,
+                                           .reference = class_reference,
+                                           .flops = flops,
+                                           .solvers = class_solvers,
+                                           .cases = class_cases};
+static const struct umb_op binary_counts = {.name = "binary_counts",
+                                            .min_in = 4,
+                                            .max_in = 4,
+                                            .infer = binary_infer,
+                                            .reference = binary_reference,
+                                            .flops = flops,
+                                            .solvers = binary_solvers,
+                                            .cases = binary_cases};
+static const struct umb_op error_sums = {.name = "error_sums",
+                                         .min_in = 3,
+                                         .max_in = 3,
+                                         .infer = error_infer,
+                                         .reference = error_reference,
+                                         .flops = error_flops,
+                                         .solvers = error_solvers,
+                                         .cases = error_cases};
+
+const struct umb_op *const umb__ops_metric[] = {&class_counts, &binary_counts, &error_sums, NULL};
