@@ -181,3 +181,27 @@ void run_ints(struct fixture *f, const char *file, const char *entry, const char
     umb__launch_destroy(launch);
     umb__buffer_destroy(buffer);
 }
+
+struct umb_buffer *make_buffer(struct fixture *f, size_t bytes, const void *data)
+{
+    struct umb_buffer *b = NULL;
+    assert_int_equal(umb__buffer_create(f->device, bytes, &b), UMB_OK);
+    if (data) { assert_int_equal(umb__queue_write_now(f->queue, b, 0, bytes, data), UMB_OK); }
+    return b;
+}
+
+static const struct umb_kernel add_row = {"add_row", "add.cl", "add", "mi"};
+
+void add_init(struct fixture *f, struct add *a)
+{
+    *a = (struct add){0};
+    write_kernel(f, "add.cl", ADD_KERNEL);
+    for (int i = 0; i < ADD_ITEMS; i++) {
+        a->data[i] = 100 * i;
+    }
+    a->buffer = make_buffer(f, sizeof a->data, a->data);
+    a->args[0].buffer = a->buffer;
+    a->args[1].u.i = 5;
+    a->desc = (struct umb_launch_desc){
+        .kernel = &add_row, .dimensions = 1, .global = {ADD_ITEMS}, .args = a->args, .n_args = 2};
+}

@@ -52,4 +52,21 @@ void expect_launch(struct fixture *f, const struct umb_launch_desc *desc, enum u
 void run_ints(struct fixture *f, const char *file, const char *entry, const char *options, size_t n,
               int32_t *out);
 
+/* A buffer of this size, with a copy of data if that is not NULL. */
+struct umb_buffer *make_buffer(struct fixture *f, size_t bytes, const void *data);
+
+/* A good launch of a small kernel, y[o + id] += a over ADD_ITEMS ints, for tests to change or
+ * spoil: data[i] = 100·i, a = 5. add_init writes add.cl; the caller destroys buffer. */
+#define ADD_ITEMS 12
+#define ADD_KERNEL                                                                           \
+    "__kernel void add(__global int *y, ulong o, int a)\n{\n    y[o + get_global_id(0)] += " \
+    "a;\n}\n"
+struct add {
+    int32_t data[ADD_ITEMS];
+    struct umb_buffer *buffer;
+    struct umb_launch_arg args[2];
+    struct umb_launch_desc desc;
+};
+void add_init(struct fixture *f, struct add *a);
+
 #endif

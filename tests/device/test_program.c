@@ -51,8 +51,8 @@ static void an_error_in_an_include_names_it(void **state)
 static void lines_behind_an_include_keep_their_numbers(void **state)
 {
     write_kernel(*state, "inner.cl", "#define A 1\n#define B 2\n#define C 3\n");
-    write_kernel(*state, "main.cl", "#include \"inner.cl\"\n\nnonsense here;\n");
-    expect_prepare(*state, "main.cl", NULL, UMB_ERR_BUILD, "main.cl:3:");
+    write_kernel(*state, "main.cl", "\n\n#include \"inner.cl\"\n\nnonsense here;\n");
+    expect_prepare(*state, "main.cl", NULL, UMB_ERR_BUILD, "main.cl:5:");
 }
 
 static void a_long_log_is_cut(void **state)
