@@ -4,7 +4,8 @@
  * A kernel is one row: file in cl/, entry, argument signature. A build is (file, options); each is
  * made once per device and kept, from the on-disk cache where that pays. A launch is a kernel with
  * all its arguments set once; enqueueing it costs one OpenCL call. clSetKernelArg appears once, in
- * launch.c. OpenCL C 1.2 is what every build gets (-cl-std=CL1.2); no fast-math.
+ * launch.c. OpenCL C 1.2 is what every build gets (-cl-std=CL1.2); no fast-math. The variables that
+ * this layer reads are described in kernel_source.h (UMBEL_KERNEL_DIR) and kernel_cache.h.
  *
  * Signature, one letter per logical argument:
  *   r  buffer that is read       (pointer, then ulong element offset: two kernel parameters)
@@ -49,8 +50,11 @@ struct umb_launch_desc {
 struct umb_launch;
 
 /* Builds (or finds) the program, makes a kernel object of its own and sets every argument. The
- * buffers must outlive it. Errors: UMB_ERR_BUILD with the first lines of the build log,
- * UMB_ERR_DEVICE, UMB_ERR_NO_MEMORY. */
+ * buffers must outlive it; desc, args and the row need not. Several threads may create launches at
+ * once. Errors: UMB_ERR_INVALID (desc does not fit its row, a range or a buffer; a variable is
+ * nonsense), UMB_ERR_BUILD (the head of the build log, or a row that does not fit its kernel),
+ * UMB_ERR_UNSUPPORTED (work-group or local memory beyond the device), UMB_ERR_DEVICE,
+ * UMB_ERR_NO_MEMORY. */
 UMB_MUST_USE enum umb_status umb__launch_create(struct umb_device *device,
                                                 const struct umb_launch_desc *desc,
                                                 struct umb_launch **ret_launch);
