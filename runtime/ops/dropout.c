@@ -1,0 +1,140 @@
+/*
+ * dropout: in training each number becomes 0 with probability `rate`, the others are divided by
+ * 1 − rate; else a copy. The draw of element i is addressed by (seed, step, layer, i), so that
+ * backward makes the same mask again and nothing is kept.
+ */
+#include "rng.h"
+#include "simple.h"
+
+struct dropout_attrs {
+    double rate;
+    int64_t stream; /* tells the layers of a net apart: the graph's builder sets it */
+};
+
+static bool draws(const struct dropout_attrs *a, bool training)
+{
+    return training && a->rate > 0;
+}
+
+static enum umb_status infer(struct umb_infer *io)
+{
+    const enum umb_status st = umb__infer_same(io);
+    if (st != UMB_OK || !draws(io->attrs, io->training)) { return st; }
+    io->n_params = 1;
+    io->params[0] = (struct umb_param_spec){.name = "random", .kind = UMB_PARAM_RANDOM};
+    return UMB_OK;
+}
+
+static enum umb_status grad(struct umb_grad *g)
+{
+    const int in[2] = {umb__grad_dout(g, 0), umb__grad_in(g, 1)};
+    if (in[0] < 0 || !umb__grad_wants(g, 0)) { return UMB_OK; }
+    if (in[1] < 0) {
+        umb__grad_give(g, 0, in[0]);
+        return UMB_OK;
+    }
+    int dx[UMB_OP_MAX_OUT];
+    const enum umb_status st = umb__grad_node(g, "dropout_backward", umb__grad_attrs(g), 2, in, dx);
+    if (st == UMB_OK) { umb__grad_give(g, 0, dx[0]); }
+    return st;
+}
+
+/* 24 bits below this: dropped. */
+static uint32_t threshold(double rate)
+{
+    return (uint32_t)(rate * 16777216);
+}
+
+static void reference(const struct umb_reference *r)
+{
+    const struct dropout_attrs *a = r->attrs;
+    const int64_t n = umb__shape_count(&r->in[0].type->shape);
+    const bool drops = draws(a, r->training) && r->n_in == 2;
+    for (int64_t i = 0; i < n; i++) {
+        r->out[0].data[i] = r->in[0].data[i];
+        if (!drops) { continue; }
+        const double *random = r->in[1].data;
+        uint32_t word[4];
+        for (int k = 0; k < 4; k++) {
+            word[k] = (uint32_t)(int32_t)random[k];
+        }
+        const uint32_t key[2] = {word[0], word[1]};
+        const uint32_t counter[4] = {(uint32_t)(i / 4), word[2], (uint32_t)a->stream,
+                                     UMB_RNG_DROPOUT + 256 * word[3]};
+        umb__philox(key, counter, word);
+        const bool kept = word[i % 4] >> 8 >= threshold(a->rate);
+        r->out[0].data[i] = kept ? r->in[0].data[i] / (1 - a->rate) : 0;
+    }
+}
+
+static const struct umb_kernel kernel = {"dropout", "dropout.cl", "dropout", "rrwiiiiif"};
+
+static enum umb_status emit(struct umb_emit *e)
+{
+    const struct dropout_attrs *a = e->p.attrs;
+    const int64_t n = umb__shape_count(&e->p.in[0].shape), n_units = (n + 3) / 4;
+    const struct umb_spread s = umb__spread_flat(e->p.caps, n_units);
+    const struct umb_emit_launch launch = umb__spread_launch(&s, &kernel, NULL);
+    const bool drops = draws(a, e->p.training) && e->p.n_in == 2;
+    return umb__emit_launch(e, &launch, e->in[0], e->in[drops ? 1 : 0], e->out[0], (int)n,
+                            (int)n_units, s.span, (int)a->stream,
+                            drops ? (int)threshold(a->rate) : 0, drops ? 1 / (1 - a->rate) : 1.0);
+}
+
+static const struct umb_solver solvers[] = {{"elementwise", umb__applies_always, emit}, {0}};
+
+static double flops(const struct umb_problem *p)
+{
+    return (double)umb__shape_count(&p->in[0].shape);
+}
+
+static const struct umb_attr_desc attrs[] = {
+    {.name = "rate",
+     .type = UMB_ATTR_FLOAT,
+     .offset = offsetof(struct dropout_attrs, rate),
+     .min = 0,
+     .max = 0.999,
+     .fallback = "0.5",
+     .help = "the share of numbers that become 0 in training"},
+    {.name = "stream",
+     .type = UMB_ATTR_INT,
+     .offset = offsetof(struct dropout_attrs, stream),
+     .min = 0,
+     .max = INT32_MAX,
+     .fallback = "0",
+     .help = NULL},
+    {0}};
+
+static const struct umb_op_case cases[] = {
+    {.in = "1,1", .flags = UMB_CASE_TRAINING},
+    {.in = "3,5,7,2", .flags = UMB_CASE_TRAINING},
+    {.in = "4,17", .attrs = "rate=0.25 stream=7", .flags = UMB_CASE_TRAINING, .n_streams = 2},
+    {.in = "5,29,31,3", .attrs = "rate=0.9", .flags = UMB_CASE_TRAINING},
+    {.in = "4,18", .attrs = "rate=0", .flags = UMB_CASE_TRAINING},
+    {.in = "128,26,26,32", .flags = UMB_CASE_TRAINING | UMB_CASE_BENCH | UMB_CASE_LARGE},
+    {0}};
+
+static const struct umb_op dropout = {.name = "dropout",
+                                      .help = "numbers set to 0 at random while training",
+                                      .flags = UMB_OP_LAYER,
+                                      .min_in = 1,
+                                      .max_in = 1,
+                                      .attrs = attrs,
+                                      .attrs_bytes = sizeof(struct dropout_attrs),
+                                      .infer = infer,
+                                      .grad = grad,
+                                      .reference = reference,
+                                      .flops = flops,
+                                      .solvers = solvers,
+                                      .cases = cases};
+
+static const struct umb_op dropout_backward = {.name = "dropout_backward",
+                                               .min_in = 2,
+                                               .max_in = 2,
+                                               .attrs_bytes = sizeof(struct dropout_attrs),
+                                               .infer = umb__infer_same,
+                                               .reference = reference,
+                                               .flops = flops,
+                                               .solvers = solvers};
+
+const struct umb_op *const umb__ops_dropout[] = {&dropout, &dropout_backward, NULL};
