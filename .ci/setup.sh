@@ -89,18 +89,18 @@ install_missing() {
     needed=$(missing "$1")
     wanted=$(missing "$2")
     if [ -n "$needed$wanted" ] && can_install; then
-        [ -z "$needed" ] || say "Missing, being installed with apt-get: $needed"
+        [ -z "$needed" ] || say Missing, being installed with apt-get: $needed
         [ -z "$needed" ] || quietly $logs/apt-update.log as_root apt-get update
         wanted=$(packaged $wanted)
-        [ -z "$wanted" ] || say "Also being installed, for the tests: $wanted"
+        [ -z "$wanted" ] || say Also being installed, for the tests: $wanted
         [ -z "$needed$wanted" ] || quietly $logs/apt-install.log as_root \
             env DEBIAN_FRONTEND=noninteractive \
             apt-get install -y --no-install-recommends $needed $wanted || true
     fi
     needed=$(missing "$1")
     if [ -n "$needed" ]; then
-        say "Still missing: what Debian and Ubuntu package as $needed" >&2
-        say "Install it (there: apt-get install $needed), then run this again." >&2
+        say Still missing, by the names of Debian and Ubuntu: $needed >&2
+        say Install them as root, there with apt-get install, then run this again. >&2
         return 1
     fi
 }
