@@ -23,10 +23,7 @@
     row(add) \
     row(concat) \
     row(rows) \
-    row(flatten) \
-    row(normalize) \
-    row(dropout) \
-    row(upsample)
+    row(flatten)
 /* clang-format on */
 
 #define DECLARE(name) extern const struct umb_op *const umb__ops_##name[];

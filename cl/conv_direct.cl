@@ -1,0 +1,176 @@
+/*
+ * conv_direct.cl: convolution as a blocked matrix product that gathers its rows as it goes; also
+ * the gradient to a convolution's input, and dense layers in both directions. For CPUs.
+ *
+ *   y[out(n,p,q) + g·columns + k] = Σ_{r<TR, s<TS, c<cg} x[n, p·sy + y0 + r·dy, q·sx + x0 + s·dx, g·cg + c] · w(r,s,c,k)
+ *   w(r,s,c,k) at w0 + r·wr + s·ws + c·wc + g·columns + k
+ *             or w0 + r·wr + s·ws + k·wc + g·cg + c with TRANSPOSED
+ *   out(n,p,q) = o0 + n·on + p·oy + q·ox
+ *
+ * x [N,IH,IW,IC], zero outside. Forward: dy, dx are the dilation and y0, x0 minus the padding.
+ * Backward with stride: one launch for each class of pixels (h mod sy, w mod sx), whose taps are
+ * an arithmetic progression; see conv_direct.c. A dense layer is an image of one row.
+ *
+ *   rows             an item's block: `tiles`·TP positions, gathered into A [rows][KC + 16], KC of
+ *   ┌──────┐┌───┐    the L = TR·TS·cg terms of the sum at a time;
+ *   │  A   ││ B │    B [KC][NV]: those terms' weights for NV columns;
+ *   │ (L2) ││   │    a tile: TP rows × NV columns of accumulators, in registers.
+ *   └──────┘└───┘    y holds the sums between one KC and the next.
+ *
+ * NDRange [⌈N·OH·OW / (tiles·TP)⌉, ⌈⌈columns/NV⌉ / slices⌉, groups], one item a group.
+ * flags: 1 add bias [groups·columns], 2 relu.
+ * Tunables: VW; TP rows of a tile; KC, about what keeps B in the first-level cache; ROWS ≥
+ * tiles·TP, about what keeps A in the second.
+ */
+#include "gemm_tile.cl"
+#ifndef TP
+#define TP 6
+#endif
+#ifndef KC
+#define KC 288
+#endif
+#ifndef ROWS
+#define ROWS (16 * TP)
+#endif
+#define PITCH (KC + 16) /* odd in cache lines, so that the rows of a tile do not collide */
+#define ADD_BIAS 1
+#define RELU 2
+
+struct stage {
+    __global const float *bias; /* of this tile's columns, or 0 */
+    int relu, first;            /* first: y holds nothing yet */
+};
+
+static inline void finish_row(vec_t lo, vec_t hi, __global float *y, int columns, struct stage s,
+                              vec_t bias_lo, vec_t bias_hi)
+{
+    if (!s.first) {
+        lo += load_part(y, columns);
+        hi += load_part(y + VW, columns - VW);
+    }
+    lo += bias_lo;
+    hi += bias_hi;
+    if (s.relu) {
+        lo = fmax(lo, (vec_t)(0.0f));
+        hi = fmax(hi, (vec_t)(0.0f));
+    }
+    store_part(lo, y, columns);
+    store_part(hi, y + VW, columns - VW);
+}
+
+/* One tile: `terms` terms of the sum for TP rows of a, of which `rows` are stored to y + out[row]. */
+static inline void multiply_tile(const float *a, const float *b, int terms, __global float *y,
+                                 const int *out, int rows, int columns, struct stage s)
+{
+    vec_t lo[TP], hi[TP];
+    UNROLL for (int i = 0; i < TP; ++i) { lo[i] = hi[i] = (vec_t)(0.0f); }
+    for (int l = 0; l < terms; ++l, b += NV) {
+        const vec_t b_lo = VEC_LOAD(0, b), b_hi = VEC_LOAD(1, b);
+        UNROLL for (int i = 0; i < TP; ++i)
+        {
+            const vec_t v = (vec_t)(a[i * PITCH + l]);
+            lo[i] = fma(v, b_lo, lo[i]);
+            hi[i] = fma(v, b_hi, hi[i]);
+        }
+    }
+    vec_t bias_lo = (vec_t)(0.0f), bias_hi = (vec_t)(0.0f);
+    if (s.bias) {
+        bias_lo = load_part(s.bias, columns);
+        bias_hi = load_part(s.bias + VW, columns - VW);
+    }
+    if (columns >= NV) {
+        UNROLL for (int i = 0; i < TP; ++i)
+        {
+            if (i < rows) { finish_row(lo[i], hi[i], y + out[i], NV, s, bias_lo, bias_hi); }
+        }
+        return;
+    }
+    UNROLL for (int i = 0; i < TP; ++i)
+    {
+        if (i < rows) { finish_row(lo[i], hi[i], y + out[i], columns, s, bias_lo, bias_hi); }
+    }
+}
+
+/* n elements from `at` on of a run of which only from…to−1 are inside the image. */
+static inline void copy_clipped(float *a, __global const float *x, int at, int n, int from, int to)
+{
+    if (from <= at && at + n <= to) {
+        copy_run(a, x + at, n);
+        return;
+    }
+    if (at + n <= from || to <= at) {
+        zero_run(a, n);
+        return;
+    }
+    for (int i = 0; i < n; ++i) { a[i] = at + i >= from && at + i < to ? x[at + i] : 0.0f; }
+}
+
+__kernel ONE_ITEM void conv_direct(
+    __global const float *restrict x, ulong x_at, __global const float *restrict w, ulong w_at,
+    __global const float *restrict bias, ulong bias_at, __global float *restrict y, ulong y_at,
+    int positions, int OH, int OW, int IH, int IW, int IC, int TR, int TS, int cg, int sy, int sx,
+    int dy, int dx, int y0, int x0, int w0, int wr, int ws, int wc, int o0, int on, int oy, int ox,
+    int columns, int flags, int tiles, int slice)
+{
+    float A[ROWS * PITCH] __attribute__((aligned(64)));
+    float B[KC * NV] __attribute__((aligned(64)));
+    int base[ROWS], iy[ROWS], ix[ROWS], out[ROWS]; /* each row's first pixel, and its place in y */
+    const int group = get_group_id(2), first = get_group_id(0) * tiles * TP;
+    const int rows = min(tiles * TP, positions - first);
+    x += x_at + group * cg;
+    w += w_at + w0;
+    bias += bias_at + group * columns;
+    y += y_at + group * columns;
+    for (int i = 0; i < rows; ++i) {
+        const int n = (first + i) / (OH * OW), pq = first + i - n * OH * OW;
+        const int p = pq / OW, q = pq - p * OW;
+        iy[i] = p * sy + y0;
+        ix[i] = q * sx + x0;
+        base[i] = ((n * IH + iy[i]) * IW + ix[i]) * IC;
+        out[i] = o0 + n * on + p * oy + q * ox;
+    }
+    for (int i = rows; i % TP != 0; ++i) { zero_run(A + i * PITCH, KC); }
+
+    /* A run: elements that lie one after another in x; a whole row of taps where that is possible. */
+    const bool joined = dx == 1 && cg == IC;
+    const int run = joined ? TS * cg : cg, runs = joined ? 1 : TS;
+    const int L = TR * TS * cg, pieces = max(1, (L + KC - 1) / KC);
+    const int piece = (L + pieces - 1) / pieces;
+    const int kb_end = min((int)(get_group_id(1) + 1) * slice, (columns + NV - 1) / NV);
+    int l0 = 0;
+    do {
+        const int l1 = min(l0 + piece, L);
+        for (int l = l0, n; l < l1; l += n) {
+            const int u = l / run, at = l - u * run, r = u / runs, s = u - r * runs;
+            const int tap = (r * dy * IW + s * dx) * IC;
+            n = min(run - at, l1 - l);
+            for (int i = 0; i < rows; ++i) {
+                const int h = iy[i] + r * dy, v = ix[i] + s * dx;
+                const int from = joined ? max(0, -v) * cg : 0;
+                const int to = joined ? min(TS, IW - v) * cg : (uint)v < (uint)IW ? run : 0;
+                copy_clipped(A + i * PITCH + l - l0, x + base[i] + tap, at, n, from,
+                             (uint)h < (uint)IH ? to : 0);
+            }
+        }
+        for (int kb = get_group_id(1) * slice; kb < kb_end; ++kb) {
+            const int k0 = kb * NV, left = columns - k0;
+            for (int l = l0, n; l < l1; l += n) {
+                const int tap = l / cg, c = l - tap * cg, r = tap / TS, s = tap - r * TS;
+                __global const float *from = w + r * wr + s * ws;
+                n = min(cg - c, l1 - l);
+#ifdef TRANSPOSED
+                transpose_columns(B + (l - l0) * NV, from + k0 * wc + group * cg + c, wc, n, left);
+#else
+                copy_columns(B + (l - l0) * NV, from + c * wc + group * columns + k0, wc, n, left);
+#endif
+            }
+            const bool last = l1 == L;
+            const struct stage stage = {last && (flags & ADD_BIAS) ? bias + k0 : 0,
+                                        last && (flags & RELU), l0 == 0};
+            for (int t = 0; t < rows; t += TP) {
+                multiply_tile(A + t * PITCH, B, l1 - l0, y + k0, out + t, rows - t, left, stage);
+            }
+        }
+        l0 = l1;
+    } while (l0 < L);
+}

@@ -1,0 +1,88 @@
+/*
+ * conv_naive.cl: convolution and its gradients, one work-item per number of the result: right for
+ * every shape and device, and nothing more.
+ *
+ * x, dx [N,H,W,C]; w, dw [R,S,C/groups,K]; y, dy [N,P,Q,K]. (sy,sx) stride, (ey,ex) dilation,
+ * (py,px) padding before. flags: 1 add bias [K], 2 relu.
+ * NDRange [count of the result, rounded up].
+ */
+#define ADD_BIAS 1
+#define RELU 2
+
+__kernel void conv_naive(__global const float *x, ulong x_at, __global const float *w, ulong w_at,
+                         __global const float *bias, ulong bias_at, __global float *y, ulong y_at,
+                         int count, int H, int W, int C, int P, int Q, int K, int R, int S, int sy,
+                         int sx, int ey, int ex, int py, int px, int groups, int flags)
+{
+    const uint i = get_global_id(0);
+    if (i >= (uint)count) { return; }
+    const int k = i % K, q = i / K % Q, p = i / K / Q % P, n = i / K / Q / P;
+    const int cg = C / groups, group = k / (K / groups);
+    float sum = 0.0f;
+    for (int r = 0; r < R; ++r) {
+        const int h = p * sy - py + r * ey;
+        for (int s = 0; s < S; ++s) {
+            const int v = q * sx - px + s * ex;
+            if (h < 0 || h >= H || v < 0 || v >= W) { continue; }
+            __global const float *a = x + x_at + ((n * H + h) * W + v) * C + group * cg;
+            __global const float *b = w + w_at + (r * S + s) * cg * K + k;
+            for (int c = 0; c < cg; ++c) { sum = fma(a[c], b[c * K], sum); }
+        }
+    }
+    if (flags & ADD_BIAS) { sum += bias[bias_at + k]; }
+    y[y_at + i] = flags & RELU ? fmax(sum, 0.0f) : sum;
+}
+
+__kernel void conv_naive_data(__global const float *dy, ulong dy_at, __global const float *w,
+                              ulong w_at, __global float *dx, ulong dx_at, int count, int H, int W,
+                              int C, int P, int Q, int K, int R, int S, int sy, int sx, int ey,
+                              int ex, int py, int px, int groups)
+{
+    const uint i = get_global_id(0);
+    if (i >= (uint)count) { return; }
+    const int c = i % C, v = i / C % W, h = i / C / W % H, n = i / C / W / H;
+    const int cg = C / groups, kg = K / groups, group = c / cg;
+    float sum = 0.0f;
+    for (int r = 0; r < R; ++r) {
+        const int p = (h + py - r * ey) / sy;
+        for (int s = 0; s < S; ++s) {
+            const int q = (v + px - s * ex) / sx;
+            if (p * sy != h + py - r * ey || q * sx != v + px - s * ex) { continue; }
+            if (p < 0 || p >= P || q < 0 || q >= Q) { continue; }
+            __global const float *a = dy + dy_at + ((n * P + p) * Q + q) * K + group * kg;
+            __global const float *b =
+                w + w_at + ((r * S + s) * cg + c - group * cg) * K + group * kg;
+            for (int k = 0; k < kg; ++k) { sum = fma(a[k], b[k], sum); }
+        }
+    }
+    dx[dx_at + i] = sum;
+}
+
+/* Sums by rows of dy first, which keeps long sums accurate. */
+__kernel void conv_naive_weights(__global const float *x, ulong x_at, __global const float *dy,
+                                 ulong dy_at, __global float *dw, ulong dw_at, int count, int N,
+                                 int H, int W, int C, int P, int Q, int K, int S, int sy, int sx,
+                                 int ey, int ex, int py, int px, int groups)
+{
+    const uint i = get_global_id(0);
+    if (i >= (uint)count) { return; }
+    const int cg = C / groups;
+    const int k = i % K, c = i / K % cg + k / (K / groups) * cg, s = i / K / cg % S,
+              r = i / K / cg / S;
+    float sum = 0.0f;
+    for (int n = 0; n < N; ++n) {
+        for (int p = 0; p < P; ++p) {
+            const int h = p * sy - py + r * ey;
+            if (h < 0 || h >= H) { continue; }
+            float row = 0.0f;
+            for (int q = 0; q < Q; ++q) {
+                const int v = q * sx - px + s * ex;
+                if (v < 0 || v >= W) { continue; }
+                row = fma(x[x_at + ((n * H + h) * W + v) * C + c],
+                          dy[dy_at + ((n * P + p) * Q + q) * K + k], row);
+            }
+            sum += row;
+        }
+    }
+    dw[dw_at + i] = sum;
+}

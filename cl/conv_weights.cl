@@ -1,0 +1,191 @@
+/*
+ * conv_weights.cl: the gradient to a convolution's weights, and to those of dense layers (an image
+ * of one row). For CPUs.
+ *
+ *   dw[r,s,c,k] = Σ_{n,p,q} x[n, p·sy − py + r·ey, q·sx − px + s·ex, c] · dy[n,p,q,k]
+ *
+ * x [N,H,W,C], dy [N,P,Q,K], dw [R,S,C/groups,K]. The positions are cut into chunks of NI images ×
+ * RB rows × QB columns. Group i of the first dimension adds chunks i, i + G, i + 2G … into a slab
+ * of its own, conv_weights_sum adds the G slabs in their order: what is added to what depends on
+ * the shape alone.
+ *
+ * Of each chunk, an item packs its columns of dy into D [k-block][position][NV] and `CP` blocks of
+ * channels of x, with the border that the taps need, into X [c-block][image][row][column][CT]; then
+ * every tap is a walk over both, into CT × NV accumulators. With few channels (fold) the taps
+ * become channels: X then holds R·S·C/groups of them, and there is one tap.
+ *
+ * NDRange of conv_weights [G, ⌈k-blocks/KT⌉·⌈c-blocks/CS⌉, groups], one item a group.
+ * Tunables: VW; CT channels of a tile; X_FLOATS, D_FLOATS: sizes of X and D, which the host keeps
+ * to when it cuts.
+ */
+#include "gemm_tile.cl"
+#ifndef CT
+#define CT 4
+#endif
+#ifndef X_FLOATS
+#define X_FLOATS 32768
+#endif
+#ifndef D_FLOATS
+#define D_FLOATS 16384
+#endif
+typedef TILE_CAT(float, CT) channels_t;
+#define CHANNELS_LOAD TILE_CAT(vload, CT)
+#define CHANNELS_STORE TILE_CAT(vstore, CT)
+
+struct walk {
+    int images, rows, columns;      /* of the chunk */
+    int to_column, to_row, to_image; /* steps in X */
+};
+
+static inline void multiply_chunk(const float *x, const float *d, struct walk w,
+                                  __global float *dw, int K, int channels, int columns, bool first)
+{
+    vec_t lo[CT], hi[CT];
+    UNROLL for (int i = 0; i < CT; ++i) { lo[i] = hi[i] = (vec_t)(0.0f); }
+    for (int n = 0; n < w.images; ++n) {
+        for (int p = 0; p < w.rows; ++p) {
+            const float *a = x + n * w.to_image + p * w.to_row;
+            for (int q = 0; q < w.columns; ++q, a += w.to_column, d += NV) {
+                const vec_t d_lo = VEC_LOAD(0, d), d_hi = VEC_LOAD(1, d);
+                UNROLL for (int i = 0; i < CT; ++i)
+                {
+                    const vec_t v = (vec_t)(a[i]);
+                    lo[i] = fma(v, d_lo, lo[i]);
+                    hi[i] = fma(v, d_hi, hi[i]);
+                }
+            }
+        }
+    }
+    UNROLL for (int i = 0; i < CT; ++i)
+    {
+        if (i < channels) {
+            __global float *o = dw + i * K;
+            if (!first) {
+                lo[i] += load_part(o, columns);
+                hi[i] += load_part(o + VW, columns - VW);
+            }
+            store_part(lo[i], o, columns);
+            store_part(hi[i], o + VW, columns - VW);
+        }
+    }
+}
+
+/* Channel `c` of `n` pixels from column v on of a row of x, of which lo…hi−1 exist, `step` apart. */
+static inline void gather_column(float *to, __global const float *x, int n, int lo, int hi, int step)
+{
+    int q = 0;
+    for (; q < lo; ++q) { to[q * CT] = 0.0f; }
+    for (; q < hi; ++q) { to[q * CT] = x[q * step]; }
+    for (; q < n; ++q) { to[q * CT] = 0.0f; }
+}
+
+__kernel ONE_ITEM void conv_weights(
+    __global const float *restrict x, ulong x_at, __global const float *restrict dy, ulong dy_at,
+    __global float *restrict slabs, ulong slabs_at, int N, int H, int W, int C, int P, int Q, int K,
+    int R, int S, int sy, int sx, int ey, int ex, int py, int px, int groups, int fold, int NI,
+    int RB, int QB, int KT, int CS, int CP)
+{
+    float X[X_FLOATS] __attribute__((aligned(64)));
+    float D[D_FLOATS] __attribute__((aligned(64)));
+    const int cg = C / groups, kg = K / groups, group = get_group_id(2);
+    const int channels = fold ? R * S * cg : cg, taps = fold ? 1 : R * S;
+    const int k_blocks = (kg + NV - 1) / NV, c_blocks = (channels + CT - 1) / CT;
+    const int k_slices = (k_blocks + KT - 1) / KT, slice = get_group_id(1);
+    const int kb0 = slice % k_slices * KT, kb1 = min(kb0 + KT, k_blocks);
+    const int cb_begin = slice / k_slices * CS, cb_end = min(cb_begin + CS, c_blocks);
+    const int row_chunks = (P + RB - 1) / RB, column_chunks = (Q + QB - 1) / QB;
+    const int chunks = (N + NI - 1) / NI * row_chunks * column_chunks;
+    x += x_at + group * cg;
+    dy += dy_at + group * kg;
+    slabs += slabs_at + get_group_id(0) * (R * S * cg * K) + group * kg;
+    for (int chunk = get_group_id(0); chunk < chunks; chunk += get_num_groups(0)) {
+        const int in_image = chunk % (row_chunks * column_chunks);
+        const int n0 = chunk / (row_chunks * column_chunks) * NI, images = min(NI, N - n0);
+        const int p0 = in_image / column_chunks * RB, rows = min(RB, P - p0);
+        const int q0 = in_image % column_chunks * QB, columns = min(QB, Q - q0);
+        const int positions = images * rows * columns;
+        for (int kb = kb0; kb < kb1; ++kb) {
+            float *d = D + (kb - kb0) * positions * NV;
+            for (int i = 0; i < images * rows; ++i, d += columns * NV) {
+                const int n = i / rows, p = i - n * rows;
+                copy_columns(d, dy + (((n0 + n) * P + p0 + p) * Q + q0) * K + kb * NV, K, columns,
+                             kg - kb * NV);
+            }
+        }
+        const int x_rows = fold ? rows : (rows - 1) * sy + (R - 1) * ey + 1;
+        const int x_columns = fold ? columns : (columns - 1) * sx + (S - 1) * ex + 1;
+        const int plane = images * x_rows * x_columns * CT;
+        const struct walk walk = {images,
+                                  rows,
+                                  columns,
+                                  (fold ? 1 : sx) * CT,
+                                  (fold ? 1 : sy) * x_columns * CT,
+                                  x_rows * x_columns * CT};
+        for (int c0 = cb_begin; c0 < cb_end; c0 += CP) {
+            const int c1 = min(c0 + CP, cb_end);
+            for (int i = 0; i < images * x_rows; ++i) {
+                const int n = i / x_rows, row = i - n * x_rows;
+                float *to = X + i * x_columns * CT;
+                if (fold) {
+                    for (int l = c0 * CT; l < c1 * CT; ++l) {
+                        const int tap = l / cg, r = tap / S, s = tap - r * S;
+                        const int h = (p0 + row) * sy - py + r * ey, v = q0 * sx - px + s * ex;
+                        const bool inside = l < channels && (uint)h < (uint)H;
+                        const int lo = inside ? clamp((sx - 1 - v) / sx, 0, columns) : columns;
+                        const int hi = inside ? clamp((W - v + sx - 1) / sx, lo, columns) : lo;
+                        gather_column(to + (l / CT - c0) * plane + l % CT,
+                                      x + (((n0 + n) * H + h) * W + v) * C + l - tap * cg, columns,
+                                      lo, hi, sx * C);
+                    }
+                    continue;
+                }
+                const int h = p0 * sy - py + row;
+                for (int q = 0; q < x_columns; ++q, to += CT) {
+                    const int v = q0 * sx - px + q;
+                    const bool inside = (uint)h < (uint)H && (uint)v < (uint)W;
+                    __global const float *from = x + (((n0 + n) * H + h) * W + v) * C;
+                    for (int cb = c0; cb < c1; ++cb) {
+                        float *block = to + (cb - c0) * plane;
+                        const int left = inside ? cg - cb * CT : 0;
+                        if (left >= CT) {
+                            CHANNELS_STORE(CHANNELS_LOAD(cb, from), 0, block);
+                        } else {
+                            for (int j = 0; j < CT; ++j) {
+                                block[j] = j < left ? from[cb * CT + j] : 0.0f;
+                            }
+                        }
+                    }
+                }
+            }
+            for (int kb = kb0; kb < kb1; ++kb) {
+                for (int cb = c0; cb < c1; ++cb) {
+                    for (int tap = 0; tap < taps; ++tap) {
+                        const int r = tap / S, s = tap - r * S;
+                        multiply_chunk(X + (cb - c0) * plane + (r * ey * x_columns + s * ex) * CT,
+                                       D + (kb - kb0) * positions * NV, walk,
+                                       slabs + (tap * cg + cb * CT) * K + kb * NV, K,
+                                       channels - cb * CT, kg - kb * NV,
+                                       chunk == (int)get_group_id(0));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/* dw[i] = Σ_g slabs[g·n + i], in the order of g. NDRange [⌈n/span⌉], one item a group. */
+__kernel ONE_ITEM void conv_weights_sum(__global const float *restrict slabs, ulong slabs_at,
+                                        __global float *restrict dw, ulong dw_at, int n, int G,
+                                        int span)
+{
+    const int begin = get_group_id(0) * span, end = min(begin + span, n);
+    for (int i = begin; i < end; i += VW) {
+        __global const float *from = slabs + slabs_at + i;
+        vec_t sum = load_part(from, end - i);
+        for (int g = 1; g < G; ++g) {
+            from += n;
+            sum += load_part(from, end - i);
+        }
+        store_part(sum, dw + dw_at + i, end - i);
+    }
+}

@@ -1,0 +1,114 @@
+/*
+ * gemm_tile.cl: what the register-tile kernels of CPUs share: vectors of VW numbers, panels in
+ * private memory, and columns in pairs of vectors.
+ *
+ * A work-group is one work-item. Its panels stay in the core's caches, its accumulators are arrays
+ * that only unrolled loops index, so that they stay in registers.
+ *
+ * Tunables: VW = 4, 8 or 16, the device's native width.
+ */
+#ifndef VW
+#define VW 8
+#endif
+#define NV (2 * VW) /* columns of a tile */
+#define TILE_CAT_(a, b) a##b
+#define TILE_CAT(a, b) TILE_CAT_(a, b)
+typedef TILE_CAT(float, VW) vec_t;
+#define VEC_LOAD TILE_CAT(vload, VW)
+#define VEC_STORE TILE_CAT(vstore, VW)
+#define UNROLL _Pragma("unroll")
+#define ONE_ITEM __attribute__((reqd_work_group_size(1, 1, 1)))
+
+static inline void copy_run(float *to, __global const float *from, int n)
+{
+    int i = 0;
+    for (; i + VW <= n; i += VW) { VEC_STORE(VEC_LOAD(0, from + i), 0, to + i); }
+    for (; i < n; ++i) { to[i] = from[i]; }
+}
+
+static inline void zero_run(float *to, int n)
+{
+    int i = 0;
+    for (; i + VW <= n; i += VW) { VEC_STORE((vec_t)(0.0f), 0, to + i); }
+    for (; i < n; ++i) { to[i] = 0.0f; }
+}
+
+/* The first n of VW elements; the other lanes are 0. n may be ≤ 0 or above VW. */
+static inline vec_t load_part(__global const float *from, int n)
+{
+    if (n >= VW) { return VEC_LOAD(0, from); }
+    float lane[VW];
+    UNROLL for (int i = 0; i < VW; ++i) { lane[i] = i < n ? from[i] : 0.0f; }
+    return VEC_LOAD(0, lane);
+}
+
+static inline void store_part(vec_t v, __global float *to, int n)
+{
+    if (n >= VW) {
+        VEC_STORE(v, 0, to);
+        return;
+    }
+    float lane[VW];
+    VEC_STORE(v, 0, lane);
+    UNROLL for (int i = 0; i < VW; ++i)
+    {
+        if (i < n) { to[i] = lane[i]; }
+    }
+}
+
+/* rows·pitch numbers of `from`, NV of each row (of which `columns` exist), become rows of a panel. */
+static inline void copy_columns(float *to, __global const float *from, int pitch, int rows,
+                                int columns)
+{
+    if (columns >= NV) {
+        for (int i = 0; i < rows; ++i, from += pitch, to += NV) {
+            const vec_t a = VEC_LOAD(0, from), b = VEC_LOAD(1, from);
+            VEC_STORE(a, 0, to);
+            VEC_STORE(b, 1, to);
+        }
+        return;
+    }
+    for (int i = 0; i < rows; ++i, from += pitch, to += NV) {
+        VEC_STORE(load_part(from, columns), 0, to);
+        VEC_STORE(load_part(from + VW, columns - VW), 1, to);
+    }
+}
+
+/*
+ * VW rows of VW numbers, `pitch` apart, become columns of a panel: to[NV·c + r] = from[pitch·r + c].
+ * Rotating the bits of an element's address (row, then column) by log₂VW places transposes; one
+ * stage rotates by one place.
+ */
+static inline void transpose_square(float *to, __global const float *from, int pitch)
+{
+    vec_t a[VW], b[VW];
+    UNROLL for (int i = 0; i < VW; ++i) { a[i] = VEC_LOAD(0, from + i * pitch); }
+    UNROLL for (int stage = 1; stage < VW; stage *= 2)
+    {
+        UNROLL for (int i = 0; i < VW / 2; ++i)
+        {
+            b[2 * i].even = a[i].lo;
+            b[2 * i].odd = a[i + VW / 2].lo;
+            b[2 * i + 1].even = a[i].hi;
+            b[2 * i + 1].odd = a[i + VW / 2].hi;
+        }
+        UNROLL for (int i = 0; i < VW; ++i) { a[i] = b[i]; }
+    }
+    UNROLL for (int i = 0; i < VW; ++i) { VEC_STORE(a[i], 0, to + i * NV); }
+}
+
+/* n numbers of each of `columns` rows (at most NV of them), `pitch` apart, become n rows of a panel. */
+static inline void transpose_columns(float *to, __global const float *from, int pitch, int n,
+                                     int columns)
+{
+    int i = 0;
+    if (columns >= NV) {
+        for (; i + VW <= n; i += VW) {
+            transpose_square(to + i * NV, from + i, pitch);
+            transpose_square(to + i * NV + VW, from + i + VW * pitch, pitch);
+        }
+    }
+    for (; i < n; ++i) {
+        for (int j = 0; j < NV; ++j) { to[i * NV + j] = j < columns ? from[i + j * pitch] : 0.0f; }
+    }
+}

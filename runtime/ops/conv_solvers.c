@@ -1,0 +1,64 @@
+/*
+ * Which solver of convolution applies where, and which is to be preferred.
+ */
+#include "conv_solvers.h"
+#include "gemm_tile.h"
+
+/* Backward to the input makes a launch per class of pixels; beyond this many, the naive kernel. */
+#define MAX_CLASSES 64
+
+static int naive(const struct umb_problem *p)
+{
+    (void)p;
+    return 1;
+}
+
+/* Groups much narrower than a tile would mostly multiply zeros. */
+static int direct_rank(const struct umb_problem *p, const struct umb_conv *g, int columns)
+{
+    if (!umb__tile_applies(p->caps)) { return 0; }
+    return g->groups == 1 || columns >= umb__tile_width(p->caps) / 2 ? 2 : 1;
+}
+
+static int direct(const struct umb_problem *p)
+{
+    const struct umb_conv g = umb__conv_of(p);
+    return direct_rank(p, &g, g.K / g.groups);
+}
+
+static int direct_data(const struct umb_problem *p)
+{
+    const struct umb_conv g = umb__conv_of(p);
+    const int64_t classes = (int64_t)g.stride[0] * g.stride[1];
+    return classes > MAX_CLASSES ? 0 : direct_rank(p, &g, g.C / g.groups);
+}
+
+static int direct_weights(const struct umb_problem *p)
+{
+    const struct umb_conv g = umb__conv_of(p);
+    return umb__tile_weights_apply(p->caps, &g) ? direct_rank(p, &g, g.K / g.groups) : 0;
+}
+
+static int depthwise(const struct umb_problem *p)
+{
+    const struct umb_conv g = umb__conv_of(p);
+    return umb__tile_applies(p->caps) && g.groups == g.C && g.C == g.K ? 3 : 0;
+}
+
+const struct umb_solver umb__conv_forward_solvers[] = {
+    {"naive", naive, umb__conv_naive_forward},
+    {"direct", direct, umb__conv_direct_forward},
+    {"depthwise", depthwise, umb__conv_depthwise_forward},
+    {0}};
+
+const struct umb_solver umb__conv_data_solvers[] = {
+    {"naive", naive, umb__conv_naive_data},
+    {"direct", direct_data, umb__conv_direct_data},
+    {"depthwise", depthwise, umb__conv_depthwise_data},
+    {0}};
+
+const struct umb_solver umb__conv_weights_solvers[] = {
+    {"naive", naive, umb__conv_naive_weights},
+    {"direct", direct_weights, umb__conv_direct_weights},
+    {"depthwise", depthwise, umb__conv_depthwise_weights},
+    {0}};

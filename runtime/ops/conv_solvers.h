@@ -1,0 +1,23 @@
+/*
+ * conv_solvers.h: the emit functions behind the solver tables of convolution; see conv_solvers.c.
+ */
+#ifndef UMB_CONV_SOLVERS_H
+#define UMB_CONV_SOLVERS_H
+
+#include "conv.h"
+
+UMB_MUST_USE enum umb_status umb__conv_naive_forward(struct umb_emit *e);
+UMB_MUST_USE enum umb_status umb__conv_naive_data(struct umb_emit *e);
+UMB_MUST_USE enum umb_status umb__conv_naive_weights(struct umb_emit *e);
+
+/* Register tiles, on CPUs. */
+UMB_MUST_USE enum umb_status umb__conv_direct_forward(struct umb_emit *e);
+UMB_MUST_USE enum umb_status umb__conv_direct_data(struct umb_emit *e);
+UMB_MUST_USE enum umb_status umb__conv_direct_weights(struct umb_emit *e);
+
+/* One channel a group, on CPUs. */
+UMB_MUST_USE enum umb_status umb__conv_depthwise_forward(struct umb_emit *e);
+UMB_MUST_USE enum umb_status umb__conv_depthwise_data(struct umb_emit *e);
+UMB_MUST_USE enum umb_status umb__conv_depthwise_weights(struct umb_emit *e);
+
+#endif

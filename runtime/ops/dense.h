@@ -1,0 +1,47 @@
+/*
+ * dense.h: what the files of the dense layer share: its products and who computes them.
+ *
+ * dense: x [rows,C], weight [C,K], bias [K] if there is one → y [rows,K]; rows are all axes but the
+ * last. dense_backward_data: dy, weight, x (for its type only) → dx. dense_backward_weights: x, dy.
+ */
+#ifndef UMB_DENSE_H
+#define UMB_DENSE_H
+
+#include "steps.h"
+
+struct umb_dense_attrs {
+    int64_t units;
+    bool bias;
+    int activation; /* of enum umb_activation; the kernels know linear and relu */
+};
+
+/* out [M,N] = A [M,L] · B [L,N] (+ bias [N], then relu). A transposed operand lies as [L,M] or
+ * [N,L]. */
+struct umb_gemm {
+    int M, N, L;
+    bool transpose_a, transpose_b;
+    bool bias, relu;
+};
+
+/* bias: any value's id where there is none. Naive: cl/gemm.cl on any device. */
+UMB_MUST_USE enum umb_status umb__emit_gemm_naive(struct umb_emit *e, const struct umb_gemm *g,
+                                                  int a, int b, int bias, int out);
+/* y = relu(y + bias), what of it g asks for; no step if nothing. */
+UMB_MUST_USE enum umb_status umb__emit_gemm_finish(struct umb_emit *e, const struct umb_gemm *g,
+                                                   int bias, int y);
+
+/* By CLBlast, where the build has it: 2 on a GPU, 1 (after the naive kernel) elsewhere, else 0. */
+int umb__clblast_rank(const struct umb_device_caps *caps, const struct umb_gemm *g);
+UMB_MUST_USE enum umb_status umb__emit_gemm_clblast(struct umb_emit *e, const struct umb_gemm *g,
+                                                    int a, int b, int bias, int out);
+
+extern const struct umb_solver umb__dense_forward_solvers[];
+extern const struct umb_solver umb__dense_data_solvers[];
+extern const struct umb_solver umb__dense_weights_solvers[];
+
+/* The product of a forward or backward problem of a dense layer. */
+struct umb_gemm umb__dense_forward_gemm(const struct umb_problem *p);
+struct umb_gemm umb__dense_data_gemm(const struct umb_problem *p);
+struct umb_gemm umb__dense_weights_gemm(const struct umb_problem *p);
+
+#endif

@@ -1,0 +1,84 @@
+/*
+ * Launching the gathering product: how wide a tile is on this CPU, and how the work is cut.
+ */
+#include "gemm_tile.h"
+
+/* Rows of an item's block at most, in tiles: its panel is about 230 KB with 16 lanes, to stay in a
+ * second-level cache. */
+#define MAX_TILES 24
+/* Terms of the sum at a time: with 16 lanes the weights' panel is then 36 KB of a first-level
+ * cache of 48. 256 to 384 were within 3 % (2026-11, Sapphire Rapids). */
+#define TERMS 288
+/* Items per compute unit to aim for, so that the last ones to finish are short. */
+#define ITEMS_PER_UNIT 4
+
+bool umb__tile_applies(const struct umb_device_caps *caps)
+{
+    return caps->type == UMB_DEVICE_CPU && !caps->software;
+}
+
+int umb__tile_width(const struct umb_device_caps *caps)
+{
+    return caps->float_width >= 16 ? 16 : caps->float_width >= 8 ? 8 : 4;
+}
+
+/* 16 lanes mean AVX-512 and 32 registers: 16 accumulators, two weights, one factor. 6 rows take 12
+ * of AVX2's 16. */
+static int tile_rows(int width)
+{
+    return width == 16 ? 8 : 6;
+}
+
+static int ceil_div(int a, int b)
+{
+    return (a + b - 1) / b;
+}
+
+struct cut {
+    int tiles, slice; /* of a block, in tiles of rows and in blocks of columns */
+    int blocks, slices;
+};
+
+/* Large blocks gather and read weights least; small ones keep every compute unit busy. */
+static struct cut cut(const struct umb_gather *g, int rows_of_tile, int columns_of_tile, int items)
+{
+    const int tiles = ceil_div(g->positions, rows_of_tile);
+    const int k_blocks = ceil_div(g->columns, columns_of_tile);
+    struct cut c = {tiles < MAX_TILES ? tiles : MAX_TILES, k_blocks, 0, 0};
+    while ((int64_t)ceil_div(tiles, c.tiles) * ceil_div(k_blocks, c.slice) * g->groups < items) {
+        if (c.slice > 2) {
+            c.slice = ceil_div(c.slice, 2);
+        } else if (c.tiles > 3) {
+            c.tiles = ceil_div(c.tiles, 2);
+        } else if (c.slice > 1) {
+            c.slice = 1;
+        } else {
+            break;
+        }
+    }
+    c.blocks = ceil_div(tiles, c.tiles);
+    c.tiles = ceil_div(tiles, c.blocks);
+    c.slices = ceil_div(k_blocks, c.slice);
+    return c;
+}
+
+enum umb_status umb__emit_gather(struct umb_emit *e, const struct umb_kernel *kernel,
+                                 const struct umb_gather *g, int x, int w, int bias, int y)
+{
+    const int width = umb__tile_width(e->p.caps), rows = tile_rows(width);
+    const struct cut c = cut(g, rows, 2 * width, ITEMS_PER_UNIT * (int)e->p.caps->compute_units);
+    const char *options =
+        umb__emit_printf(e, "-DVW=%d -DTP=%d -DKC=%d -DROWS=%d%s", width, rows, TERMS,
+                         MAX_TILES * rows, g->transposed ? " -DTRANSPOSED" : "");
+    if (!options) { return UMB_ERR_NO_MEMORY; }
+    const struct umb_emit_launch launch = {
+        .kernel = kernel,
+        .options = options,
+        .dimensions = 3,
+        .global = {(size_t)c.blocks, (size_t)c.slices, (size_t)g->groups},
+        .local = {1, 1, 1}};
+    return umb__emit_launch(e, &launch, x, w, bias, y, g->positions, g->OH, g->OW, g->IH, g->IW,
+                            g->IC, g->TR, g->TS, g->cg, g->sy, g->sx, g->dy, g->dx, g->y0, g->x0,
+                            g->w0, g->wr, g->ws, g->wc, g->o0, g->on, g->oy, g->ox, g->columns,
+                            (g->bias ? 1 : 0) | (g->relu ? 2 : 0), c.tiles, c.slice);
+}

@@ -1,0 +1,42 @@
+/*
+ * gemm_tile.h: the register-tile kernels of CPUs (cl/conv_direct.cl, cl/conv_weights.cl), for
+ * convolutions and for dense layers alike.
+ *
+ * A dense layer, or a 1×1 convolution, is the convolution of an image of one row: [1,1,rows,C].
+ */
+#ifndef UMB_GEMM_TILE_H
+#define UMB_GEMM_TILE_H
+
+#include "conv.h"
+
+/* A CPU whose vectors the kernels are written for; not a rasterizer that calls itself one. */
+bool umb__tile_applies(const struct umb_device_caps *caps);
+
+int umb__tile_width(const struct umb_device_caps *caps); /* VW of the kernels: 4, 8 or 16 */
+
+/* One launch of cl/conv_direct.cl, in its header's letters. */
+struct umb_gather {
+    int positions, OH, OW, IH, IW, IC, TR, TS, cg;
+    int sy, sx, dy, dx, y0, x0;
+    int w0, wr, ws, wc;
+    int o0, on, oy, ox;
+    int columns, groups;
+    bool bias, relu, transposed;
+};
+/* bias: any value's id where there is none. */
+UMB_MUST_USE enum umb_status umb__emit_gather(struct umb_emit *e, const struct umb_kernel *kernel,
+                                              const struct umb_gather *g, int x, int w, int bias,
+                                              int y);
+
+/* The gradient to weights by cl/conv_weights.cl; false: no chunk of this shape fits its panels. */
+bool umb__tile_weights_apply(const struct umb_device_caps *caps, const struct umb_conv *g);
+UMB_MUST_USE enum umb_status umb__emit_tile_weights(struct umb_emit *e,
+                                                    const struct umb_kernel *kernel,
+                                                    const struct umb_conv *g, int x, int dy,
+                                                    int dw);
+
+/* dw[count] = the sum of `slabs` slabs of a temporary, in their order. */
+UMB_MUST_USE enum umb_status umb__emit_slab_sum(struct umb_emit *e, int slabs_value, int slabs,
+                                                int count, int dw);
+
+#endif

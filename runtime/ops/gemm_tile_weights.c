@@ -1,0 +1,161 @@
+/*
+ * Launching the gradient to weights: how positions are cut into chunks, and chunks given to groups.
+ *
+ * What is added to what (chunks, and the number of slabs) depends on the shape and the vector
+ * width only, never on the number of compute units: the same bits on every machine of a kind.
+ */
+#include "gemm_tile.h"
+
+/* Sizes of the kernel's panels, in numbers: 128 KB of x, 64 KB of dy. */
+#define X_FLOATS 32768
+#define D_FLOATS 16384
+/* Positions of a chunk at most: a k-block of dy is then 28 KB with 16 lanes, which leaves room for
+ * a c-block of x in a first-level cache of 48. */
+#define MAX_POSITIONS 224
+#define MAX_SLABS 8
+#define MAX_SLABS_LARGE 4 /* for weights above LARGE_WEIGHTS numbers: slabs are traffic */
+#define LARGE_WEIGHTS (1 << 19)
+#define K_BLOCKS_OF_ITEM 2
+#define ITEMS_PER_UNIT 4
+#define SUM_SPAN 4096
+
+static const struct umb_kernel sum_kernel = {"conv_weights_sum", "conv_weights.cl",
+                                             "conv_weights_sum", "rwiii"};
+
+static int ceil_div(int a, int b)
+{
+    return (a + b - 1) / b;
+}
+
+static int smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* The smallest part that cuts n into as many parts as `most` would. */
+static int even_part(int n, int most)
+{
+    return ceil_div(n, ceil_div(n, most));
+}
+
+/* In the letters of cl/conv_weights.cl. */
+struct chunking {
+    bool fold;
+    int width, CT, NI, RB, QB, KT, CP;
+    int k_blocks, c_blocks, G;
+};
+
+static int channels_of_tile(int width)
+{
+    return width == 16 ? 8 : 4;
+}
+
+/* Numbers of x's panel for one block of channels. */
+static int64_t x_panel(const struct umb_conv *g, const struct chunking *c)
+{
+    int64_t rows = c->RB, columns = c->QB;
+    if (!c->fold) {
+        rows = (int64_t)(c->RB - 1) * g->stride[0] + (int64_t)(g->R - 1) * g->dilation[0] + 1;
+        columns = (int64_t)(c->QB - 1) * g->stride[1] + (int64_t)(g->S - 1) * g->dilation[1] + 1;
+    }
+    return (int64_t)c->NI * rows * columns * c->CT;
+}
+
+static bool shrink(int *part)
+{
+    if (*part == 1) { return false; }
+    *part = ceil_div(*part, 2);
+    return true;
+}
+
+/* Whole images where they are small, else rows of one image, else pieces of a row. */
+static bool make_chunks(const struct umb_conv *g, struct chunking *c)
+{
+    const int most = smaller(MAX_POSITIONS, D_FLOATS / (2 * c->width * c->KT));
+    c->QB = even_part(g->Q, most);
+    c->RB = c->QB == g->Q ? even_part(g->P, smaller(g->P, most / c->QB)) : 1;
+    c->NI = c->RB == g->P && c->QB == g->Q ? smaller(g->N, most / (c->RB * c->QB)) : 1;
+    while (x_panel(g, c) > X_FLOATS) {
+        if (!shrink(&c->NI) && !shrink(&c->RB) && !shrink(&c->QB)) { return false; }
+    }
+    c->CP = smaller(c->c_blocks, (int)(X_FLOATS / x_panel(g, c)));
+    return true;
+}
+
+static bool plan(const struct umb_device_caps *caps, const struct umb_conv *g, struct chunking *c)
+{
+    const int cg = g->C / g->groups, taps = g->R * g->S;
+    c->width = umb__tile_width(caps);
+    c->CT = channels_of_tile(c->width);
+    c->fold = cg < c->CT && taps > 1;
+    c->k_blocks = ceil_div(g->K / g->groups, 2 * c->width);
+    c->c_blocks = ceil_div(c->fold ? taps * cg : cg, c->CT);
+    c->KT = smaller(c->k_blocks, K_BLOCKS_OF_ITEM);
+    if (!make_chunks(g, c)) { return false; }
+    const int64_t chunks =
+        (int64_t)ceil_div(g->N, c->NI) * ceil_div(g->P, c->RB) * ceil_div(g->Q, c->QB);
+    const int most = (int64_t)taps * cg * g->K > LARGE_WEIGHTS ? MAX_SLABS_LARGE : MAX_SLABS;
+    c->G = chunks < most ? (int)chunks : most;
+    return (int64_t)c->G * taps * cg * g->K <= INT32_MAX;
+}
+
+bool umb__tile_weights_apply(const struct umb_device_caps *caps, const struct umb_conv *g)
+{
+    struct chunking c = {0};
+    return umb__tile_applies(caps) && plan(caps, g, &c);
+}
+
+enum umb_status umb__emit_slab_sum(struct umb_emit *e, int slabs_value, int slabs, int count,
+                                   int dw)
+{
+    const char *options = umb__emit_printf(
+        e, "-DVW=%d -DCT=%d -DX_FLOATS=%d -DD_FLOATS=%d", umb__tile_width(e->p.caps),
+        channels_of_tile(umb__tile_width(e->p.caps)), X_FLOATS, D_FLOATS);
+    if (!options) { return UMB_ERR_NO_MEMORY; }
+    const struct umb_emit_launch launch = {.kernel = &sum_kernel,
+                                           .options = options,
+                                           .dimensions = 1,
+                                           .global = {(size_t)ceil_div(count, SUM_SPAN)},
+                                           .local = {1}};
+    return umb__emit_launch(e, &launch, slabs_value, dw, count, slabs, SUM_SPAN);
+}
+
+enum umb_status umb__emit_tile_weights(struct umb_emit *e, const struct umb_kernel *kernel,
+                                       const struct umb_conv *g, int x, int dy, int dw)
+{
+    struct chunking c = {0};
+    if (!plan(e->p.caps, g, &c)) {
+        return umb__fail(e->p.ctx, UMB_ERR_UNSUPPORTED, "%s: a chunk of this shape is too large",
+                         kernel->name);
+    }
+    const int k_slices = ceil_div(c.k_blocks, c.KT);
+    const int items = ITEMS_PER_UNIT * (int)e->p.caps->compute_units;
+    int c_part = c.c_blocks;
+    while (c_part > 4 &&
+           (int64_t)c.G * k_slices * ceil_div(c.c_blocks, c_part) * g->groups < items) {
+        c_part = ceil_div(c_part, 2);
+    }
+    const int count = g->R * g->S * (g->C / g->groups) * g->K;
+    int slabs = dw;
+    enum umb_status st = UMB_OK;
+    if (c.G > 1) {
+        st = umb__emit_temp(e, (size_t)c.G * (size_t)count * sizeof(float), &slabs);
+        if (st != UMB_OK) { return st; }
+    }
+    const char *options = umb__emit_printf(e, "-DVW=%d -DCT=%d -DX_FLOATS=%d -DD_FLOATS=%d",
+                                           c.width, c.CT, X_FLOATS, D_FLOATS);
+    if (!options) { return UMB_ERR_NO_MEMORY; }
+    const struct umb_emit_launch launch = {
+        .kernel = kernel,
+        .options = options,
+        .dimensions = 3,
+        .global = {(size_t)c.G, (size_t)k_slices * (size_t)ceil_div(c.c_blocks, c_part),
+                   (size_t)g->groups},
+        .local = {1, 1, 1}};
+    st = umb__emit_launch(e, &launch, x, dy, slabs, g->N, g->H, g->W, g->C, g->P, g->Q, g->K, g->R,
+                          g->S, g->stride[0], g->stride[1], g->dilation[0], g->dilation[1],
+                          g->padding[0], g->padding[1], g->groups, (int)c.fold, c.NI, c.RB, c.QB,
+                          c.KT, c_part, smaller(c.CP, c_part));
+    if (st == UMB_OK && c.G > 1) { st = umb__emit_slab_sum(e, slabs, c.G, count, dw); }
+    return st;
+}

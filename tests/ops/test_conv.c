@@ -1,0 +1,145 @@
+#include "conv.h"
+#include "harness.h"
+#include <string.h>
+
+/* Infers "conv attrs" on one input; the status. */
+static enum umb_status infer(const char *attrs, struct umb_type x, struct umb_infer *ret)
+{
+    static union {
+        struct umb_conv_attrs attrs;
+        char bytes[sizeof(struct umb_conv_attrs)];
+    } space;
+    static struct umb_type in;
+    const struct umb_op *op = umb__op_find("conv");
+    umb__attrs_default(op, &space);
+    enum umb_status st = umb__attrs_parse(harness_context(), NULL, op, &space, attrs);
+    if (st != UMB_OK) { return st; }
+    in = x;
+    *ret = (struct umb_infer){
+        .ctx = harness_context(), .attrs = &space, .n_streams = 1, .n_in = 1, .in = &in};
+    return op->infer(ret);
+}
+
+static struct umb_type image(int64_t n, int64_t h, int64_t w, int64_t c)
+{
+    return (struct umb_type){.dtype = UMB_F32, .shape = {4, {n, h, w, c}}, .n_segments = 1};
+}
+
+static void check_output(const char *attrs, struct umb_type x, int64_t p, int64_t q, int64_t k)
+{
+    struct umb_infer io;
+    if (infer(attrs, x, &io) != UMB_OK) {
+        fail_msg("conv %s: %s", attrs, umb_context_error(harness_context()));
+    }
+    const int64_t *dim = io.out[0].shape.dim;
+    if (dim[0] != x.shape.dim[0] || dim[1] != p || dim[2] != q || dim[3] != k) {
+        char text[UMB_SHAPE_TEXT];
+        fail_msg("conv %s: %s; expected [.,%lld,%lld,%lld]", attrs,
+                 umb__shape_text(&io.out[0].shape, text, sizeof text), (long long)p, (long long)q,
+                 (long long)k);
+    }
+}
+
+static void check_refused(const char *attrs, struct umb_type x, const char *message)
+{
+    struct umb_infer io;
+    const enum umb_status st = infer(attrs, x, &io);
+    const char *got = umb_context_error(harness_context());
+    if (st != UMB_ERR_INVALID || !strstr(got, message)) {
+        fail_msg("conv %s: status %d, '%s'; expected '%s'", attrs, (int)st, got, message);
+    }
+}
+
+static void shapes(void **state)
+{
+    (void)state;
+    check_output("filters=32 size=3", image(2, 28, 28, 1), 26, 26, 32);
+    check_output("filters=4 size=3 padding=1", image(2, 28, 20, 3), 28, 20, 4);
+    check_output("filters=4 size=3 padding=valid", image(2, 28, 20, 3), 26, 18, 4);
+    check_output("filters=4 size=5,3 padding=2,0", image(1, 8, 8, 3), 8, 6, 4);
+    check_output("filters=4 size=7 stride=2 padding=3", image(1, 64, 65, 3), 32, 33, 4);
+    check_output("filters=4 size=3 dilation=2", image(1, 7, 9, 3), 3, 5, 4);
+}
+
+static void shapes_of_same(void **state)
+{
+    (void)state;
+    check_output("filters=4 size=3 padding=same", image(1, 7, 8, 2), 7, 8, 4);
+    check_output("filters=4 size=3 padding=same stride=2", image(1, 7, 8, 2), 4, 4, 4);
+    check_output("filters=4 size=2 padding=same stride=3", image(1, 7, 9, 2), 3, 3, 4);
+    check_output("filters=4 size=4 padding=same dilation=3", image(1, 5, 6, 2), 5, 6, 4);
+    check_output("filters=4 size=9 padding=same", image(1, 2, 3, 2), 2, 3, 4);
+}
+
+/* Keras puts the odd row behind: of 6 rows with filter 3 and stride 2, one of padding is there, at
+ * the end. */
+static void same_pads_behind(void **state)
+{
+    struct umb_conv g;
+    const struct umb_conv_attrs a = {.filters = 1,
+                                     .size = {3, 4},
+                                     .stride = {2, 1},
+                                     .padding = {UMB_CONV_SAME, UMB_CONV_SAME},
+                                     .dilation = {1, 1},
+                                     .groups = 1};
+    const struct umb_shape x = {4, {1, 6, 6, 1}};
+    (void)state;
+    assert_int_equal(umb__conv_geometry(harness_context(), &a, &x, &g), UMB_OK);
+    assert_int_equal(g.padding[0], 0);
+    assert_int_equal(g.padding[1], 1);
+}
+
+static void parameters(void **state)
+{
+    struct umb_infer io;
+    (void)state;
+    assert_int_equal(infer("filters=8 size=3,2 groups=2", image(2, 9, 9, 6), &io), UMB_OK);
+    assert_int_equal(io.n_params, 2);
+    const int64_t device[] = {3, 2, 3, 8}, file[] = {8, 3, 3, 2};
+    assert_string_equal(io.params[0].name, "weight");
+    assert_memory_equal(io.params[0].type.shape.dim, device, sizeof device);
+    assert_memory_equal(io.params[0].layout.file_shape.dim, file, sizeof file);
+    assert_int_equal(io.params[0].init, UMB_INIT_FAN_IN);
+    assert_true(io.params[0].fan_in > 17.5 && io.params[0].fan_in < 18.5);
+    assert_int_equal(io.params[1].type.shape.dim[0], 8);
+    assert_int_equal(infer("filters=8 size=3 bias=no", image(2, 9, 9, 6), &io), UMB_OK);
+    assert_int_equal(io.n_params, 1);
+}
+
+static void refusals(void **state)
+{
+    (void)state;
+    check_refused("filters=30 size=3 groups=4", image(1, 9, 9, 8),
+                  "filters 30 is not divisible by groups 4");
+    check_refused("filters=8 size=3 groups=4", image(1, 9, 9, 6),
+                  "6 input channels are not divisible by groups 4");
+    check_refused("filters=8 size=5", image(1, 3, 3, 6), "a 5x5 filter does not fit 3x3 input");
+    check_refused("filters=8 size=3,1 dilation=4 padding=1", image(1, 6, 3, 6),
+                  "with padding 1,1 and dilation 4,4");
+    check_refused("filters=8 size=1", (struct umb_type){.shape = {2, {4, 10}}},
+                  "input [4,10] is no image; expected [N,H,W,C]");
+    check_refused("filters=8 size=1",
+                  (struct umb_type){.dtype = UMB_U8, .shape = {4, {1, 2, 3, 4}}},
+                  "expected float32");
+    check_refused("filters=1048576 size=4096", image(1, 4096, 4096, 1), "");
+    check_refused("filters=8", image(1, 9, 9, 8), "size");
+    check_refused("size=3", image(1, 9, 9, 8), "filters");
+    check_refused("filters=0 size=3", image(1, 9, 9, 8), "filters");
+    check_refused("filters=8 size=3 stride=0", image(1, 9, 9, 8), "stride");
+    check_refused("filters=8 size=3 padding=-1", image(1, 9, 9, 8), "padding");
+    check_refused("filters=8 size=3 padding=some", image(1, 9, 9, 8), "same, valid");
+    check_refused("filters=8 size=3 padding=sam", image(1, 9, 9, 8), "did you mean 'same'?");
+}
+
+int main(void)
+{
+    static const char *const ops[] = {"conv", NULL};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(shapes),           cmocka_unit_test(shapes_of_same),
+        cmocka_unit_test(same_pads_behind), cmocka_unit_test(parameters),
+        cmocka_unit_test(refusals),
+    };
+    return harness_main(
+        "conv",
+        &(struct harness){.ops = ops, .tests = tests, .n_tests = sizeof tests / sizeof *tests});
+}
