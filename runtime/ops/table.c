@@ -23,7 +23,10 @@
     row(add) \
     row(concat) \
     row(rows) \
-    row(flatten)
+    row(flatten) \
+    row(normalize) \
+    row(dropout) \
+    row(upsample)
 /* clang-format on */
 
 #define DECLARE(name) extern const struct umb_op *const umb__ops_##name[];
