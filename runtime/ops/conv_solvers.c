@@ -47,18 +47,21 @@ static int depthwise(const struct umb_problem *p)
 
 const struct umb_solver umb__conv_forward_solvers[] = {
     {"naive", naive, umb__conv_naive_forward},
+    {"clblast", umb__conv_pointwise_rank_forward, umb__conv_pointwise_forward},
     {"direct", direct, umb__conv_direct_forward},
     {"depthwise", depthwise, umb__conv_depthwise_forward},
     {0}};
 
 const struct umb_solver umb__conv_data_solvers[] = {
     {"naive", naive, umb__conv_naive_data},
+    {"clblast", umb__conv_pointwise_rank_data, umb__conv_pointwise_data},
     {"direct", direct_data, umb__conv_direct_data},
     {"depthwise", depthwise, umb__conv_depthwise_data},
     {0}};
 
 const struct umb_solver umb__conv_weights_solvers[] = {
     {"naive", naive, umb__conv_naive_weights},
+    {"clblast", umb__conv_pointwise_rank_weights, umb__conv_pointwise_weights},
     {"direct", direct_weights, umb__conv_direct_weights},
     {"depthwise", depthwise, umb__conv_depthwise_weights},
     {0}};

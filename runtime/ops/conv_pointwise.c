@@ -1,0 +1,71 @@
+/*
+ * 1×1 convolutions without stride, padding and groups: matrix products, by CLBlast.
+ */
+#include "conv_solvers.h"
+#include "dense.h"
+
+static bool is_pointwise(const struct umb_conv *g)
+{
+    return g->R == 1 && g->S == 1 && g->stride[0] == 1 && g->stride[1] == 1 && g->padding[0] == 0 &&
+           g->padding[1] == 0 && g->groups == 1;
+}
+
+static int rank(const struct umb_problem *p, const struct umb_conv *g, struct umb_gemm gemm)
+{
+    return is_pointwise(g) ? umb__clblast_rank(p->caps, &gemm) : 0;
+}
+
+static struct umb_gemm forward(const struct umb_conv *g)
+{
+    return (struct umb_gemm){
+        .M = g->N * g->P * g->Q, .N = g->K, .L = g->C, .bias = g->bias, .relu = g->relu};
+}
+
+static struct umb_gemm backward_data(const struct umb_conv *g)
+{
+    return (struct umb_gemm){.M = g->N * g->P * g->Q, .N = g->C, .L = g->K, .transpose_b = true};
+}
+
+static struct umb_gemm backward_weights(const struct umb_conv *g)
+{
+    return (struct umb_gemm){.M = g->C, .N = g->K, .L = g->N * g->P * g->Q, .transpose_a = true};
+}
+
+int umb__conv_pointwise_rank_forward(const struct umb_problem *p)
+{
+    const struct umb_conv g = umb__conv_of(p);
+    return rank(p, &g, forward(&g));
+}
+
+enum umb_status umb__conv_pointwise_forward(struct umb_emit *e)
+{
+    const struct umb_conv g = umb__conv_of(&e->p);
+    const struct umb_gemm gemm = forward(&g);
+    return umb__emit_gemm_clblast(e, &gemm, e->in[0], e->in[1], e->in[g.bias ? 2 : 1], e->out[0]);
+}
+
+int umb__conv_pointwise_rank_data(const struct umb_problem *p)
+{
+    const struct umb_conv g = umb__conv_of(p);
+    return rank(p, &g, backward_data(&g));
+}
+
+enum umb_status umb__conv_pointwise_data(struct umb_emit *e)
+{
+    const struct umb_conv g = umb__conv_of(&e->p);
+    const struct umb_gemm gemm = backward_data(&g);
+    return umb__emit_gemm_clblast(e, &gemm, e->in[0], e->in[1], e->in[1], e->out[0]);
+}
+
+int umb__conv_pointwise_rank_weights(const struct umb_problem *p)
+{
+    const struct umb_conv g = umb__conv_of(p);
+    return rank(p, &g, backward_weights(&g));
+}
+
+enum umb_status umb__conv_pointwise_weights(struct umb_emit *e)
+{
+    const struct umb_conv g = umb__conv_of(&e->p);
+    const struct umb_gemm gemm = backward_weights(&g);
+    return umb__emit_gemm_clblast(e, &gemm, e->in[0], e->in[1], e->in[1], e->out[0]);
+}

@@ -1,0 +1,250 @@
+/*
+ * Matrix products by every provider and in every transposition, against double; and that CLBlast
+ * is what computes where CLBlast was chosen: the link gives this program CLBlast's entry point
+ * (--wrap), which counts.
+ */
+#include "dense.h"
+#include "harness.h"
+#include "rng.h"
+#include <math.h>
+#include <string.h>
+
+#ifdef UMB_HAVE_CLBLAST
+#include <clblast_c.h>
+
+static int clblast_calls;
+
+CLBlastStatusCode __real_CLBlastSgemmWithTempBuffer(
+    CLBlastLayout layout, CLBlastTranspose ta, CLBlastTranspose tb, size_t m, size_t n, size_t k,
+    float alpha, cl_mem a, size_t a_at, size_t lda, cl_mem b, size_t b_at, size_t ldb, float beta,
+    cl_mem c, size_t c_at, size_t ldc, cl_command_queue *queue, cl_event *event, cl_mem temporary);
+CLBlastStatusCode __wrap_CLBlastSgemmWithTempBuffer(
+    CLBlastLayout layout, CLBlastTranspose ta, CLBlastTranspose tb, size_t m, size_t n, size_t k,
+    float alpha, cl_mem a, size_t a_at, size_t lda, cl_mem b, size_t b_at, size_t ldb, float beta,
+    cl_mem c, size_t c_at, size_t ldc, cl_command_queue *queue, cl_event *event, cl_mem temporary);
+CLBlastStatusCode __wrap_CLBlastSgemmWithTempBuffer(
+    CLBlastLayout layout, CLBlastTranspose ta, CLBlastTranspose tb, size_t m, size_t n, size_t k,
+    float alpha, cl_mem a, size_t a_at, size_t lda, cl_mem b, size_t b_at, size_t ldb, float beta,
+    cl_mem c, size_t c_at, size_t ldc, cl_command_queue *queue, cl_event *event, cl_mem temporary)
+{
+    clblast_calls++;
+    return __real_CLBlastSgemmWithTempBuffer(layout, ta, tb, m, n, k, alpha, a, a_at, lda, b, b_at,
+                                             ldb, beta, c, c_at, ldc, queue, event, temporary);
+}
+#endif
+
+/* ---- one product by one provider ----------------------------------------------------------------
+ */
+
+static enum umb_status emit_naive(struct umb_emit *e)
+{
+    return umb__emit_gemm_naive(e, e->p.attrs, e->in[0], e->in[1], e->in[2], e->out[0]);
+}
+
+static enum umb_status emit_clblast(struct umb_emit *e)
+{
+    return umb__emit_gemm_clblast(e, e->p.attrs, e->in[0], e->in[1], e->in[2], e->out[0]);
+}
+
+static const struct umb_solver naive = {"naive", NULL, emit_naive};
+static const struct umb_solver clblast = {"clblast", NULL, emit_clblast};
+
+#define MOST (1 << 17)
+static float a[MOST], b[MOST], bias[MOST], out[MOST];
+
+static void fill(float *to, int n, uint32_t stream)
+{
+    for (int i = 0; i < n; i++) {
+        to[i] = 2.0f * umb__random_unit(7, UMB_RNG_TEST, stream, (uint64_t)i) - 1.0f;
+    }
+}
+
+static double expected(const struct umb_gemm *g, int i, int j, double *ret_size)
+{
+    double sum = g->bias ? (double)bias[j] : 0.0, size = fabs(sum);
+    for (int l = 0; l < g->L; l++) {
+        const double product = (double)a[g->transpose_a ? l * g->M + i : i * g->L + l] *
+                               (double)b[g->transpose_b ? j * g->L + l : l * g->N + j];
+        sum += product;
+        size += fabs(product);
+    }
+    *ret_size = size;
+    return g->relu && sum < 0.0 ? 0.0 : sum;
+}
+
+static void check_product(const struct umb_gemm *g, const struct umb_solver *solver)
+{
+    static const struct umb_op op = {.name = "gemm"};
+    const struct umb_type in[] = {
+        {.shape = {2, {g->transpose_a ? g->L : g->M, g->transpose_a ? g->M : g->L}}},
+        {.shape = {2, {g->transpose_b ? g->N : g->L, g->transpose_b ? g->L : g->N}}},
+        {.shape = {1, {g->N}}}};
+    const struct umb_type result = {.shape = {2, {g->M, g->N}}};
+    fill(a, g->M * g->L, 1);
+    fill(b, g->L * g->N, 2);
+    fill(bias, g->N, 3);
+    const struct umb_op_run run = {.p = {.ctx = harness_context(),
+                                         .op = &op,
+                                         .attrs = g,
+                                         .n_in = 3,
+                                         .n_out = 1,
+                                         .in = in,
+                                         .out = &result},
+                                   .solver = solver,
+                                   .in = (void *[]){a, b, bias},
+                                   .out = (void *[]){out},
+                                   .repeats = 1};
+    if (umb__op_run(harness_device(), &run) != UMB_OK) {
+        fail_msg("%s %dx%dx%d: %s", solver->name, g->M, g->N, g->L,
+                 umb_context_error(harness_context()));
+    }
+    for (int at = 0; at < g->M * g->N; at++) {
+        double size;
+        const double right = expected(g, at / g->N, at % g->N, &size);
+        if (!(fabs((double)out[at] - right) <= 1e-6 * (size + 1.0))) {
+            fail_msg("%s %dx%dx%d%s%s, element %d: %.9g; expected %.9g", solver->name, g->M, g->N,
+                     g->L, g->transpose_a ? " Aᵀ" : "", g->transpose_b ? " Bᵀ" : "", at,
+                     (double)out[at], right);
+        }
+    }
+}
+
+static const int sizes[][3] = {{1, 1, 1},    {1, 7, 13},    {17, 1, 5},     {31, 29, 37},
+                               {32, 32, 32}, {33, 31, 33},  {63, 65, 64},   {64, 64, 64},
+                               {65, 63, 1},  {127, 2, 129}, {128, 128, 17}, {97, 101, 211}};
+
+static void check_all(const struct umb_solver *solver, int transposes)
+{
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        const struct umb_gemm g = {.M = sizes[s][0],
+                                   .N = sizes[s][1],
+                                   .L = sizes[s][2],
+                                   .transpose_a = transposes & 1,
+                                   .transpose_b = transposes & 2,
+                                   .bias = s % 2 == 0,
+                                   .relu = s % 3 == 0};
+        check_product(&g, solver);
+    }
+}
+
+static void naive_plain(void **state)
+{
+    (void)state;
+    check_all(&naive, 0);
+}
+
+static void naive_transposed(void **state)
+{
+    (void)state;
+    for (int t = 1; t < 4; t++) {
+        check_all(&naive, t);
+    }
+}
+
+/* ---- CLBlast ----------------------------------------------------------------------------------
+ */
+
+#ifdef UMB_HAVE_CLBLAST
+static void clblast_plain(void **state)
+{
+    (void)state;
+    check_all(&clblast, 0);
+}
+
+static void clblast_a_transposed(void **state)
+{
+    (void)state;
+    check_all(&clblast, 1);
+}
+
+static void clblast_b_transposed(void **state)
+{
+    (void)state;
+    check_all(&clblast, 2);
+}
+
+static void clblast_both_transposed(void **state)
+{
+    (void)state;
+    check_all(&clblast, 3);
+}
+
+/* Large enough for the indirect kernel, which pads and transposes in the temporary. */
+static void clblast_with_its_temporary(void **state)
+{
+    static const struct umb_gemm g = {.M = 301, .N = 307, .L = 303, .transpose_a = true};
+    (void)state;
+    check_product(&g, &clblast);
+}
+
+/* Runs problem `index` of a case by the solver of that name; the number of calls CLBlast got. */
+static int calls_of(const char *op_name, const struct umb_op_case *row, int index,
+                    const char *solver_name)
+{
+    struct umb_trial *t = NULL;
+    struct umb_trial_result result;
+    const int before = clblast_calls;
+    enum umb_status st = umb__trial_create(harness_context(), umb__op_find(op_name), row, 3, &t);
+    if (st != UMB_OK) { fail_msg("%s: %s", op_name, umb_context_error(harness_context())); }
+    struct umb_problem p = *umb__trial_problem(t, index);
+    p.caps = umb_device_get_caps(harness_device());
+    const struct umb_solver *solver = umb__solver_choose(&p, solver_name);
+    if (!solver) { fail_msg("%s: no solver %s", p.op->name, solver_name); }
+    st = umb__trial_check(t, harness_device(), index, solver, &result);
+    if (st != UMB_OK) { fail_msg("%s: %s", p.op->name, umb_context_error(harness_context())); }
+    assert_true(result.score <= 1.0);
+    umb__trial_destroy(t);
+    return clblast_calls - before;
+}
+
+static void clblast_is_called_where_chosen(void **state)
+{
+    static const struct umb_op_case dense = {.attrs = "units=20", .in = "30,40"};
+    static const struct umb_op_case conv = {.attrs = "filters=20 size=1", .in = "2,3,4,10"};
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(calls_of("dense", &dense, i, "clblast"), 1);
+        assert_int_equal(calls_of("conv", &conv, i, "clblast"), 1);
+        assert_int_equal(calls_of("dense", &dense, i, "naive"), 0);
+    }
+}
+
+static void clblast_is_not_for_other_convolutions(void **state)
+{
+    static const char *const others[] = {"filters=20 size=3", "filters=20 size=1 stride=2",
+                                         "filters=20 size=1 padding=1",
+                                         "filters=20 size=1 groups=2"};
+    (void)state;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        const struct umb_op_case row = {.attrs = others[i], .in = "2,3,4,10"};
+        struct umb_trial *t = NULL;
+        assert_int_equal(umb__trial_create(harness_context(), umb__op_find("conv"), &row, 3, &t),
+                         UMB_OK);
+        for (int k = 0; k < 3; k++) {
+            struct umb_problem p = *umb__trial_problem(t, k);
+            p.caps = umb_device_get_caps(harness_device());
+            assert_null(umb__solver_choose(&p, "clblast"));
+        }
+        umb__trial_destroy(t);
+    }
+}
+#endif
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(naive_plain),
+        cmocka_unit_test(naive_transposed),
+#ifdef UMB_HAVE_CLBLAST
+        cmocka_unit_test(clblast_plain),
+        cmocka_unit_test(clblast_a_transposed),
+        cmocka_unit_test(clblast_b_transposed),
+        cmocka_unit_test(clblast_both_transposed),
+        cmocka_unit_test(clblast_with_its_temporary),
+        cmocka_unit_test(clblast_is_called_where_chosen),
+        cmocka_unit_test(clblast_is_not_for_other_convolutions),
+#endif
+    };
+    return harness_main("gemm",
+                        &(struct harness){.tests = tests, .n_tests = sizeof tests / sizeof *tests});
+}
