@@ -131,9 +131,8 @@ static enum umb_status helper_node(struct umb_grad *a, int target, const char *o
     const char *name =
         umb__arena_printf(g->arena, "d(%s).%s%d", g->value[target].name, op_name, a->n_made++);
     if (!op || !name) { return umb__fail(g->ctx, UMB_ERR_INVALID, "no op '%s'", op_name); }
-    void *attrs = umb__arena_calloc(g->arena, 1, op->attrs_bytes ? op->attrs_bytes : 1);
-    if (!attrs) { return UMB_ERR_NO_MEMORY; }
-    enum umb_status st = umb__attrs_parse(g->ctx, g->arena, op, attrs, attrs_text);
+    void *attrs;
+    enum umb_status st = umb__attrs_create(g->ctx, g->arena, op, attrs_text, &attrs);
     if (st != UMB_OK) { return st; }
     int out[UMB_OP_MAX_OUT];
     struct umb_graph_node_desc desc = {.op = op,

@@ -466,3 +466,14 @@ const char *umb__attrs_text(const struct umb_op *op, const void *attrs, char *bu
     umb__text_finish(&t);
     return buffer;
 }
+
+enum umb_status umb__attrs_create(struct umb_context *ctx, struct umb_arena *arena,
+                                  const struct umb_op *op, const char *text, void **ret_attrs)
+{
+    void *attrs = umb__arena_calloc(arena, 1, op->attrs_bytes ? op->attrs_bytes : 1);
+    if (!attrs) { return UMB_ERR_NO_MEMORY; }
+    umb__attrs_default(op, attrs);
+    const enum umb_status st = umb__attrs_parse(ctx, arena, op, attrs, text);
+    if (st == UMB_OK) { *ret_attrs = attrs; }
+    return st;
+}

@@ -245,6 +245,10 @@ UMB_MUST_USE enum umb_status umb__attrs_check(struct umb_context *ctx, const str
 UMB_MUST_USE enum umb_status umb__attrs_parse(struct umb_context *ctx, struct umb_arena *arena,
                                               const struct umb_op *op, void *attrs,
                                               const char *text);
+/* Attributes of their own, in the arena: the defaults, then what the text sets. */
+UMB_MUST_USE enum umb_status umb__attrs_create(struct umb_context *ctx, struct umb_arena *arena,
+                                               const struct umb_op *op, const char *text,
+                                               void **ret_attrs);
 /* "filters=32 size=3,3 …" with every attribute that differs from its default, into buffer. */
 const char *umb__attrs_text(const struct umb_op *op, const void *attrs, char *buffer, size_t size);
 

@@ -16,7 +16,7 @@ struct layer {
 
 struct stream {
     struct umb_stream_desc desc; /* strings and numbers in the arena */
-    const void *attrs;           /* of its normalize node */
+    void *attrs;                 /* of its normalize node */
 };
 
 /* A net value: what a layer (or a stream) makes. */
@@ -81,7 +81,7 @@ static enum umb_status add_value(struct umb_net *net, struct net_value value, in
 /* ---- streams ---- */
 
 static enum umb_status normalize_attrs(struct umb_net *net, const struct umb_stream_desc *desc,
-                                       const void **ret_attrs)
+                                       void **ret_attrs)
 {
     const struct umb_op *op = umb__op_find("normalize");
     if (desc->n_norm && desc->n_norm != 1 && (int64_t)desc->n_norm != desc->channels) {
@@ -101,11 +101,8 @@ static enum umb_status normalize_attrs(struct umb_net *net, const struct umb_str
         snprintf(text[0] + at[0], sizeof text[0] - at[0], "%s%.17g", i ? "," : "", desc->mean[i]);
         snprintf(text[1] + at[1], sizeof text[1] - at[1], "%s%.17g", i ? "," : "", desc->std[i]);
     }
-    void *attrs = umb__arena_calloc(net->arena, 1, op->attrs_bytes);
     const char *line = umb__arena_printf(net->arena, "mean=%s std=%s", text[0], text[1]);
-    if (!attrs || !line) { return UMB_ERR_NO_MEMORY; }
-    *ret_attrs = attrs;
-    return umb__attrs_parse(net->ctx, net->arena, op, attrs, line);
+    return line ? umb__attrs_create(net->ctx, net->arena, op, line, ret_attrs) : UMB_ERR_NO_MEMORY;
 }
 
 /* The image input of stream s and its normalize node, in graph g. */
@@ -291,9 +288,8 @@ enum umb_status umb_net_layer(struct umb_net *net, const struct umb_layer_desc *
     enum umb_status st = choose_name(net, desc, &name);
     if (st == UMB_OK) { st = check_share(net, desc, op, name, &param_name); }
     if (st != UMB_OK) { return st; }
-    void *attrs = umb__arena_calloc(net->arena, 1, op->attrs_bytes ? op->attrs_bytes : 1);
-    if (!attrs) { return UMB_ERR_NO_MEMORY; }
-    st = umb__attrs_parse(net->ctx, net->arena, op, attrs, desc->attrs);
+    void *attrs;
+    st = umb__attrs_create(net->ctx, net->arena, op, desc->attrs, &attrs);
     if (st != UMB_OK) { return umb__fail_prefix(net->ctx, st, "%s", name); }
     int activation = take_activation(op, attrs), value;
     st = append_layer(net, op, attrs, name, param_name, desc->n_in, desc->in, &value);
@@ -422,10 +418,10 @@ enum umb_status umb_net_task(struct umb_net *net, const struct umb_task_desc *de
     t.n_classes = umb__shape_channels(&output->shape);
     t.label = label_type(output, t.judge);
     t.name = umb__arena_strdup(net->arena, desc->name);
-    void *attrs = umb__arena_calloc(net->arena, 1, t.loss->attrs_bytes ? t.loss->attrs_bytes : 1);
-    if (!t.name || !attrs) { return UMB_ERR_NO_MEMORY; }
+    void *attrs = NULL;
+    if (!t.name) { return UMB_ERR_NO_MEMORY; }
+    enum umb_status st = umb__attrs_create(net->ctx, net->arena, t.loss, desc->loss_attrs, &attrs);
     t.loss_attrs = attrs;
-    enum umb_status st = umb__attrs_parse(net->ctx, net->arena, t.loss, attrs, desc->loss_attrs);
     if (st == UMB_OK) { st = choose_metrics(net, desc, &t); }
     if (st == UMB_OK) { st = probe_loss(net, &t); }
     if (st == UMB_OK) { net->task[net->n_tasks++] = t; }

@@ -65,10 +65,9 @@ static enum umb_status add_clip(struct umb_trainer *tr, struct umb_graph *g, int
     const struct umb_op *op = umb__op_find("clip_scale");
     char text[64];
     snprintf(text, sizeof text, "max_norm=%.17g", tr->clip_norm);
-    void *attrs = umb__arena_calloc(g->arena, 1, op->attrs_bytes);
+    void *attrs;
     int out[UMB_OP_MAX_OUT];
-    enum umb_status st =
-        attrs ? umb__attrs_parse(tr->ctx, g->arena, op, attrs, text) : UMB_ERR_NO_MEMORY;
+    enum umb_status st = umb__attrs_create(tr->ctx, g->arena, op, text, &attrs);
     if (st == UMB_OK) { st = add_update_node(g, op, attrs, "clip", 1, &gradients, out); }
     if (st == UMB_OK) { *ret_scale = out[0]; }
     return st;
@@ -221,12 +220,11 @@ static enum umb_status choose_optimizer(struct umb_trainer *tr, const struct umb
     }
     tr->optimizer = umb__op_find(adamw ? "adam" : name);
     tr->optimizer_name = umb__arena_strdup(tr->arena, name);
-    tr->optimizer_attrs = umb__arena_calloc(tr->arena, 1, tr->optimizer->attrs_bytes);
     const char *text =
         umb__arena_printf(tr->arena, "%s %s", adamw ? "decoupled=true weight_decay=0.01" : "",
                           desc->optimizer_attrs ? desc->optimizer_attrs : "");
-    if (!tr->optimizer_name || !tr->optimizer_attrs || !text) { return UMB_ERR_NO_MEMORY; }
-    return umb__attrs_parse(tr->ctx, tr->arena, tr->optimizer, tr->optimizer_attrs, text);
+    if (!tr->optimizer_name || !text) { return UMB_ERR_NO_MEMORY; }
+    return umb__attrs_create(tr->ctx, tr->arena, tr->optimizer, text, &tr->optimizer_attrs);
 }
 
 static enum umb_status check_desc(struct umb_context *ctx, const struct umb_trainer_desc *d)
