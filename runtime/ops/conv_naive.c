@@ -3,7 +3,8 @@
  */
 #include "conv_solvers.h"
 
-#define LOCAL 64
+/* One wave of the narrowest GPUs; llvmpipe runs no more of these kernels in a group. */
+#define LOCAL 32
 
 static const struct umb_kernel forward = {"conv_naive", "conv_naive.cl", "conv_naive",
                                           "rrrwiiiiiiiiiiiiiiiii"};

@@ -3,7 +3,8 @@
  */
 #include "dense.h"
 
-#define LOCAL 64
+/* One wave of the narrowest GPUs; llvmpipe runs no more of these kernels in a group. */
+#define LOCAL 32
 
 static const struct umb_kernel naive_kernel = {"gemm_naive", "gemm.cl", "gemm_naive",
                                                "rrrwiiiiiiii"};
