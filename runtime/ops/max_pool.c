@@ -145,7 +145,7 @@ static const struct umb_op_case cases[] = {
     {.attrs = "size=3,2 stride=1", .in = "2,5,7,17"},
     {.attrs = "size=3 stride=2 padding=1", .in = "2,11,8,19"},
     {.attrs = "size=3 stride=2 padding=same", .in = "1,8,9,4"},
-    {.attrs = "size=2 stride=3", .in = "2,9,10,5"},
+    {.attrs = "size=2 stride=3 padding=valid", .in = "2,9,10,5"},
     {.attrs = "size=2 stride=1", .in = "2,6,6,4:ties", .flags = UMB_CASE_NO_GRAD},
     {.attrs = "size=17", .in = "1,18,17,2"},
     {.attrs = "size=2", .in = "16,28,28,67"},

@@ -87,16 +87,17 @@ struct umb_nhwc umb__nhwc(const struct umb_type *type)
     return (struct umb_nhwc){(int)d[0], (int)d[1], (int)d[2], (int)d[3]};
 }
 
-const char *const umb__padding_words[] = {"valid", "same", NULL};
+const char *const umb__padding_words[] = {"same", "valid", NULL};
 
 struct umb_window umb__window(int64_t extent, int64_t size, int64_t stride, int64_t padding)
 {
-    if (padding < 0) {
+    if (padding == UMB_PADDING_SAME) {
         const int64_t out = (extent + stride - 1) / stride;
         const int64_t total = (out - 1) * stride + size - extent;
         return (struct umb_window){(int)size, (int)stride, total > 0 ? (int)(total / 2) : 0,
                                    (int)out};
     }
+    padding = padding < 0 ? 0 : padding; /* valid */
     const int64_t free_space = extent + 2 * padding - size;
     const int64_t out = free_space < 0 ? 0 : free_space / stride + 1;
     return (struct umb_window){(int)size, (int)stride, (int)padding, (int)out};

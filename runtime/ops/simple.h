@@ -44,12 +44,14 @@ struct umb_nhwc umb__nhwc(const struct umb_type *type);
 
 /*
  * How windows of `size` lie on an axis of `extent`: window p begins at p·stride − before. padding
- * −1 is Keras's "same": out = ⌈extent/stride⌉, the odd element of the padding behind.
+ * UMB_PADDING_SAME is Keras's: out = ⌈extent/stride⌉, the odd element of the padding behind.
  */
 struct umb_window {
     int size, stride, before, out;
 };
 struct umb_window umb__window(int64_t extent, int64_t size, int64_t stride, int64_t padding);
-extern const char *const umb__padding_words[]; /* "valid" for 0, "same" for −1 */
+/* The words of a padding attribute: "same", and "valid" for none. */
+extern const char *const umb__padding_words[];
+#define UMB_PADDING_SAME (-1)
 
 #endif
