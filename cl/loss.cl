@@ -14,7 +14,7 @@
  * Tunables: VW (lanes.cl). WEIGHTS and N_WEIGHTS: a list of float literals and its length, where
  * the loss has weights of classes or columns.
  */
-#include "lanes.cl"
+#include "walk.cl"
 
 #ifdef WEIGHTS
 __constant float weights[N_WEIGHTS] = {WEIGHTS};
@@ -22,6 +22,20 @@ __constant float weights[N_WEIGHTS] = {WEIGHTS};
 #else
 #define WEIGHT(i) 1.0f
 #endif
+
+/*
+ * Masks of the samples that `left` elements from i on belong to, `per` elements a sample; 0 in lanes
+ * beyond. Samples of one element, and blocks within a sample, are what there is most of.
+ */
+static inline lanes_t load_mask(__global const float *mask, int i, int per, int left)
+{
+    if (per == 1) { return lanes_load(mask + i, left); }
+    const int n = i / per;
+    if (left >= VW && i - n * per + VW <= per) { return (lanes_t)(mask[n]); }
+    float t[VW];
+    FOR_LANES(l) { t[l] = l < left ? mask[(i + l) / per] : 0.0f; }
+    return LANES_LOAD(t);
+}
 
 /* With one group: loss and total from the group's own sums; else the sums for loss_finish. */
 static void put_sums(float loss_sum, float weight_sum, __global float *sums, __global float *loss,
@@ -66,70 +80,81 @@ struct rows {
     int end, per, n_classes, ignore;
 };
 
-/* Labels of rows `row`…, −1 where a row does not count. A label that is no class counts as ignored:
- * nothing is read or written out of bounds for it. */
-static inline void load_labels(const struct rows *in, int row, int *label)
+/* A block of rows, by lane. */
+struct row_block {
+    lanes_int label, counts; /* label: −1 where the row does not count */
+    int at[VW];              /* where its logits begin; the last row's where there is no row */
+};
+
+/* A label that is no class counts as ignored: nothing is read or written out of bounds for it. */
+static inline void load_rows(const struct rows *in, int row, struct row_block *b)
 {
-    int n = row / in->per, rest = row - n * in->per;
+    const int left = in->end - row;
+    int y[VW];
     FOR_LANES(l)
     {
-        int y = -1;
-        if (row + l < in->end) {
-            y = in->labels[row + l];
-            if (y < 0 || y >= in->n_classes || y == in->ignore || !(in->mask[n] > 0.0f)) { y = -1; }
-        }
-        label[l] = y;
-        if (++rest == in->per) {
-            rest = 0;
-            ++n;
-        }
+        const int r = l < left ? row + l : in->end - 1;
+        b->at[l] = r * in->n_classes;
+        y[l] = in->labels[r];
     }
+    const lanes_int label = LANES_LOAD(y);
+    const lanes_t mask = load_mask(in->mask, row, in->per, left);
+    b->counts = (label >= 0) & (label < in->n_classes) & (label != in->ignore) & (mask > 0.0f);
+    b->label = b->counts ? label : (lanes_int)(-1);
 }
 
-/* Logit c of each lane's row; 0 in rows that do not count. */
-static inline lanes_t load_class(const struct rows *in, int row, int c, const int *label)
+/* Logit c of each row. */
+static inline lanes_t load_class(const struct rows *in, const struct row_block *b, int c)
 {
+    __global const float *x = in->x + c;
     float t[VW];
-    FOR_LANES(l) { t[l] = label[l] < 0 ? 0.0f : in->x[(row + l) * in->n_classes + c]; }
+    FOR_LANES(l) { t[l] = x[b->at[l]]; }
     return LANES_LOAD(t);
 }
 
-static inline lanes_t row_max(const struct rows *in, int row, const int *label)
+static inline lanes_t row_max(const struct rows *in, const struct row_block *b)
 {
-    lanes_t high = load_class(in, row, 0, label);
-    for (int c = 1; c < in->n_classes; ++c) { high = fmax(high, load_class(in, row, c, label)); }
+    lanes_t high = load_class(in, b, 0);
+    for (int c = 1; c < in->n_classes; ++c) { high = fmax(high, load_class(in, b, c)); }
     return high;
+}
+
+/* The logit at each row's label, and w_y; of class 0 where the row does not count. */
+static inline lanes_t load_own(const struct rows *in, const struct row_block *b, lanes_t *ret_weight)
+{
+    int y[VW];
+    float own[VW], weight[VW];
+    const lanes_int label = b->counts ? b->label : (lanes_int)(0);
+    LANES_STORE(label, y);
+    FOR_LANES(l)
+    {
+        own[l] = in->x[b->at[l] + y[l]];
+        weight[l] = WEIGHT(y[l]);
+    }
+    *ret_weight = LANES_LOAD(weight);
+    return LANES_LOAD(own);
 }
 
 /* Σℓ of a block of rows, by lane; *ret_weight: their w_y. */
 static lanes_t cross_entropy_rows(const struct rows *in, int row, float smoothing,
                                   float weight_total, lanes_t *ret_weight)
 {
-    int label[VW];
-    load_labels(in, row, label);
-    const lanes_t high = row_max(in, row, label);
-    lanes_t sum = 0.0f, weighted = 0.0f;
+    struct row_block b;
+    load_rows(in, row, &b);
+    const lanes_t high = row_max(in, &b);
+    lanes_t sum = 0.0f, weighted = 0.0f, w;
     for (int c = 0; c < in->n_classes; ++c) {
-        const lanes_t z = load_class(in, row, c, label) - high;
+        const lanes_t z = load_class(in, &b, c) - high;
         sum += exp(z);
         if (smoothing > 0.0f) { weighted += WEIGHT(c) * z; }
     }
-    float own[VW], weight[VW];
-    FOR_LANES(l)
-    {
-        own[l] = label[l] < 0 ? 0.0f : in->x[(row + l) * in->n_classes + label[l]];
-        weight[l] = label[l] < 0 ? 0.0f : WEIGHT(label[l]);
-    }
-    const lanes_t w = LANES_LOAD(weight), log_sum = log(sum);
-    lanes_t loss = (1.0f - smoothing) * w * (log_sum - (LANES_LOAD(own) - high));
+    const lanes_t own = load_own(in, &b, &w) - high, log_sum = log(sum);
+    lanes_t loss = (1.0f - smoothing) * w * (log_sum - own);
     if (smoothing > 0.0f) {
         loss += smoothing / (float)in->n_classes * (weight_total * log_sum - weighted);
     }
-    float t[VW];
-    LANES_STORE(loss, t);
-    FOR_LANES(l) { t[l] = label[l] < 0 ? 0.0f : t[l]; }
-    *ret_weight = w;
-    return LANES_LOAD(t);
+    *ret_weight = b.counts ? w : (lanes_t)(0.0f);
+    return b.counts ? loss : (lanes_t)(0.0f);
 }
 
 __kernel void cross_entropy_forward(__global const float *prediction, ulong prediction_at,
@@ -158,23 +183,23 @@ __kernel void cross_entropy_forward(__global const float *prediction, ulong pred
 static void cross_entropy_rows_backward(const struct rows *in, int row, float scale,
                                         float smoothing, float weight_total, __global float *dx)
 {
-    int label[VW];
-    load_labels(in, row, label);
-    const lanes_t high = row_max(in, row, label);
-    lanes_t sum = 0.0f;
-    for (int c = 0; c < in->n_classes; ++c) { sum += exp(load_class(in, row, c, label) - high); }
+    struct row_block b;
+    load_rows(in, row, &b);
+    const int left = in->end - row;
+    const lanes_t high = row_max(in, &b);
     const float share = smoothing / (float)in->n_classes;
-    float own[VW];
-    FOR_LANES(l) { own[l] = label[l] < 0 ? 0.0f : (1.0f - smoothing) * WEIGHT(label[l]); }
-    const lanes_t slope = (LANES_LOAD(own) + share * weight_total) / sum;
+    lanes_t sum = 0.0f, w;
+    for (int c = 0; c < in->n_classes; ++c) { sum += exp(load_class(in, &b, c) - high); }
+    load_own(in, &b, &w);
+    const lanes_t own = (1.0f - smoothing) * w, slope = (own + share * weight_total) / sum;
     for (int c = 0; c < in->n_classes; ++c) {
-        const lanes_t p = exp(load_class(in, row, c, label) - high) * slope;
+        lanes_t d = exp(load_class(in, &b, c) - high) * slope - share * WEIGHT(c);
+        d = scale * (b.label == c ? d - own : d);
         float t[VW];
-        LANES_STORE(p - share * WEIGHT(c), t);
+        LANES_STORE(b.counts ? d : (lanes_t)(0.0f), t);
         FOR_LANES(l)
         {
-            const float d = scale * (label[l] == c ? t[l] - own[l] : t[l]);
-            if (row + l < in->end) { dx[(row + l) * in->n_classes + c] = label[l] < 0 ? 0.0f : d; }
+            if (l < left) { dx[b.at[l] + c] = t[l]; }
         }
     }
 }
@@ -220,29 +245,19 @@ struct entries {
     float delta;
 };
 struct block {
-    int count[VW];
+    lanes_int counts;
     lanes_t x, y, weight; /* 0, 0 and any where the lane does not count */
 };
 
 static inline void load_block(const struct entries *in, int i, struct block *b)
 {
-    int n = i / in->per, rest = i - n * in->per;
-    float x[VW], y[VW], weight[VW];
-    FOR_LANES(l)
-    {
-        const bool there = i + l < in->end;
-        y[l] = there ? in->y[i + l] : NAN;
-        b->count[l] = there && !isnan(y[l]) && in->mask[n] > 0.0f;
-        x[l] = b->count[l] ? in->x[i + l] : 0.0f;
-        y[l] = b->count[l] ? y[l] : 0.0f;
-        weight[l] = WEIGHT(i + l);
-        if (++rest == in->per) {
-            rest = 0;
-            n += there;
-        }
-    }
-    b->x = LANES_LOAD(x);
-    b->y = LANES_LOAD(y);
+    const int left = in->end - i;
+    const lanes_t x = lanes_load(in->x + i, left), y = lanes_load(in->y + i, left);
+    float weight[VW];
+    FOR_LANES(l) { weight[l] = WEIGHT(i + l); }
+    b->counts = (y == y) & (load_mask(in->mask, i, in->per, left) > 0.0f);
+    b->x = b->counts ? x : (lanes_t)(0.0f);
+    b->y = b->counts ? y : (lanes_t)(0.0f);
     b->weight = LANES_LOAD(weight);
 }
 
@@ -293,23 +308,16 @@ __kernel void entry_loss_forward(__global const float *prediction, ulong predict
     const int first = get_group_id(0) * span;
     const struct entries in = {prediction + prediction_at, labels + labels_at, mask + mask_at,
                                min(n - first, span) + first, per, kind, delta};
-    float loss_sum = 0.0f;
-    int count = 0;
+    lanes_t loss_sum = 0.0f, count = 0.0f;
     const int step = get_local_size(0) * VW;
     for (int i = first + get_local_id(0) * VW; i < in.end; i += step) {
         struct block b;
         load_block(&in, i, &b);
-        float t[VW];
-        LANES_STORE(entry_loss(&in, &b), t);
-        FOR_LANES(l)
-        {
-            t[l] = b.count[l] ? t[l] : 0.0f;
-            count += b.count[l];
-        }
-        loss_sum += lanes_sum(LANES_LOAD(t));
+        loss_sum += b.counts ? entry_loss(&in, &b) : (lanes_t)(0.0f);
+        count += b.counts ? (lanes_t)(1.0f) : (lanes_t)(0.0f);
     }
-    const float group_loss = group_sum(loss_sum, scratch);
-    const float group_count = group_sum((float)count, scratch);
+    const float group_loss = group_sum(lanes_sum(loss_sum), scratch);
+    const float group_count = group_sum(lanes_sum(count), scratch);
     put_sums(group_loss, group_count, sums + sums_at, loss + loss_at, total + total_at);
 }
 
@@ -330,9 +338,7 @@ __kernel void entry_loss_backward(__global const float *prediction, ulong predic
     for (int i = first + get_local_id(0) * VW; i < in.end; i += step) {
         struct block b;
         load_block(&in, i, &b);
-        float t[VW];
-        LANES_STORE(scale * entry_slope(&in, &b), t);
-        FOR_LANES(l) { t[l] = b.count[l] ? t[l] : 0.0f; }
-        lanes_store(LANES_LOAD(t), dprediction + dprediction_at + i, in.end - i);
+        const lanes_t d = b.counts ? scale * entry_slope(&in, &b) : (lanes_t)(0.0f);
+        lanes_store(d, dprediction + dprediction_at + i, in.end - i);
     }
 }

@@ -5,34 +5,60 @@
  * is exact in any order. A sample with mask ≤ 0 counts nothing.
  */
 
+/* Few enough cells for an item to count for itself before it adds. */
+#define OWN_CELLS 64
+
+/* The row's cell, label·C + argmax, or −1 where its label is no class. */
+static inline int class_cell(__global const float *x, int label, int n_classes)
+{
+    int best = 0;
+    for (int c = 1; c < n_classes; ++c) { best = x[c] > x[best] ? c : best; }
+    return label >= 0 && label < n_classes ? label * n_classes + best : -1;
+}
+
 /*
  * counts[label][argmax] += 1, [C,C]; ties and NaN go to the lowest index that no other exceeds.
  * prediction [rows,C], labels i32 [rows] (no class: skipped), mask [rows/per]. NDRange [items]:
- * item i takes rows i·span …; equal cells in a run are added once.
+ * item i takes rows i·span …; where there are many classes, it adds equal cells in a run at once.
  */
 __kernel void class_counts(__global const float *prediction, ulong prediction_at,
                            __global const int *labels, ulong labels_at,
                            __global const float *mask, ulong mask_at, __global int *counts,
                            ulong counts_at, int n_rows, int per, int n_classes, int span)
 {
-    const int first = get_global_id(0) * span, n = min(n_rows - first, span);
+    const int first = get_global_id(0) * span, end = min(n_rows - first, span) + first;
+    const int n_cells = n_classes * n_classes <= OWN_CELLS ? n_classes * n_classes : 0;
+    int own[OWN_CELLS], run = 0, run_cell = 0;
+    prediction += prediction_at;
+    labels += labels_at;
+    mask += mask_at;
     counts += counts_at;
-    int run = 0, run_cell = 0;
-    for (int row = first; row < first + n; ++row) {
-        const int y = labels[labels_at + row];
-        if (y < 0 || y >= n_classes || !(mask[mask_at + row / per] > 0.0f)) { continue; }
-        __global const float *x = prediction + prediction_at + row * n_classes;
-        int best = 0;
-        for (int c = 1; c < n_classes; ++c) { best = x[c] > x[best] ? c : best; }
-        const int cell = y * n_classes + best;
-        if (cell != run_cell && run > 0) {
-            atomic_add(counts + run_cell, run);
-            run = 0;
+    for (int i = 0; i < n_cells; ++i) { own[i] = 0; }
+    for (int row = first; row < end;) {
+        const int n = row / per, sample_end = min((n + 1) * per, end);
+        if (!(mask[n] > 0.0f)) {
+            row = sample_end;
+            continue;
         }
-        run_cell = cell;
-        ++run;
+        for (; row < sample_end; ++row) {
+            const int cell = class_cell(prediction + row * n_classes, labels[row], n_classes);
+            if (cell < 0) { continue; }
+            if (n_cells > 0) {
+                ++own[cell];
+                continue;
+            }
+            if (cell != run_cell && run > 0) {
+                atomic_add(counts + run_cell, run);
+                run = 0;
+            }
+            run_cell = cell;
+            ++run;
+        }
     }
     if (run > 0) { atomic_add(counts + run_cell, run); }
+    for (int i = 0; i < n_cells; ++i) {
+        if (own[i] > 0) { atomic_add(counts + i, own[i]); }
+    }
 }
 
 /*
@@ -66,6 +92,7 @@ __kernel void error_partials(__global const float *prediction, ulong prediction_
                              ulong partial_at, int n_rows, int per, int columns, int span)
 {
     const int d = get_global_id(0), first = get_global_id(1) * span, n = min(n_rows - first, span);
+    if (n <= 0) { return; }
     float sum[5] = {0.0f, 0.0f, 0.0f, 0.0f, 0.0f};
     for (int row = first; row < first + n; ++row) {
         const float y = labels[labels_at + row * columns + d];

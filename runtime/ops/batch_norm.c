@@ -289,7 +289,8 @@ static struct umb_emit_launch by_chunk(const struct walk *w, const struct umb_ke
     return (struct umb_emit_launch){.kernel = kernel,
                                     .options = w->options,
                                     .dimensions = 2,
-                                    .global = {w->blocks, (size_t)(w->d.segments * chunks)}};
+                                    .global = {w->blocks, (size_t)(w->d.segments * chunks)},
+                                    .local = {w->local, 1}};
 }
 
 static struct umb_emit_launch by_row(const struct walk *w, const struct umb_kernel *kernel)

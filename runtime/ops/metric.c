@@ -166,7 +166,8 @@ static int span_of(const struct umb_emit *e, const struct dims *d, size_t *ret_i
 static enum umb_status class_emit(struct umb_emit *e)
 {
     const struct dims d = dims_of(&e->p.in[0]);
-    struct umb_emit_launch launch = {.kernel = &class_kernel, .dimensions = 1};
+    struct umb_emit_launch launch = {
+        .kernel = &class_kernel, .dimensions = 1, .local = {umb__spread_local(e->p.caps)}};
     const int span = span_of(e, &d, &launch.global[0]);
     return umb__emit_launch(e, &launch, e->in[0], e->in[1], e->in[2], e->in[3], (int)d.rows,
                             (int)d.per, (int)d.columns, span);
@@ -175,8 +176,10 @@ static enum umb_status class_emit(struct umb_emit *e)
 static enum umb_status binary_emit(struct umb_emit *e)
 {
     const struct dims d = dims_of(&e->p.in[0]);
-    struct umb_emit_launch launch = {
-        .kernel = &binary_kernel, .dimensions = 2, .global = {(size_t)d.columns}};
+    struct umb_emit_launch launch = {.kernel = &binary_kernel,
+                                     .dimensions = 2,
+                                     .global = {(size_t)d.columns},
+                                     .local = {1, umb__spread_local(e->p.caps)}};
     const int span = span_of(e, &d, &launch.global[1]);
     return umb__emit_launch(e, &launch, e->in[0], e->in[1], e->in[2], e->in[3], (int)d.rows,
                             (int)d.per, (int)d.columns, span);
@@ -185,8 +188,10 @@ static enum umb_status binary_emit(struct umb_emit *e)
 static enum umb_status error_emit(struct umb_emit *e)
 {
     const struct dims d = dims_of(&e->p.in[0]);
-    struct umb_emit_launch first = {
-        .kernel = &partials_kernel, .dimensions = 2, .global = {(size_t)d.columns}};
+    struct umb_emit_launch first = {.kernel = &partials_kernel,
+                                    .dimensions = 2,
+                                    .global = {(size_t)d.columns},
+                                    .local = {1, umb__spread_local(e->p.caps)}};
     const int span = span_of(e, &d, &first.global[1]);
     const size_t n = (size_t)d.columns * SUMS, chunks = first.global[1];
     int partial = -1;
@@ -222,6 +227,7 @@ static const struct umb_op_case class_cases[] = {
     {.in = "64,10 64:gaps 64:mask 10,10:labels", .flags = UMB_CASE_BENCH},
     {.in = "29,4:ties 29:gaps 29:mask 4,4:labels"},
     {.in = "3,31,37,2 3,31,37:gaps 3:mask 2,2:labels"},
+    {.in = "40,9:ties 40:gaps 40:mask 9,9:labels"},
     {.in = "64,32,32,2 64,32,32:labels 64:mask 2,2:labels",
      .flags = UMB_CASE_BENCH | UMB_CASE_LARGE},
     {0}};
