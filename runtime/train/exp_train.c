@@ -198,7 +198,7 @@ static enum umb_status read_numbers(struct umb_experiment *exp, const struct umb
     } row[] = {{"epochs", 1, MAX_EPOCHS, &t->epochs},
                {"batch", 1, MAX_BATCH, &t->batch},
                {"log_every", 1, INT32_MAX, &t->log_every},
-               {"keep", 0, MAX_EPOCHS, &t->keep},
+               {"keep", 1, MAX_EPOCHS, &t->keep},
                {"queues", 1, 8, &t->queues},
                {"seed", 0, INT64_MAX, &seed}};
     enum umb_status st = UMB_OK;
@@ -219,7 +219,7 @@ static void set_defaults(struct umb_experiment *exp)
     exp->train = (struct umb_exp_train){.epochs = 10,
                                         .batch = 64,
                                         .log_every = 50,
-                                        .keep = 1,
+                                        .keep = 2,
                                         .optimizer = "adam",
                                         .optimizer_attrs = "",
                                         .seed = 1,

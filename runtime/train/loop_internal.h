@@ -1,0 +1,57 @@
+/* loop_internal.h: what the loop's files share: where a training stands, and its rows and files. */
+#ifndef UMB_LOOP_INTERNAL_H
+#define UMB_LOOP_INTERNAL_H
+
+#include "feed.h"
+#include "loop.h"
+
+/* Where a training stands; a checkpoint keeps it beside the trainer's own state. */
+struct umb_loop_state {
+    int64_t epoch;      /* complete ones */
+    int64_t batch;      /* steps done in the present one */
+    int64_t images;     /* trained on */
+    double train_s;     /* spent in training steps */
+    double total_s;     /* spent at all, before this process */
+    double best;        /* of what is watched; NaN: nothing yet */
+    int64_t best_epoch; /* 0: none */
+    int64_t stale;      /* epochs since it got better by minimum_change */
+    bool stopped;       /* early */
+    int64_t metrics_bytes;
+};
+
+struct umb_loop {
+    struct umb_context *ctx;
+    const struct umb_loop_desc *desc;
+    const struct umb_experiment *exp;
+    struct umb_reader *reader;
+    struct umb_feed *feed;   /* of training */
+    int64_t steps_per_epoch; /* ≥ 1 */
+    struct umb_loop_state state;
+    struct umb_split_results *results; /* [UMB_SPLIT_COUNT] */
+    uint64_t began_ns;                 /* this process's start of the loop */
+    /* Of this process's training, for the rate. */
+    int64_t images;
+    uint64_t train_ns;
+    /* Since the last step row. */
+    int64_t row_steps;
+    uint64_t row_ns;
+    double losses[UMB_MAX_TASKS];
+    bool improved;
+};
+
+/* Rows of metrics.jsonl. */
+UMB_MUST_USE enum umb_status umb__loop_row_start(struct umb_loop *l);
+UMB_MUST_USE enum umb_status umb__loop_row_step(struct umb_loop *l, int64_t step, double ms);
+UMB_MUST_USE enum umb_status umb__loop_rows_epoch(struct umb_loop *l, int64_t epoch);
+UMB_MUST_USE enum umb_status umb__loop_row_end(struct umb_loop *l);
+
+/* Writes checkpoints/NAME, and best beside it; takes up the latest one. */
+UMB_MUST_USE enum umb_status umb__loop_save(struct umb_loop *l, const char *name, bool best);
+UMB_MUST_USE enum umb_status umb__loop_restore(struct umb_loop *l);
+
+/* What early stop and `best` watch, higher is better; NaN: not measured. */
+double umb__loop_watched(const struct umb_loop *l);
+
+double umb__loop_total_seconds(const struct umb_loop *l);
+
+#endif

@@ -1,0 +1,83 @@
+/* loop_rows.c: the rows of metrics.jsonl. */
+#include "loop_internal.h"
+
+#include "fail.h"
+#include "system.h"
+#include <math.h>
+
+const char *const umb__split_names[] = {"train", "validation", "test"};
+
+/* JSON has no NaN. */
+static json_t *number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+enum umb_status umb__loop_row_start(struct umb_loop *l)
+{
+    const struct umb_trainer *tr = l->desc->trainer;
+    json_t *row = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "event", "start", "device",
+                            umb_device_get_caps(l->desc->device)->name, "experiment", l->exp->name,
+                            "seed", (json_int_t)l->exp->train.seed, "parameters",
+                            (json_int_t)umb_trainer_n_parameters(tr), "step",
+                            (json_int_t)umb_trainer_n_steps(tr), "steps_per_epoch",
+                            (json_int_t)l->steps_per_epoch);
+    return umb__run_event(l->desc->run, row);
+}
+
+enum umb_status umb__loop_row_step(struct umb_loop *l, int64_t step, double ms)
+{
+    json_t *losses = json_object(), *weights = json_object();
+    for (size_t t = 0; t < l->exp->n_tasks; t++) {
+        const struct umb_exp_task *task = &l->exp->task[t];
+        json_object_set_new(losses, task->name, number(l->losses[t]));
+        json_object_set_new(weights, task->name, json_real(task->weight));
+    }
+    int64_t epoch = (step - 1) / l->steps_per_epoch + 1;
+    return umb__run_event(l->desc->run,
+                          json_pack("{s:s, s:I, s:I, s:o, s:o, s:f}", "event", "step", "step",
+                                    (json_int_t)step, "epoch", (json_int_t)epoch, "losses", losses,
+                                    "weights", weights, "ms", ms));
+}
+
+static enum umb_status row_task(struct umb_loop *l, int64_t epoch, enum umb_split split, size_t t)
+{
+    const struct umb_task_result *r = &l->results[split].task[t];
+    json_t *row = json_pack("{s:s, s:I, s:s, s:s, s:o}", "event", "epoch", "epoch",
+                            (json_int_t)epoch, "split", umb__split_names[split], "task",
+                            l->exp->task[t].name, "loss", number(r->loss));
+    for (int m = 0; row && m < r->n_metrics; m++) {
+        json_object_set_new(row, r->metric[m].name, number(r->metric[m].value));
+    }
+    return umb__run_event(l->desc->run, row);
+}
+
+enum umb_status umb__loop_rows_epoch(struct umb_loop *l, int64_t epoch)
+{
+    enum umb_status st = UMB_OK;
+    for (int split = 0; split < UMB_SPLIT_COUNT; split++) {
+        const struct umb_split_results *r = &l->results[split];
+        if (!r->present) { continue; }
+        for (size_t t = 0; st == UMB_OK && t < l->exp->n_tasks; t++) {
+            st = row_task(l, epoch, (enum umb_split)split, t);
+        }
+        if (st != UMB_OK) { return st; }
+        st = umb__run_event(l->desc->run,
+                            json_pack("{s:s, s:I, s:s, s:s, s:o}", "event", "epoch", "epoch",
+                                      (json_int_t)epoch, "split", umb__split_names[split], "task",
+                                      "*", "score", number(r->score)));
+    }
+    return st;
+}
+
+enum umb_status umb__loop_row_end(struct umb_loop *l)
+{
+    double rate = l->state.train_s > 0 ? (double)l->state.images / l->state.train_s : 0;
+    return umb__run_event(
+        l->desc->run, json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:I, s:b}", "event", "end",
+                                "epochs", (json_int_t)l->state.epoch, "steps",
+                                (json_int_t)umb_trainer_n_steps(l->desc->trainer), "images_per_s",
+                                rate, "seconds", umb__loop_total_seconds(l), "peak_rss_mib",
+                                umb__peak_rss_mib(), "best_epoch", (json_int_t)l->state.best_epoch,
+                                "stopped_early", (int)l->state.stopped));
+}
