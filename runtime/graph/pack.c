@@ -1,7 +1,8 @@
 /*
  * Packs all trained parameters into one value and their gradients into another, so that one
  * optimizer kernel walks both. Pieces begin at multiples of PACK floats (a vector of the widest
- * device); the gaps hold zeros and stay zero under every optimizer.
+ * device). Both values are kept in the store, which makes them of zeros: nothing ever writes the
+ * gaps between the pieces, so they count for nothing in a norm and stay zero under every optimizer.
  */
 #include <string.h>
 
@@ -77,7 +78,7 @@ enum umb_status umb__graph_pack(struct umb_graph *g, const int *gradient, int n_
     params = umb__graph_value(g, "parameters", UMB_VALUE_PARAM, &type);
     if (params < 0) { return UMB_ERR_NO_MEMORY; }
     if (gradient) {
-        gradients = umb__graph_value(g, "gradients", UMB_VALUE_TEMP, &type);
+        gradients = umb__graph_value(g, "gradients", UMB_VALUE_STATE, &type);
         if (gradients < 0) { return UMB_ERR_NO_MEMORY; }
     }
     size_t offset = 0;
