@@ -12,9 +12,20 @@
 const char *const umb__optimizer_state_names[UMB_OPTIMIZER_STATES] = {"optimizer.first",
                                                                       "optimizer.second"};
 
+double umb__trainer_optimizer_attr(const struct umb_trainer *tr, const char *name)
+{
+    for (const struct umb_attr_desc *d = tr->optimizer->attrs; d && d->name; d++) {
+        if (strcmp(d->name, name) == 0) {
+            return *(const double *)(const void *)((const char *)tr->optimizer_attrs + d->offset);
+        }
+    }
+    return 0;
+}
+
+/* All inputs but parameters, gradients and hyper; and sgd keeps a buffer where it has a momentum. */
 int umb__trainer_n_optimizer_states(const struct umb_trainer *tr)
 {
-    return tr->optimizer->min_in - 3; /* all but parameters, gradients and hyper */
+    return tr->optimizer->min_in - 3 + (umb__trainer_optimizer_attr(tr, "momentum") > 0);
 }
 
 /* ---- graphs ---- */

@@ -48,6 +48,8 @@ struct umb_trainer {
 extern const char *const
     umb__optimizer_state_names[UMB_OPTIMIZER_STATES]; /* "optimizer.first", "optimizer.second" */
 int umb__trainer_n_optimizer_states(const struct umb_trainer *tr);
+/* A number among the optimizer's attributes; 0 where it has none of that name. */
+double umb__trainer_optimizer_attr(const struct umb_trainer *tr, const char *name);
 
 /* Compiles a side that is not there yet. */
 UMB_MUST_USE enum umb_status umb__trainer_compile(struct umb_trainer *tr, int mode);

@@ -51,25 +51,13 @@ void umb__trainer_set_rows(struct umb_trainer *tr, enum umb_trainer_mode mode, i
 
 /* ---- what changes from step to step ---- */
 
-static double attribute(const struct umb_op *op, const void *attrs, const char *name)
-{
-    for (const struct umb_attr_desc *d = op->attrs; d && d->name; d++) {
-        if (strcmp(d->name, name) == 0) {
-            return *(const double *)(const void *)((const char *)attrs + d->offset);
-        }
-    }
-    return 0;
-}
-
 static void set_hyper(struct umb_trainer *tr, int slot, double rate)
 {
     float *hyper = input(tr, UMB_TRAINER_TRAIN, slot, tr->side[UMB_TRAINER_TRAIN].hyper);
     double t = (double)(tr->n_steps + 1);
     hyper[UMB_HYPER_RATE] = (float)rate;
-    hyper[UMB_HYPER_CORRECTION1] =
-        (float)(1 - pow(attribute(tr->optimizer, tr->optimizer_attrs, "beta1"), t));
-    hyper[UMB_HYPER_CORRECTION2] =
-        (float)(1 - pow(attribute(tr->optimizer, tr->optimizer_attrs, "beta2"), t));
+    hyper[UMB_HYPER_CORRECTION1] = (float)(1 - pow(umb__trainer_optimizer_attr(tr, "beta1"), t));
+    hyper[UMB_HYPER_CORRECTION2] = (float)(1 - pow(umb__trainer_optimizer_attr(tr, "beta2"), t));
     hyper[UMB_HYPER_FIRST] = tr->n_steps == 0;
     hyper[UMB_HYPER_ONE] = 1;
 }
@@ -102,8 +90,9 @@ static int64_t labels_per_batch(const struct umb_trainer *tr)
     return most;
 }
 
-enum umb_status umb__trainer_submit(struct umb_trainer *tr, enum umb_trainer_mode mode, int slot,
-                                    double rate)
+/* Everything that a run of the slot needs beside its batch. */
+static enum umb_status prepare_run(struct umb_trainer *tr, enum umb_trainer_mode mode, int slot,
+                                   double rate)
 {
     enum umb_status st = umb__trainer_compile(tr, (int)mode);
     tr->uncounted += labels_per_batch(tr);
@@ -119,7 +108,21 @@ enum umb_status umb__trainer_submit(struct umb_trainer *tr, enum umb_trainer_mod
         set_random(tr, (int)mode, slot);
         tr->n_steps++;
     }
-    return umb__plan_submit(tr->side[mode].plan, slot);
+    return UMB_OK;
+}
+
+enum umb_status umb__trainer_submit(struct umb_trainer *tr, enum umb_trainer_mode mode, int slot,
+                                    double rate)
+{
+    enum umb_status st = prepare_run(tr, mode, slot, rate);
+    return st == UMB_OK ? umb__plan_submit(tr->side[mode].plan, slot) : st;
+}
+
+enum umb_status umb__trainer_trace(struct umb_trainer *tr, int slot, double rate)
+{
+    enum umb_status st = umb__trainer_settle(tr);
+    if (st == UMB_OK) { st = prepare_run(tr, UMB_TRAINER_TRAIN, slot, rate); }
+    return st == UMB_OK ? umb__plan_trace(tr->side[UMB_TRAINER_TRAIN].plan, slot) : st;
 }
 
 /* ---- reports ---- */
