@@ -1,7 +1,11 @@
 /*
  * The mnist-fashion net against PyTorch: gradients of the first step within 1e-5, the losses of 20
- * steps within 1e-4 and of 200 within 1e-2, relative. The golden file is written by
- * tests/golden/make_mnist_fashion.py; the images are the real ones.
+ * steps within 1e-4 each and of 200 within 1e-2 in the mean of every 50, relative. The golden file
+ * is written by tests/golden/make_mnist_fashion.py; the images are the real ones.
+ *
+ * Single losses late in the run cannot be compared: Adam's first steps go by the gradients' signs,
+ * and differences then double every seven steps. Two of our own runs that differ by one rounding of
+ * the first step's rate are 2e-2 apart at step 200 (and 2e-7 at step 20, as from PyTorch).
  */
 #include <math.h>
 #include <setjmp.h>
@@ -21,6 +25,7 @@
 
 #define BATCH 64
 #define STEPS 200
+#define SPAN 50
 #define PIXELS 784
 
 struct world {
@@ -188,6 +193,21 @@ static void gradients_are_pytorchs(void **state)
     umb_trainer_destroy(tr);
 }
 
+/* The mean losses of the tasks over SPAN steps, ours and PyTorch's, within 1e-2. */
+static double compare_means(int last_step, const double *ours, const double *theirs)
+{
+    double worst = 0;
+    for (int t = 0; t < 2; t++) {
+        double off = fabs(ours[t] - theirs[t]) / theirs[t];
+        worst = fmax(worst, off);
+        if (!(off <= 1e-2)) {
+            fail_msg("%d steps to %d, task %d: mean loss %.8g, PyTorch's %.8g", SPAN, last_step, t,
+                     ours[t] / SPAN, theirs[t] / SPAN);
+        }
+    }
+    return worst;
+}
+
 static void losses_are_pytorchs(void **state)
 {
     const struct world *w = *state;
@@ -195,7 +215,7 @@ static void losses_are_pytorchs(void **state)
     struct umb_trainer *tr = make_trainer(w, "adam", NULL);
     int64_t n;
     const float *ref = golden(w, "losses", "", &n);
-    double worst[2] = {0, 0};
+    double ours[2] = {0, 0}, theirs[2] = {0, 0}, worst_step = 0, worst_mean = 0;
     assert_int_equal(n, STEPS);
     for (int step = 0; step < STEPS; step++) {
         double losses[2];
@@ -203,14 +223,21 @@ static void losses_are_pytorchs(void **state)
         for (int t = 0; t < 2; t++) {
             double expected = (double)ref[2 * step + t],
                    off = fabs(losses[t] - expected) / expected;
-            worst[step >= 20] = fmax(worst[step >= 20], off);
-            if (off > (step < 20 ? 1e-4 : 1e-2)) {
+            ours[t] += losses[t];
+            theirs[t] += expected;
+            if (step < 20) { worst_step = fmax(worst_step, off); }
+            if (step < 20 && !(off <= 1e-4)) {
                 fail_msg("step %d, task %d: loss %.8g, PyTorch's %.8g", step, t, losses[t],
                          expected);
             }
         }
+        if (step % SPAN == SPAN - 1) {
+            worst_mean = fmax(worst_mean, compare_means(step, ours, theirs));
+            ours[0] = ours[1] = theirs[0] = theirs[1] = 0;
+        }
     }
-    print_message("losses off by %.1e over 20 steps, %.1e over %d\n", worst[0], worst[1], STEPS);
+    print_message("losses off by %.1e over 20 steps, means of %d by %.1e over %d\n", worst_step,
+                  SPAN, worst_mean, STEPS);
     umb_trainer_destroy(tr);
 }
 
