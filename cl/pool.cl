@@ -48,12 +48,18 @@ static inline int2 find_windows(int x, int n_windows, int size, int stride, int 
     const int n = line / (rows), a = line - n * (rows)
 
 #ifdef INDEX
+#define CONVERT_INDEX(v) LANES_CAT(LANES_CAT(convert_, INDEX), VW)(v)
+
 static inline void store_index(lanes_int at, __global INDEX *p, int left)
 {
     int t[VW];
 #if VW == 1
     t[0] = at;
 #else
+    if (left >= VW) {
+        LANES_CAT(vstore, VW)(CONVERT_INDEX(at), 0, p);
+        return;
+    }
     LANES_CAT(vstore, VW)(at, 0, t);
 #endif
     FOR_LANES(l)
@@ -62,12 +68,19 @@ static inline void store_index(lanes_int at, __global INDEX *p, int left)
     }
 }
 
-/* 1 in the lanes whose index is k. */
-static inline lanes_t is_index(__global const INDEX *p, int k, int left)
+#if VW == 1
+#define LOAD_INDEX(p) (*(p))
+#else
+#define LOAD_INDEX(p) LANES_CAT(vload, VW)(0, p)
+#endif
+
+/* The indices at p; −1 in lanes that are not left. */
+static inline lanes_int load_index(__global const INDEX *p, int left)
 {
-    float t[VW];
-    FOR_LANES(l) { t[l] = l < left && p[l] == k ? 1.0f : 0.0f; }
-    return LANES_LOAD(t);
+    if (left >= VW) { return LANES_CONVERT_INT(LOAD_INDEX(p)); }
+    int t[VW];
+    FOR_LANES(l) { t[l] = l < left ? p[l] : -1; }
+    return LOAD_INDEX(t);
 }
 #else
 #define INDEX float
@@ -125,7 +138,8 @@ __kernel void max_pool_backward(__global const float *dy_base, ulong dy_at,
                 for (int q = qs.x; q < qs.y; q++) {
                     const int k = (h - (p * stride_h - pad_h)) * S + (w - (q * stride_w - pad_w));
                     const int at = ((n * P + p) * Q + q) * C + c;
-                    sum += is_index(index + at, k, left) * lanes_load(dy + at, left);
+                    const lanes_int here = load_index(index + at, left) == (lanes_int)k;
+                    sum += here ? lanes_load(dy + at, left) : (lanes_t)0.0f;
                 }
             }
             lanes_store(sum, dx + pixel * C + c, left);
@@ -134,9 +148,9 @@ __kernel void max_pool_backward(__global const float *dy_base, ulong dy_at,
 }
 #endif
 
-/* all: divide by R·S, else by what lies inside. */
+/* Divides by R·S, or with -DINSIDE by the number of elements that lie inside. */
 __kernel void avg_pool_forward(__global const float *x_base, ulong x_at, __global float *y_base,
-                               ulong y_at, int all, GEOMETRY)
+                               ulong y_at, GEOMETRY)
 {
     __global const float *x = x_base + x_at;
     __global float *y = y_base + y_at;
@@ -145,7 +159,11 @@ __kernel void avg_pool_forward(__global const float *x_base, ulong x_at, __globa
         UNIT(u, P, Q, p, q);
         const struct window v =
             find_window(p, q, H, W, R, S, stride_h, stride_w, pad_h, pad_w);
-        const int count = all ? R * S : (v.h_end - v.h_begin) * (v.w_end - v.w_begin);
+#ifdef INSIDE
+        const float share = 1.0f / ((v.h_end - v.h_begin) * (v.w_end - v.w_begin));
+#else
+        const float share = 1.0f / (R * S);
+#endif
         FOR_CHANNELS(first, unit_channels)
         {
             lanes_t sum = 0.0f;
@@ -154,13 +172,13 @@ __kernel void avg_pool_forward(__global const float *x_base, ulong x_at, __globa
                     sum += lanes_load(x + ((n * H + h) * W + w) * C + c, left);
                 }
             }
-            lanes_store(sum / (float)count, y + pixel * C + c, left);
+            lanes_store(sum * share, y + pixel * C + c, left);
         }
     }
 }
 
 __kernel void avg_pool_backward(__global const float *dy_base, ulong dy_at,
-                                __global float *dx_base, ulong dx_at, int all, GEOMETRY)
+                                __global float *dx_base, ulong dx_at, GEOMETRY)
 {
     __global const float *dy = dy_base + dy_at;
     __global float *dx = dx_base + dx_at;
@@ -174,13 +192,19 @@ __kernel void avg_pool_backward(__global const float *dy_base, ulong dy_at,
             lanes_t sum = 0.0f;
             for (int p = ps.x; p < ps.y; p++) {
                 for (int q = qs.x; q < qs.y; q++) {
+                    const lanes_t value = lanes_load(dy + ((n * P + p) * Q + q) * C + c, left);
+#ifdef INSIDE
                     const struct window v =
                         find_window(p, q, H, W, R, S, stride_h, stride_w, pad_h, pad_w);
-                    const int count =
-                        all ? R * S : (v.h_end - v.h_begin) * (v.w_end - v.w_begin);
-                    sum += lanes_load(dy + ((n * P + p) * Q + q) * C + c, left) / (float)count;
+                    sum += value / ((v.h_end - v.h_begin) * (v.w_end - v.w_begin));
+#else
+                    sum += value;
+#endif
                 }
             }
+#ifndef INSIDE
+            sum *= 1.0f / (R * S);
+#endif
             lanes_store(sum, dx + pixel * C + c, left);
         }
     }

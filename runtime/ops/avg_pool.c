@@ -71,9 +71,9 @@ static void backward_reference(const struct umb_reference *r)
  */
 
 static const struct umb_kernel forward_kernel = {"avg_pool", "pool.cl", "avg_pool_forward",
-                                                 "rwi" UMB_POOL_SIGNATURE};
+                                                 "rw" UMB_POOL_SIGNATURE};
 static const struct umb_kernel backward_kernel = {"avg_pool_backward", "pool.cl",
-                                                  "avg_pool_backward", "rwi" UMB_POOL_SIGNATURE};
+                                                  "avg_pool_backward", "rw" UMB_POOL_SIGNATURE};
 
 static enum umb_status launch(struct umb_emit *e, const struct umb_kernel *kernel,
                               const struct umb_pool *pool, bool all)
@@ -82,11 +82,11 @@ static enum umb_status launch(struct umb_emit *e, const struct umb_kernel *kerne
     const int64_t pixels =
         forward ? (int64_t)pool->h.out * pool->w.out : (int64_t)pool->x.h * pool->x.w;
     const int64_t work = forward ? (int64_t)pool->h.size * pool->w.size : 1;
-    struct umb_pixel_walk walk = umb__pixel_walk(e, pool->x.n * pixels, pool->x.c, work, "");
+    struct umb_pixel_walk walk =
+        umb__pixel_walk(e, pool->x.n * pixels, pool->x.c, work, all ? "" : " -DINSIDE");
     if (!walk.launch.options) { return UMB_ERR_NO_MEMORY; }
     walk.launch.kernel = kernel;
-    return umb__emit_launch(e, &walk.launch, e->in[0], e->out[0], (int)all,
-                            UMB_POOL_ARGS(*pool, walk));
+    return umb__emit_launch(e, &walk.launch, e->in[0], e->out[0], UMB_POOL_ARGS(*pool, walk));
 }
 
 static enum umb_status emit(struct umb_emit *e)

@@ -59,10 +59,10 @@ static void reference(const struct umb_reference *r)
             word[k] = (uint32_t)(int32_t)random[k];
         }
         const uint32_t key[2] = {word[0], word[1]};
-        const uint32_t counter[4] = {(uint32_t)(i / 4), word[2], (uint32_t)a->stream,
+        const uint32_t counter[4] = {(uint32_t)(i / 64 * 16 + i % 16), word[2], (uint32_t)a->stream,
                                      UMB_RNG_DROPOUT + 256 * word[3]};
         umb__philox(key, counter, word);
-        const bool kept = word[i % 4] >> 8 >= threshold(a->rate);
+        const bool kept = word[i / 16 % 4] >> 8 >= threshold(a->rate);
         r->out[0].data[i] = kept ? r->in[0].data[i] / (1 - a->rate) : 0;
     }
 }
@@ -72,9 +72,13 @@ static const struct umb_kernel kernel = {"dropout", "dropout.cl", "dropout", "rr
 static enum umb_status emit(struct umb_emit *e)
 {
     const struct dropout_attrs *a = e->p.attrs;
-    const int64_t n = umb__shape_count(&e->p.in[0].shape), n_units = (n + 3) / 4;
+    const int64_t n = umb__shape_count(&e->p.in[0].shape);
+    const int lanes = umb__spread_lanes(e->p.caps);
+    const int64_t n_units = (n + 63) / 64 * 16 / lanes;
     const struct umb_spread s = umb__spread_flat(e->p.caps, n_units);
-    const struct umb_emit_launch launch = umb__spread_launch(&s, &kernel, NULL);
+    const char *options = umb__lanes_option(e, lanes);
+    if (!options) { return UMB_ERR_NO_MEMORY; }
+    const struct umb_emit_launch launch = umb__spread_launch(&s, &kernel, options);
     const bool drops = draws(a, e->p.training) && e->p.n_in == 2;
     return umb__emit_launch(e, &launch, e->in[0], e->in[drops ? 1 : 0], e->out[0], (int)n,
                             (int)n_units, s.span, (int)a->stream,
@@ -110,6 +114,8 @@ static const struct umb_op_case cases[] = {
     {.in = "3,5,7,2", .flags = UMB_CASE_TRAINING},
     {.in = "4,17", .attrs = "rate=0.25 stream=7", .flags = UMB_CASE_TRAINING, .n_streams = 2},
     {.in = "5,29,31,3", .attrs = "rate=0.9", .flags = UMB_CASE_TRAINING},
+    {.in = "1,63", .attrs = "rate=0.1", .flags = UMB_CASE_TRAINING},
+    {.in = "1,129", .attrs = "rate=0.1", .flags = UMB_CASE_TRAINING},
     {.in = "4,18", .attrs = "rate=0", .flags = UMB_CASE_TRAINING},
     {.in = "128,26,26,32", .flags = UMB_CASE_TRAINING | UMB_CASE_BENCH | UMB_CASE_LARGE},
     {0}};
