@@ -357,6 +357,7 @@ static enum umb_status prepare(struct umb_loop *l)
 static enum umb_status work(struct umb_loop *l)
 {
     bool anything = l->state.epoch < l->exp->train.epochs && !l->state.stopped;
+    tell(l, UMB_NEWS_BEGIN, l->state.epoch + 1, 0);
     enum umb_status st = anything ? umb__loop_row_start(l) : UMB_OK;
     if (st == UMB_OK) { st = run_epochs(l); }
     if (st == UMB_OK && anything) { st = umb__loop_row_end(l); }

@@ -19,7 +19,7 @@ struct umb_split_results {
     struct umb_task_result task[UMB_MAX_TASKS];
 };
 
-enum umb_loop_news { UMB_NEWS_STEP, UMB_NEWS_EVALUATING, UMB_NEWS_EPOCH, UMB_NEWS_END };
+enum umb_loop_news { UMB_NEWS_BEGIN, UMB_NEWS_STEP, UMB_NEWS_EVALUATING, UMB_NEWS_EPOCH, UMB_NEWS_END };
 struct umb_loop_report {
     enum umb_loop_news news;
     const struct umb_experiment *exp;

@@ -1,0 +1,65 @@
+/* session.c: see session.h. */
+#include "session.h"
+
+#include "alloc.h"
+
+enum umb_status session_read(struct session *s, const struct cli *cli, const char *path,
+                             const struct cli_list *sets)
+{
+    return umb__experiment_read(cli->ctx, path, sets ? sets->item : NULL, sets ? sets->n : 0,
+                                &s->exp);
+}
+
+enum umb_status session_build(struct session *s, const struct cli *cli)
+{
+    const struct umb_exp_train *t = &s->exp->train;
+    enum umb_status st = umb__experiment_net(s->exp, &s->net);
+    if (st == UMB_OK) { st = umb_device_open(cli->ctx, cli->device, &s->device); }
+    if (st != UMB_OK) { return st; }
+    struct umb_trainer_desc desc = {.device = s->device,
+                                    .net = s->net,
+                                    .batch = t->batch,
+                                    .optimizer = t->optimizer,
+                                    .optimizer_attrs = t->optimizer_attrs,
+                                    .clip_norm = t->clip_norm,
+                                    .seed = t->seed,
+                                    .queues = (int)t->queues};
+    return umb_trainer_create(cli->ctx, &desc, &s->trainer);
+}
+
+static enum umb_status bind(struct session *s, bool with_data)
+{
+    if (with_data) { return umb__experiment_open(s->exp); }
+    return umb__experiment_bind(s->exp, umb__safetensors_text(s->checkpoint, "umbel.shapes"),
+                                s->checkpoint_path);
+}
+
+enum umb_status session_open_run(struct session *s, const struct cli *cli, const char *path,
+                                 const char *checkpoint, bool with_data)
+{
+    enum umb_status st = umb__run_open(cli->ctx, path, NULL, false, &s->run);
+    char *experiment = st == UMB_OK ? umb__run_file(s->run, "experiment.yaml") : NULL;
+    if (st == UMB_OK && !experiment) { st = UMB_ERR_NO_MEMORY; }
+    if (st == UMB_OK) { st = session_read(s, cli, experiment, NULL); }
+    umb__free(experiment);
+    if (st == UMB_OK) {
+        st = umb__run_read_checkpoint(s->run, checkpoint, &s->checkpoint, &s->checkpoint_path);
+    }
+    if (st == UMB_OK) { st = bind(s, with_data); }
+    if (st == UMB_OK) { st = session_build(s, cli); }
+    if (st == UMB_OK) { st = umb__trainer_restore(s->trainer, s->checkpoint, s->checkpoint_path); }
+    return st;
+}
+
+void session_finish(struct session *s)
+{
+    cli_log_to(NULL);
+    umb_trainer_destroy(s->trainer);
+    umb_device_close(s->device);
+    umb_net_destroy(s->net);
+    umb__safetensors_destroy(s->checkpoint);
+    umb__free(s->checkpoint_path);
+    umb__run_close(s->run);
+    umb__experiment_destroy(s->exp);
+    *s = (struct session){0};
+}

@@ -1,0 +1,60 @@
+/* umbel.c: finds the subcommand. */
+#include "cli.h"
+
+#include "text.h"
+#include <string.h>
+
+static const struct command {
+    const char *name, *summary;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    {"train", "train an experiment into a run's directory", cmd_train},
+    {"eval", "measure a run's tasks on its test data", cmd_eval},
+    {"devices", "list the OpenCL devices and which one is chosen", cmd_devices},
+};
+#define N_COMMANDS (sizeof commands / sizeof *commands)
+
+static void print_help(void)
+{
+    printf("usage: umbel COMMAND …\n\n"
+           "Trains convolutional networks with many tasks on one trunk, on any OpenCL device.\n\n"
+           "commands:\n");
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        printf("  %-10s %s\n", commands[i].name, commands[i].summary);
+    }
+    printf("\numbel COMMAND --help says more. Environment: UMBEL_DEVICE, UMBEL_DATA, UMBEL_CACHE,\n"
+           "UMBEL_TUNE, UMBEL_QUEUES, UMBEL_LOG, UMBEL_KERNEL_DIR.\n\n"
+           "example:\n  umbel train shapes\n");
+}
+
+static int unknown(const char *name)
+{
+    const char *names[N_COMMANDS];
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        names[i] = commands[i].name;
+    }
+    const char *near = umb__nearest(name, names, N_COMMANDS);
+    fprintf(stderr, "umbel: %s: unknown command%s%s%s; see umbel --help\n", name,
+            near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return EXIT_WRONG;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help();
+        return EXIT_WRONG;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        print_help();
+        return EXIT_DONE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("umbel " UMBEL_VERSION "\n");
+        return EXIT_DONE;
+    }
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        if (strcmp(commands[i].name, argv[1]) == 0) { return commands[i].run(argc - 1, argv + 1); }
+    }
+    return unknown(argv[1]);
+}
