@@ -78,13 +78,22 @@ static int ambient_value(struct umb_graph *g, enum umb_param_kind kind)
     return *slot;
 }
 
+/* The parameter or state of that name; other values may be called the same. */
+static int find_param(const struct umb_graph *g, const char *name)
+{
+    for (int v = 0; v < g->n_values; v++) {
+        if (g->value[v].spec >= 0 && strcmp(g->value[v].name, name) == 0) { return v; }
+    }
+    return -1;
+}
+
 /* The value of one parameter: a new one, or the existing one of that name when layers share. */
 static enum umb_status param_value(struct umb_graph *g, const char *prefix,
                                    const struct umb_param_spec *spec, int *ret_value)
 {
     const char *name = umb__arena_printf(g->arena, "%s.%s", prefix, spec->name);
     if (!name) { return UMB_ERR_NO_MEMORY; }
-    int v = umb__graph_find_value(g, name);
+    int v = find_param(g, name);
     if (v >= 0) {
         if (!umb__shape_equal(&g->value[v].type.shape, &spec->type.shape)) {
             char a[UMB_SHAPE_TEXT], b[UMB_SHAPE_TEXT];
@@ -236,8 +245,8 @@ enum umb_status umb__graph_verify(const struct umb_graph *g)
                 return broken(g, "an input does not exist", n->name);
             }
             const struct umb_value *v = &g->value[n->in[k]];
-            if (v->kind == UMB_VALUE_TEMP && v->base < 0 && v->producer >= i) {
-                return broken(g, "it reads what a later node makes", n->name);
+            if (v->kind == UMB_VALUE_TEMP && (v->producer < 0 || v->producer >= i)) {
+                return broken(g, "it reads what no earlier node makes", n->name);
             }
         }
         for (int k = 0; k < n->n_out; k++) {
