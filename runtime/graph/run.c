@@ -93,10 +93,19 @@ static enum umb_status end_run(struct run *r, struct umb_plan_slot *slot)
     umb__event_release(p->last_done);
     p->last_done = umb__event_retain(slot->done);
     slot->running = true;
-    for (int q = 0; st == UMB_OK && q < (r->one_queue ? 1 : p->n_queues); q++) {
-        st = umb__queue_flush(r->queues[q]);
+    return UMB_OK;
+}
+
+/* Sends off what was enqueued: all of it, since queues wait for one another, after a failure too.
+ */
+static enum umb_status flush(const struct run *r)
+{
+    enum umb_status first = UMB_OK;
+    for (int q = 0; q < (r->one_queue ? 1 : r->p->n_queues); q++) {
+        enum umb_status st = umb__queue_flush(r->queues[q]);
+        first = first == UMB_OK ? st : first;
     }
-    return st;
+    return first;
 }
 
 enum umb_status umb__plan_enqueue(struct umb_plan *p, int slot_index,
@@ -122,6 +131,8 @@ enum umb_status umb__plan_enqueue(struct umb_plan *p, int slot_index,
         st = enqueue_step(&r, step, step == last[p->schedule.queue[step]]);
     }
     if (st == UMB_OK) { st = end_run(&r, slot); }
+    enum umb_status sent = flush(&r);
+    st = st == UMB_OK ? sent : st;
     umb__event_release(r.begin[0]);
     umb__event_release(r.begin[1]);
     if (!all_events) { umb__plan_release_events(p); }
