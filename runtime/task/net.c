@@ -1,42 +1,11 @@
-#include <umbel/net.h>
+#include "net_internal.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "tasks.h"
+#include "text.h"
 
-/* One call of umb_net_layer (or the node of its activation), to be written into graphs. */
-struct layer {
-    const struct umb_op *op;
-    const void *attrs;
-    const char *name, *param_name;
-    int *in;
-    int n_in;
-};
-
-struct stream {
-    struct umb_stream_desc desc; /* strings and numbers in the arena */
-    void *attrs;                 /* of its normalize node */
-};
-
-/* A net value: what a layer (or a stream) makes. */
-struct net_value {
-    int layer, stream; /* one of them ≥ 0 */
-    int probe;         /* in the probe graph */
-};
-
-struct umb_net {
-    struct umb_context *ctx;
-    struct umb_arena *arena;
-    struct umb_graph *probe; /* the net for a batch of one, inferred as it grows */
-    struct stream stream[UMB_NET_MAX_STREAMS];
-    struct umb_net_task task[UMB_NET_MAX_TASKS];
-    int n_streams, n_tasks;
-    struct layer *layer;
-    int n_layers, layer_capacity;
-    struct net_value *value;
-    int n_values, value_capacity;
-};
+#define MOST_OPS 128 /* that a wrong name is compared with */
 
 enum umb_status umb_net_create(struct umb_context *ctx, struct umb_net **ret_net)
 {
@@ -63,6 +32,32 @@ void umb_net_destroy(struct umb_net *net)
     umb__free(net);
 }
 
+/* Names become those of tensors and lines in files, so they keep out what those use themselves. */
+enum umb_status umb__net_check_name(struct umb_net *net, const char *what, const char *name)
+{
+    static const char *const taken[] = {"optimizer", "results"};
+    size_t n = strlen(name);
+    if (n == 0 || n > UMB_NET_NAME) {
+        return umb__fail(net->ctx, UMB_ERR_INVALID, "%s: a name of %zu bytes; expected 1 to %d",
+                         what, n, UMB_NET_NAME);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if ((unsigned char)name[i] <= ' ' || name[i] == '=' || name[i] == 0x7f) {
+            return umb__fail(net->ctx, UMB_ERR_INVALID,
+                             "%s %s: expected a name without blanks and '='", what, name);
+        }
+    }
+    size_t first = strcspn(name, ".");
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
+        if (first == strlen(taken[i]) && memcmp(name, taken[i], first) == 0) {
+            return umb__fail(net->ctx, UMB_ERR_INVALID,
+                             "%s %s: expected another name; checkpoints use '%s' themselves", what,
+                             name, taken[i]);
+        }
+    }
+    return UMB_OK;
+}
+
 static enum umb_status add_value(struct umb_net *net, struct net_value value, int *ret_value)
 {
     if (net->n_values == net->value_capacity) {
@@ -80,6 +75,18 @@ static enum umb_status add_value(struct umb_net *net, struct net_value value, in
 
 /* ---- streams ---- */
 
+static enum umb_status check_std(struct umb_net *net, const struct umb_stream_desc *desc)
+{
+    for (size_t i = 0; i < desc->n_norm; i++) {
+        if (!(desc->std[i] > 0)) {
+            return umb__fail(net->ctx, UMB_ERR_INVALID,
+                             "stream %s: std is %g; expected a number above 0", desc->name,
+                             desc->std[i]);
+        }
+    }
+    return UMB_OK;
+}
+
 static enum umb_status normalize_attrs(struct umb_net *net, const struct umb_stream_desc *desc,
                                        void **ret_attrs)
 {
@@ -90,19 +97,20 @@ static enum umb_status normalize_attrs(struct umb_net *net, const struct umb_str
             "stream %s: mean and std have %zu numbers; expected 1 or %lld, one a channel",
             desc->name, desc->n_norm, (long long)desc->channels);
     }
-    char text[2][32 * 25] = {"0", "1"};
-    for (size_t i = 0; i < desc->n_norm && i < 32; i++) {
-        size_t at[2] = {i ? strlen(text[0]) : 0, i ? strlen(text[1]) : 0};
-        if (!(desc->std[i] > 0)) {
-            return umb__fail(net->ctx, UMB_ERR_INVALID,
-                             "stream %s: std is %g; expected a number above 0", desc->name,
-                             desc->std[i]);
-        }
-        snprintf(text[0] + at[0], sizeof text[0] - at[0], "%s%.17g", i ? "," : "", desc->mean[i]);
-        snprintf(text[1] + at[1], sizeof text[1] - at[1], "%s%.17g", i ? "," : "", desc->std[i]);
+    if (check_std(net, desc) != UMB_OK) { return UMB_ERR_INVALID; }
+    struct umb_text t = {0};
+    for (size_t i = 0; i < desc->n_norm; i++) {
+        umb__text_printf(&t, "%s%.17g", i ? "," : "mean=", desc->mean[i]);
     }
-    const char *line = umb__arena_printf(net->arena, "mean=%s std=%s", text[0], text[1]);
-    return line ? umb__attrs_create(net->ctx, net->arena, op, line, ret_attrs) : UMB_ERR_NO_MEMORY;
+    for (size_t i = 0; i < desc->n_norm; i++) {
+        umb__text_printf(&t, "%s%.17g", i ? "," : " std=", desc->std[i]);
+    }
+    enum umb_status st = umb__text_status(net->ctx, &t);
+    if (st == UMB_OK) {
+        st = umb__attrs_create(net->ctx, net->arena, op, umb__text_string(&t), ret_attrs);
+    }
+    umb__text_finish(&t);
+    return st == UMB_OK ? st : umb__fail_prefix(net->ctx, st, "stream %s", desc->name);
 }
 
 /* The image input of stream s and its normalize node, in graph g. */
@@ -139,6 +147,7 @@ enum umb_status umb_net_stream(struct umb_net *net, const struct umb_stream_desc
         return umb__fail(net->ctx, UMB_ERR_INVALID, "stream %s: a net has at most %d streams",
                          desc->name, UMB_NET_MAX_STREAMS);
     }
+    if (umb__net_check_name(net, "stream", desc->name) != UMB_OK) { return UMB_ERR_INVALID; }
     for (int s = 0; s < net->n_streams; s++) {
         if (strcmp(net->stream[s].desc.name, desc->name) == 0) {
             return umb__fail(net->ctx, UMB_ERR_INVALID,
@@ -173,6 +182,7 @@ static enum umb_status choose_name(struct umb_net *net, const struct umb_layer_d
                                    const char **ret_name)
 {
     if (desc->name) {
+        if (umb__net_check_name(net, "layer", desc->name) != UMB_OK) { return UMB_ERR_INVALID; }
         if (find_layer(net, desc->name) >= 0) {
             return umb__fail(net->ctx, UMB_ERR_INVALID, "%s: there is a layer of this name already",
                              desc->name);
@@ -276,7 +286,16 @@ static enum umb_status append_activation(struct umb_net *net, const char *layer,
 
 static enum umb_status unknown_op(struct umb_net *net, const char *name)
 {
-    return umb__fail(net->ctx, UMB_ERR_INVALID, "no layer is called '%s'", name);
+    const char *known[MOST_OPS];
+    size_t n = 0;
+    for (const umb_op_family *family = umb__op_table; *family; family++) {
+        for (const struct umb_op *const *op = *family; *op; op++) {
+            if (((*op)->flags & UMB_OP_LAYER) && n < MOST_OPS) { known[n++] = (*op)->name; }
+        }
+    }
+    const char *near = umb__nearest(name, known, n);
+    return umb__fail(net->ctx, UMB_ERR_INVALID, "no layer is called '%s'%s%s%s", name,
+                     near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 enum umb_status umb_net_layer(struct umb_net *net, const struct umb_layer_desc *desc,
@@ -297,134 +316,6 @@ enum umb_status umb_net_layer(struct umb_net *net, const struct umb_layer_desc *
         st = append_activation(net, name, activation, &value);
     }
     if (st == UMB_OK) { *ret_value = value; }
-    return st;
-}
-
-/* ---- tasks ---- */
-
-static enum umb_judge judge_of(const char *loss)
-{
-    if (strcmp(loss, "cross_entropy") == 0) { return UMB_JUDGE_CLASSES; }
-    return strcmp(loss, "binary_cross_entropy") == 0 ? UMB_JUDGE_BINARY : UMB_JUDGE_ERRORS;
-}
-
-static const struct umb_op *find_loss(struct umb_net *net, const struct umb_task_desc *desc)
-{
-    const struct umb_op *op = desc->loss ? umb__op_find(desc->loss) : NULL;
-    if (op && (op->flags & UMB_OP_LOSS)) { return op; }
-    (void)umb__fail(net->ctx, UMB_ERR_INVALID,
-                    "task %s: no loss is called '%s'; expected cross_entropy, "
-                    "binary_cross_entropy, mse, l1 or huber",
-                    desc->name, desc->loss ? desc->loss : "");
-    return NULL;
-}
-
-/* Labels of class losses have the output's shape without its last axis; those of the others, its
- * shape. */
-static struct umb_type label_type(const struct umb_type *output, enum umb_judge judge)
-{
-    struct umb_type t = *output;
-    memset(t.folded, 0, sizeof t.folded);
-    if (judge == UMB_JUDGE_CLASSES) {
-        t.dtype = UMB_I32;
-        t.shape.rank--;
-    }
-    return t;
-}
-
-static enum umb_status choose_metrics(struct umb_net *net, const struct umb_task_desc *desc,
-                                      struct umb_net_task *t)
-{
-    const char *usual[2] = {0};
-    umb__metric_names(t->judge, usual, 1);
-    const char *const *names = desc->metrics && desc->metrics[0] ? desc->metrics : usual;
-    for (; *names; names++) {
-        const struct umb_metric *m = umb__metric_find(*names, t->judge);
-        if (!m) {
-            const char *known[UMB_TASK_METRICS + 1] = {0};
-            umb__metric_names(t->judge, known, UMB_TASK_METRICS);
-            char list[256] = "";
-            for (size_t i = 0; known[i]; i++) {
-                snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "",
-                         known[i]);
-            }
-            return umb__fail(net->ctx, UMB_ERR_INVALID,
-                             "task %s: no metric of %s is called '%s'; expected some of %s",
-                             desc->name, desc->loss, *names, list);
-        }
-        if (t->n_metrics == UMB_TASK_METRICS) {
-            return umb__fail(net->ctx, UMB_ERR_INVALID, "task %s: more than %d metrics", desc->name,
-                             UMB_TASK_METRICS);
-        }
-        t->metric[t->n_metrics++] = m;
-    }
-    return UMB_OK;
-}
-
-/* Lets the loss infer itself once, so that a wrong shape or attribute is answered here. */
-static enum umb_status probe_loss(struct umb_net *net, const struct umb_net_task *t)
-{
-    struct umb_type output = net->probe->value[net->value[t->output].probe].type,
-                    mask = {
-                        .dtype = UMB_F32, .shape = {1, {1}}, .n_segments = 1, .segment = t->stream};
-    struct umb_type in[3] = {output, t->label, mask};
-    struct umb_infer io = {.ctx = net->ctx,
-                           .attrs = t->loss_attrs,
-                           .training = true,
-                           .n_streams = UMB_NET_MAX_STREAMS,
-                           .n_in = 3,
-                           .in = in};
-    enum umb_status st = t->loss->infer(&io);
-    return st == UMB_OK ? st : umb__fail_prefix(net->ctx, st, "task %s", t->name);
-}
-
-enum umb_status umb_net_task(struct umb_net *net, const struct umb_task_desc *desc)
-{
-    if (net->n_tasks == UMB_NET_MAX_TASKS) {
-        return umb__fail(net->ctx, UMB_ERR_INVALID, "task %s: a net has at most %d tasks",
-                         desc->name, UMB_NET_MAX_TASKS);
-    }
-    for (int t = 0; t < net->n_tasks; t++) {
-        if (strcmp(net->task[t].name, desc->name) == 0) {
-            return umb__fail(net->ctx, UMB_ERR_INVALID,
-                             "task %s: there is one of this name already", desc->name);
-        }
-    }
-    if (desc->output < 0 || desc->output >= net->n_values) {
-        return umb__fail(net->ctx, UMB_ERR_INVALID, "task %s: its output is no value of this net",
-                         desc->name);
-    }
-    if (!(desc->weight >= 0) || desc->weight > 1e30) {
-        return umb__fail(net->ctx, UMB_ERR_INVALID,
-                         "task %s: weight is %g; expected a number from 0", desc->name,
-                         desc->weight);
-    }
-    struct umb_net_task t = {.output = desc->output,
-                             .weight = desc->weight,
-                             .stream = umb__net_value_stream(net, desc->output)};
-    t.loss = find_loss(net, desc);
-    if (!t.loss) { return UMB_ERR_INVALID; }
-    if (t.stream < 0) {
-        return umb__fail(net->ctx, UMB_ERR_INVALID,
-                         "task %s: its output holds several streams; take one out with rows",
-                         desc->name);
-    }
-    const struct umb_type *output = &net->probe->value[net->value[t.output].probe].type;
-    if (output->shape.rank < 2) {
-        return umb__fail(net->ctx, UMB_ERR_INVALID, "task %s: its output has no axis of values",
-                         desc->name);
-    }
-    t.judge = judge_of(t.loss->name);
-    t.n_classes = umb__shape_channels(&output->shape);
-    t.label = label_type(output, t.judge);
-    t.name = umb__arena_strdup(net->arena, desc->name);
-    void *attrs = NULL;
-    if (!t.name) { return UMB_ERR_NO_MEMORY; }
-    enum umb_status st = umb__attrs_create(net->ctx, net->arena, t.loss, desc->loss_attrs, &attrs);
-    t.loss_attrs = attrs;
-    if (st == UMB_OK) { st = choose_metrics(net, desc, &t); }
-    if (st == UMB_OK) { st = probe_loss(net, &t); }
-    if (st == UMB_OK) { net->task[net->n_tasks++] = t; }
     return st;
 }
 

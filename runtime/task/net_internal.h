@@ -1,0 +1,48 @@
+/*
+ * net_internal.h: what a net holds, for the files that describe it and write it into graphs.
+ */
+#ifndef UMB_NET_INTERNAL_H
+#define UMB_NET_INTERNAL_H
+
+#include "tasks.h"
+
+#define UMB_NET_NAME 100 /* bytes of a name, so that tensor names made from it stay below 256 */
+
+/* One call of umb_net_layer (or the node of its activation), to be written into graphs. */
+struct layer {
+    const struct umb_op *op;
+    const void *attrs;
+    const char *name, *param_name;
+    int *in;
+    int n_in;
+};
+
+struct stream {
+    struct umb_stream_desc desc; /* strings and numbers in the arena */
+    void *attrs;                 /* of its normalize node */
+};
+
+/* A net value: what a layer (or a stream) makes. */
+struct net_value {
+    int layer, stream; /* one of them ≥ 0 */
+    int probe;         /* in the probe graph */
+};
+
+struct umb_net {
+    struct umb_context *ctx;
+    struct umb_arena *arena;
+    struct umb_graph *probe; /* the net for a batch of one, inferred as it grows */
+    struct stream stream[UMB_NET_MAX_STREAMS];
+    struct umb_net_task task[UMB_NET_MAX_TASKS];
+    int n_streams, n_tasks;
+    struct layer *layer;
+    int n_layers, layer_capacity;
+    struct net_value *value;
+    int n_values, value_capacity;
+};
+
+/* UMB_ERR_INVALID where `name`, of a `what`, could not be told apart in files. */
+UMB_MUST_USE enum umb_status umb__net_check_name(struct umb_net *net, const char *what,
+                                                 const char *name);
+
+#endif
