@@ -22,7 +22,8 @@ double umb__trainer_optimizer_attr(const struct umb_trainer *tr, const char *nam
     return 0;
 }
 
-/* All inputs but parameters, gradients and hyper; and sgd keeps a buffer where it has a momentum. */
+/* All inputs but parameters, gradients and hyper; and sgd keeps a buffer where it has a momentum.
+ */
 int umb__trainer_n_optimizer_states(const struct umb_trainer *tr)
 {
     return tr->optimizer->min_in - 3 + (umb__trainer_optimizer_attr(tr, "momentum") > 0);
@@ -151,13 +152,14 @@ enum umb_status umb__trainer_compile(struct umb_trainer *tr, int mode)
     if (side->plan) { return UMB_OK; }
     *side = (struct umb_trainer_side){.weights = -1, .hyper = -1};
     enum umb_status st = build_graph(tr, mode, side);
-    struct umb_plan_desc desc = {.device = tr->device,
-                                 .graph = side->graph,
-                                 .store = tr->store,
-                                 .n_queues = tr->queues,
-                                 .n_slots = UMB_TRAINER_SLOTS,
-                                 .solver_of = tr->choices ? chosen_solver : NULL,
-                                 .solver_user = tr};
+    struct umb_plan_desc desc = {
+        .device = tr->device,
+        .graph = side->graph,
+        .store = tr->store,
+        .n_queues = tr->queues,
+        .n_slots = UMB_TRAINER_SLOTS,
+        .solver_of = tr->choices && mode == UMB_TRAINER_TRAIN ? chosen_solver : NULL,
+        .solver_user = tr};
     if (st == UMB_OK) { st = umb__plan_create(tr->ctx, &desc, &side->plan); }
     if (st != UMB_OK) { umb__trainer_drop_side(side); }
     return st;

@@ -258,8 +258,29 @@ static void restore_tally(struct umb_trainer *tr, const struct restore *r, int t
     memcpy(y->errors, words + 16 + 8 * y->n_counts, (size_t)y->n_values * 8);
 }
 
-/* Compiles the training plan anew where the checkpoint's run used other solvers: its bits depend on
- * them. */
+/* Compiles the training plan with other solvers; the present one stands until the new one is there.
+ */
+static enum umb_status change_solvers(struct umb_trainer *tr, const char *wanted)
+{
+    char *choices = umb__strdup(tr->ctx, wanted), *before = tr->choices;
+    if (!choices) { return UMB_ERR_NO_MEMORY; }
+    struct umb_trainer_side present = tr->side[UMB_TRAINER_TRAIN];
+    tr->choices = choices;
+    tr->side[UMB_TRAINER_TRAIN] = (struct umb_trainer_side){0};
+    enum umb_status st = umb__trainer_compile(tr, UMB_TRAINER_TRAIN);
+    if (st == UMB_OK) {
+        umb__trainer_drop_side(&present);
+        umb__free(before);
+        return UMB_OK;
+    }
+    tr->side[UMB_TRAINER_TRAIN] = present;
+    tr->choices = before;
+    umb__free(choices);
+    return st;
+}
+
+/* Takes over the solvers of the checkpoint's run, since its bits depend on them. Where this device
+ * or build lacks one, the run goes on with others, equal within rounding. */
 static enum umb_status restore_solvers(struct umb_trainer *tr, const struct restore *r)
 {
     const char *wanted = umb__safetensors_text(r->file, "umbel.solvers");
@@ -270,11 +291,11 @@ static enum umb_status restore_solvers(struct umb_trainer *tr, const struct rest
     bool same = st == UMB_OK && strcmp(wanted, umb__safetensors_text(now, "umbel.solvers")) == 0;
     umb__safetensors_destroy(now);
     if (st != UMB_OK || same) { return st; }
-    umb__free(tr->choices);
-    tr->choices = umb__strdup(tr->ctx, wanted);
-    if (!tr->choices) { return UMB_ERR_NO_MEMORY; }
-    umb__trainer_drop_side(&tr->side[UMB_TRAINER_TRAIN]);
-    return umb__trainer_compile(tr, UMB_TRAINER_TRAIN);
+    st = change_solvers(tr, wanted);
+    if (st != UMB_ERR_UNSUPPORTED) { return st; }
+    umb__log(tr->ctx, UMB_LOG_WARN, "%s: its solvers are not all here (%s): going on with others",
+             r->path, umb_context_error(tr->ctx));
+    return UMB_OK;
 }
 
 enum umb_status umb__trainer_restore(struct umb_trainer *tr, const struct umb_safetensors *file,
