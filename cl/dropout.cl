@@ -63,7 +63,7 @@ __kernel void dropout(__global const float *x_base, ulong x_at, __global const i
                            (lanes_uint)(DROPOUT + 256u * key.w)};
         lanes_philox(key.xy, c);
         for (int word = 0; word < 4; word++) {
-            const int i = block / 16 * 64 + word * 16 + block % 16, left = n - i;
+            const int i = (block >> 4) * 64 + word * 16 + (block & 15), left = n - i;
             if (left <= 0) { break; }
             const lanes_int kept =
                 LANES_CONVERT_INT(c[word] >> 8) >= (lanes_int)threshold;

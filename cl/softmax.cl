@@ -14,12 +14,8 @@ __kernel void softmax_forward(__global const float *x_base, ulong x_at, __global
         __global float *y = y_base + y_at + row * C;
         float top = x[0], sum = 0.0f;
         for (int c = 1; c < C; c++) { top = fmax(top, x[c]); }
-        for (int c = 0; c < C; c++) {
-            const float e = exp(x[c] - top);
-            y[c] = e;
-            sum += e;
-        }
-        for (int c = 0; c < C; c++) { y[c] /= sum; }
+        for (int c = 0; c < C; c++) { sum += exp(x[c] - top); }
+        for (int c = 0; c < C; c++) { y[c] = exp(x[c] - top) / sum; }
     }
 }
 
