@@ -138,20 +138,24 @@ static void fill(struct umb_trial *t, int value)
     umb__case_fill(how, n_classes, t->seed, (uint32_t)value, data, n);
 }
 
+/* A large case is timed, not checked: what its nodes make is drawn too (integers, which may be
+ * indices, stay 0), as references in double would take minutes. */
 static enum umb_status fill_all(struct umb_trial *t)
 {
+    const bool large = t->row->flags & UMB_CASE_LARGE;
     const struct umb_graph *g = t->graph;
     t->data = umb__calloc(t->ctx, (size_t)g->n_values, sizeof *t->data);
     if (!t->data) { return UMB_ERR_NO_MEMORY; }
     for (int v = 0; v < g->n_values; v++) {
         const enum umb_value_kind kind = g->value[v].kind;
-        if (kind == UMB_VALUE_TEMP || kind == UMB_VALUE_CONSTANT) { continue; }
+        const bool made = kind == UMB_VALUE_TEMP;
+        if (kind == UMB_VALUE_CONSTANT || (made && !large)) { continue; }
         const int64_t n = umb__shape_count(&g->value[v].type.shape);
         t->data[v] = umb__calloc(t->ctx, (size_t)n, sizeof(double));
         if (!t->data[v]) { return UMB_ERR_NO_MEMORY; }
-        fill(t, v);
+        if (!made || g->value[v].type.dtype == UMB_F32) { fill(t, v); }
     }
-    return umb__graph_interpret(g, t->data);
+    return large ? UMB_OK : umb__graph_interpret(g, t->data);
 }
 
 static enum umb_status list_problem(struct umb_trial *t, int node_index)

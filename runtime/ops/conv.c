@@ -109,36 +109,41 @@ static enum umb_status grad(struct umb_grad *g)
     return UMB_OK;
 }
 
-/* ---- references: one visit per (output, tap, channel) -------------------------------------------
+/* ---- references --------------------------------------------------------------------------------
+ *
+ * All three are made of the same products x·w → y. A visit is one x with the kg weights and outputs
+ * that lie one after another beside it.
  */
 
 struct visit {
-    size_t x, w, y; /* element numbers */
-    int k;
+    double *x, *w, *y;
+    int n;
 };
+typedef void (*visit_fn)(const struct visit *v);
 
-/* Calls see for every product that the convolution is made of. */
-static void for_each_product(const struct umb_conv *g, void *user,
-                             void (*see)(void *user, const struct visit *v))
+static void visit_pixel(const struct umb_conv *g, const struct visit *at, visit_fn see)
 {
     const int cg = g->C / g->groups, kg = g->K / g->groups;
+    for (int group = 0; group < g->groups; group++) {
+        for (int c = 0; c < cg; c++) {
+            see(&(struct visit){at->x + group * cg + c, at->w + c * g->K + group * kg,
+                                at->y + group * kg, kg});
+        }
+    }
+}
+
+static void visit_all(const struct umb_conv *g, double *x, double *w, double *y, visit_fn see)
+{
+    const ptrdiff_t tap = (ptrdiff_t)(g->C / g->groups) * g->K;
     for (int n = 0; n < g->N; n++) {
-        for (int pq = 0; pq < g->P * g->Q; pq++) {
+        for (int pq = 0; pq < g->P * g->Q; pq++, y += g->K) {
             for (int rs = 0; rs < g->R * g->S; rs++) {
                 const int r = rs / g->S, s = rs % g->S;
                 const int h = pq / g->Q * g->stride[0] + r * g->dilation[0] - g->padding[0];
-                const int w = pq % g->Q * g->stride[1] + s * g->dilation[1] - g->padding[1];
-                if (h < 0 || h >= g->H || w < 0 || w >= g->W) { continue; }
-                for (int ck = 0; ck < cg * g->K; ck++) {
-                    const int c = ck / g->K, k = ck % g->K;
-                    const struct visit v = {
-                        ((size_t)(n * g->H + h) * (size_t)g->W + (size_t)w) * (size_t)g->C +
-                            (size_t)(k / kg * cg + c),
-                        (size_t)(rs * cg + c) * (size_t)g->K + (size_t)k,
-                        ((size_t)n * (size_t)(g->P * g->Q) + (size_t)pq) * (size_t)g->K + (size_t)k,
-                        k};
-                    see(user, &v);
-                }
+                const int v = pq % g->Q * g->stride[1] + s * g->dilation[1] - g->padding[1];
+                if (h < 0 || h >= g->H || v < 0 || v >= g->W) { continue; }
+                double *pixel = x + (((ptrdiff_t)n * g->H + h) * g->W + v) * g->C;
+                visit_pixel(g, &(struct visit){pixel, w + rs * tap, y, 0}, see);
             }
         }
     }
@@ -152,16 +157,17 @@ static struct umb_conv reference_geometry(const struct umb_reference *r, int x)
     return g;
 }
 
-static void see_forward(void *user, const struct visit *v)
+static void see_forward(const struct visit *v)
 {
-    const struct umb_reference *r = user;
-    r->out[0].data[v->y] += r->in[0].data[v->x] * r->in[1].data[v->w];
+    for (int i = 0; i < v->n; i++) {
+        v->y[i] += *v->x * v->w[i];
+    }
 }
 
 static void reference(const struct umb_reference *r)
 {
     const struct umb_conv g = reference_geometry(r, 0);
-    for_each_product(&g, (void *)(uintptr_t)r, see_forward);
+    visit_all(&g, r->in[0].data, r->in[1].data, r->out[0].data, see_forward);
     const int64_t n = umb__shape_count(&r->out[0].type->shape);
     for (int64_t i = 0; i < n; i++) {
         double *y = &r->out[0].data[i];
@@ -170,28 +176,30 @@ static void reference(const struct umb_reference *r)
     }
 }
 
-static void see_data(void *user, const struct visit *v)
+static void see_data(const struct visit *v)
 {
-    const struct umb_reference *r = user;
-    r->out[0].data[v->x] += r->in[0].data[v->y] * r->in[1].data[v->w];
+    for (int i = 0; i < v->n; i++) {
+        *v->x += v->y[i] * v->w[i];
+    }
 }
 
 static void reference_data(const struct umb_reference *r)
 {
     const struct umb_conv g = reference_geometry(r, 2);
-    for_each_product(&g, (void *)(uintptr_t)r, see_data);
+    visit_all(&g, r->out[0].data, r->in[1].data, r->in[0].data, see_data);
 }
 
-static void see_weights(void *user, const struct visit *v)
+static void see_weights(const struct visit *v)
 {
-    const struct umb_reference *r = user;
-    r->out[0].data[v->w] += r->in[0].data[v->x] * r->in[1].data[v->y];
+    for (int i = 0; i < v->n; i++) {
+        v->w[i] += *v->x * v->y[i];
+    }
 }
 
 static void reference_weights(const struct umb_reference *r)
 {
     const struct umb_conv g = reference_geometry(r, 0);
-    for_each_product(&g, (void *)(uintptr_t)r, see_weights);
+    visit_all(&g, r->in[0].data, r->out[0].data, r->in[1].data, see_weights);
 }
 
 /* ---- backward ops -----------------------------------------------------------------------------
