@@ -22,7 +22,8 @@ UMB_MUST_USE enum umb_status umb__trial_create(struct umb_context *ctx, const st
                                                struct umb_trial **ret_trial);
 void umb__trial_destroy(struct umb_trial *t);
 
-/* The problems: index 0 is the case's own op, then those of its gradient. They live as long as t.
+/* The problems: index 0 is the case's own op, then those of its gradient. They live as long as t;
+ * their caps are the caller's to set.
  */
 int umb__trial_n_problems(const struct umb_trial *t);
 const struct umb_problem *umb__trial_problem(const struct umb_trial *t, int index);

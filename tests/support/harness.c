@@ -217,5 +217,7 @@ int harness_main(const char *group, const struct harness *h)
     free(jobs.tests);
     umb_device_close(device);
     umb_context_destroy(context);
-    return failed;
+    const uint64_t live = umb__alloc_live();
+    if (live) { fprintf(stderr, "%llu allocations are still held\n", (unsigned long long)live); }
+    return failed + (live != 0);
 }

@@ -33,7 +33,8 @@ struct harness {
     const struct CMUnitTest *tests; /* further tests */
     size_t n_tests;
 };
-/* For main: runs everything, returns the number of failures. */
+/* For main: runs everything, returns the number of failures; memory still held at the end is one.
+ */
 int harness_main(const char *group, const struct harness *h);
 
 /* The context and device of the program, opened when first asked for. */
