@@ -10,6 +10,7 @@ static const struct command {
 } commands[] = {
     {"train", "train an experiment into a run's directory", cmd_train},
     {"eval", "measure a run's tasks on its test data", cmd_eval},
+    {"report", "one HTML file of curves, tables and timeline", cmd_report},
     {"devices", "list the OpenCL devices and which one is chosen", cmd_devices},
 };
 #define N_COMMANDS (sizeof commands / sizeof *commands)

@@ -9,6 +9,7 @@
 
 #include "alloc.h"
 #include "fail.h"
+#include "report.h"
 #include "system.h"
 #include "trainer_internal.h"
 #include <math.h>
@@ -361,6 +362,7 @@ static enum umb_status work(struct umb_loop *l)
     enum umb_status st = anything ? umb__loop_row_start(l) : UMB_OK;
     if (st == UMB_OK) { st = run_epochs(l); }
     if (st == UMB_OK && anything) { st = umb__loop_row_end(l); }
+    if (st == UMB_OK) { st = umb__report_run(l->ctx, l->desc->run); }
     if (st == UMB_OK) { tell(l, UMB_NEWS_END, l->state.epoch, 0); }
     return st;
 }
