@@ -271,6 +271,20 @@ static int take_activation(const struct umb_op *op, void *attrs)
     return UMB_ACT_LINEAR;
 }
 
+/* Tells the layers that draw random numbers apart, where the caller did not. */
+static void number_draws(const struct umb_net *net, const struct umb_op *op, void *attrs)
+{
+    int64_t n = 0;
+    for (int l = 0; l < net->n_layers; l++) {
+        n += net->layer[l].op == op;
+    }
+    for (const struct umb_attr_desc *d = op->attrs; d && d->name; d++) {
+        if (strcmp(d->name, "stream") != 0 || d->type != UMB_ATTR_INT) { continue; }
+        int64_t *field = (int64_t *)(void *)((char *)attrs + d->offset);
+        if (*field == 0) { *field = n; }
+    }
+}
+
 static enum umb_status append_activation(struct umb_net *net, const char *layer, int activation,
                                          int *value)
 {
@@ -310,6 +324,7 @@ enum umb_status umb_net_layer(struct umb_net *net, const struct umb_layer_desc *
     void *attrs;
     st = umb__attrs_create(net->ctx, net->arena, op, desc->attrs, &attrs);
     if (st != UMB_OK) { return umb__fail_prefix(net->ctx, st, "%s", name); }
+    number_draws(net, op, attrs);
     int activation = take_activation(op, attrs), value;
     st = append_layer(net, op, attrs, name, param_name, desc->n_in, desc->in, &value);
     if (st == UMB_OK && activation != UMB_ACT_LINEAR) {
