@@ -1,5 +1,6 @@
 /*
- * nets.h: networks that several tests build through the public API.
+ * nets.h: networks that several tests build through the public API. Whatever is refused fails the
+ * test that runs.
  */
 #ifndef UMB_TEST_NETS_H
 #define UMB_TEST_NETS_H
@@ -10,8 +11,32 @@
  * garment. */
 struct umb_net *test_net_mnist_fashion(struct umb_context *ctx);
 
-/* Appends a layer; fails the test when it is refused. */
+struct umb_net *test_net(struct umb_context *ctx);
+/* A stream of images with mean and std 0.5. */
+int test_stream(struct umb_context *ctx, struct umb_net *net, const char *name, int height,
+                int width, int channels);
 int test_layer(struct umb_context *ctx, struct umb_net *net, const char *op, const char *attrs,
                int in);
+/* The same over two values. */
+int test_layer2(struct umb_context *ctx, struct umb_net *net, const char *op, const char *attrs,
+                int a, int b);
+/* Streams first … first+count−1 of a joined value. */
+int test_rows(struct umb_context *ctx, struct umb_net *net, int first, int count, int in);
+/* A task with its loss's usual metric. */
+void test_task(struct umb_context *ctx, struct umb_net *net, const char *name, int output,
+               const char *loss, double weight);
+
+/* conv → batch_norm → relu → conv → batch_norm, plus the input (a 1×1 conv where shape or stride
+ * differ), → relu: the basic block of ResNet. */
+int test_block(struct umb_context *ctx, struct umb_net *net, int filters, int stride, int in);
+
+/* Two streams of height × height × 2 images joined in a small trunk, a task each. */
+struct umb_net *test_net_two_streams(struct umb_context *ctx, int height);
+/* One 8×8×3 stream through conv, batch_norm, dropout (where drops), concat and upsample; tasks
+ * pixels (a class a pixel), kind (classes, from a middle layer), place (mse) and traits (yes or
+ * no). */
+struct umb_net *test_net_mixed(struct umb_context *ctx, bool drops);
+/* ResNet-18 with its first layers for small images: `width` filters in the first stage. */
+struct umb_net *test_net_resnet18(struct umb_context *ctx, int height, int width);
 
 #endif
