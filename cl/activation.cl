@@ -59,23 +59,49 @@ BACKWARD(tanh, y, dy * (ONE - y * y))
 #define ROOT_2_PI 0.79788456080286536f
 #define CUBIC 0.044715f
 
-static inline lanes_t gelu_inner(lanes_t x)
+/*
+ * ½·erfc(t)·exp(t²) for t ≥ 0, as u·P(u), u = 1/(1 + t/2): P interpolates at Chebyshev's nodes for
+ * t = 0…10, relative error 2.8e-7 in float32. The library's erf is not made for vectors everywhere:
+ * with it gelu took PoCL ten times as long.
+ */
+static inline lanes_t scaled_tail(lanes_t t)
 {
-    return ROOT_2_PI * (x + CUBIC * x * x * x);
+    const lanes_t u = ONE / (ONE + 0.5f * t);
+    lanes_t p = -0.0583182426f;
+    p = fma(p, u, (lanes_t)0.281191928f);
+    p = fma(p, u, (lanes_t)-0.480802684f);
+    p = fma(p, u, (lanes_t)0.271470858f);
+    p = fma(p, u, (lanes_t)-0.0225914244f);
+    p = fma(p, u, (lanes_t)0.201196663f);
+    p = fma(p, u, (lanes_t)0.243426815f);
+    p = fma(p, u, (lanes_t)0.282337858f);
+    p = fma(p, u, (lanes_t)0.282088195f);
+    return 0.5f * u * p;
 }
 
-static inline lanes_t gelu_share(lanes_t x, int approximate)
+/* Φ(x), given exp(−x²/2). */
+static inline lanes_t normal_share(lanes_t x, lanes_t bell)
 {
-    return 0.5f * (ONE + (approximate ? tanh(gelu_inner(x)) : erf(x * HALF_ROOT)));
+    const lanes_t tail = bell * scaled_tail(HALF_ROOT * fabs(x));
+    return x < ZERO ? tail : ONE - tail;
+}
+
+static inline lanes_t gelu_value(lanes_t x, int approximate)
+{
+    if (!approximate) { return x * normal_share(x, exp(-0.5f * x * x)); }
+    return 0.5f * x * (ONE + tanh(ROOT_2_PI * (x + CUBIC * x * x * x)));
 }
 
 static inline lanes_t gelu_slope(lanes_t x, int approximate)
 {
-    if (!approximate) { return gelu_share(x, 0) + x * DENSITY * exp(-0.5f * x * x); }
-    const lanes_t t = tanh(gelu_inner(x));
+    if (!approximate) {
+        const lanes_t bell = exp(-0.5f * x * x);
+        return normal_share(x, bell) + x * DENSITY * bell;
+    }
+    const lanes_t t = tanh(ROOT_2_PI * (x + CUBIC * x * x * x));
     return 0.5f * (ONE + t) +
            0.5f * x * (ONE - t * t) * ROOT_2_PI * (ONE + 3.0f * CUBIC * x * x);
 }
 
-FORWARD(gelu, x *gelu_share(x, approximate))
+FORWARD(gelu, gelu_value(x, approximate))
 BACKWARD(gelu, x, dy *gelu_slope(x, approximate))

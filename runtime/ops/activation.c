@@ -216,6 +216,7 @@ static const struct umb_op_case leaky_cases[] = {{.in = "3,5,7,2"},
 static const struct umb_op_case gelu_cases[] = {
     {.in = "3,5,7,2"},
     {.in = "4,17", .attrs = "approximate=tanh"},
+    {.in = "4,8,8,33"},
     {.in = "128,26,26,32", .flags = UMB_CASE_BENCH | UMB_CASE_LARGE},
     {0}};
 
