@@ -325,7 +325,7 @@ enum umb_status umb_net_layer(struct umb_net *net, const struct umb_layer_desc *
     st = umb__attrs_create(net->ctx, net->arena, op, desc->attrs, &attrs);
     if (st != UMB_OK) { return umb__fail_prefix(net->ctx, st, "%s", name); }
     number_draws(net, op, attrs);
-    int activation = take_activation(op, attrs), value;
+    int activation = take_activation(op, attrs), value = -1;
     st = append_layer(net, op, attrs, name, param_name, desc->n_in, desc->in, &value);
     if (st == UMB_OK && activation != UMB_ACT_LINEAR) {
         st = append_activation(net, name, activation, &value);
