@@ -114,7 +114,8 @@ __kernel ONE_ITEM void conv_direct(
 {
     float A[ROWS * PITCH] __attribute__((aligned(64)));
     float B[KC * NV] __attribute__((aligned(64)));
-    int base[ROWS], iy[ROWS], ix[ROWS], out[ROWS]; /* each row's first pixel, and its place in y */
+    /* Each row's first pixel, its place in y, and whether all its taps are inside the image. */
+    int base[ROWS], iy[ROWS], ix[ROWS], out[ROWS], inside[ROWS];
     const int group = get_group_id(2), first = get_group_id(0) * tiles * TP;
     const int rows = min(tiles * TP, positions - first);
     x += x_at + group * cg;
@@ -128,6 +129,8 @@ __kernel ONE_ITEM void conv_direct(
         ix[i] = q * sx + x0;
         base[i] = ((n * IH + iy[i]) * IW + ix[i]) * IC;
         out[i] = o0 + n * on + p * oy + q * ox;
+        inside[i] = min(iy[i], iy[i] + (TR - 1) * dy) >= 0 && max(iy[i], iy[i] + (TR - 1) * dy) < IH &&
+                    min(ix[i], ix[i] + (TS - 1) * dx) >= 0 && max(ix[i], ix[i] + (TS - 1) * dx) < IW;
     }
     for (int i = rows; i % TP != 0; ++i) { zero_run(A + i * PITCH, KC); }
 
@@ -145,11 +148,15 @@ __kernel ONE_ITEM void conv_direct(
             const int tap = (r * dy * IW + s * dx) * IC;
             n = min(run - at, l1 - l);
             for (int i = 0; i < rows; ++i) {
+                float *a = A + i * PITCH + l - l0;
+                if (inside[i]) {
+                    copy_run(a, x + base[i] + tap + at, n);
+                    continue;
+                }
                 const int h = iy[i] + r * dy, v = ix[i] + s * dx;
                 const int from = joined ? max(0, -v) * cg : 0;
                 const int to = joined ? min(TS, IW - v) * cg : (uint)v < (uint)IW ? run : 0;
-                copy_clipped(A + i * PITCH + l - l0, x + base[i] + tap, at, n, from,
-                             (uint)h < (uint)IH ? to : 0);
+                copy_clipped(a, x + base[i] + tap, at, n, from, (uint)h < (uint)IH ? to : 0);
             }
         }
         for (int kb = get_group_id(1) * slice; kb < kb_end; ++kb) {
