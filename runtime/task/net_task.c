@@ -124,8 +124,9 @@ enum umb_status umb_net_task(struct umb_net *net, const struct umb_task_desc *de
     void *attrs = NULL;
     if (!t.name) { return UMB_ERR_NO_MEMORY; }
     enum umb_status st = umb__attrs_create(net->ctx, net->arena, t.loss, desc->loss_attrs, &attrs);
+    if (st != UMB_OK) { return umb__fail_prefix(net->ctx, st, "task %s", desc->name); }
     t.loss_attrs = attrs;
-    if (st == UMB_OK) { st = choose_metrics(net, desc, &t); }
+    st = choose_metrics(net, desc, &t);
     if (st == UMB_OK) { st = probe_loss(net, &t); }
     if (st == UMB_OK) { net->task[net->n_tasks++] = t; }
     return st;
