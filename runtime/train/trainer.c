@@ -269,6 +269,14 @@ static enum umb_status choose_queues(struct umb_trainer *tr, int asked)
     return st;
 }
 
+/* Solvers are chosen by rank; a value that would have them measured must not be taken in silence. */
+static enum umb_status check_tuning(struct umb_context *ctx)
+{
+    static const char *const known[] = {"off"};
+    size_t choice;
+    return umb__env_choice(ctx, "UMBEL_TUNE", known, 1, 0, &choice);
+}
+
 static enum umb_status make_tallies(struct umb_trainer *tr)
 {
     for (int t = 0; t < tr->n_tasks; t++) {
@@ -303,6 +311,7 @@ enum umb_status umb_trainer_create(struct umb_context *ctx, const struct umb_tra
     st = umb__arena_create(ctx, &tr->arena);
     if (st == UMB_OK) { st = choose_optimizer(tr, desc); }
     if (st == UMB_OK) { st = choose_queues(tr, desc->queues); }
+    if (st == UMB_OK) { st = check_tuning(ctx); }
     if (st == UMB_OK) { st = make_tallies(tr); }
     if (st == UMB_OK) { st = umb__store_create(tr->device, &tr->store); }
     if (st == UMB_OK) { st = umb__trainer_compile(tr, UMB_TRAINER_TRAIN); }
