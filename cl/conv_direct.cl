@@ -122,15 +122,21 @@ __kernel ONE_ITEM void conv_direct(
     w += w_at + w0;
     bias += bias_at + group * columns;
     y += y_at + group * columns;
+    int n0 = first / (OH * OW), p0 = first / OW % OH, q0 = first % OW;
     for (int i = 0; i < rows; ++i) {
-        const int n = (first + i) / (OH * OW), pq = first + i - n * OH * OW;
-        const int p = pq / OW, q = pq - p * OW;
-        iy[i] = p * sy + y0;
-        ix[i] = q * sx + x0;
-        base[i] = ((n * IH + iy[i]) * IW + ix[i]) * IC;
-        out[i] = o0 + n * on + p * oy + q * ox;
+        iy[i] = p0 * sy + y0;
+        ix[i] = q0 * sx + x0;
+        base[i] = ((n0 * IH + iy[i]) * IW + ix[i]) * IC;
+        out[i] = o0 + n0 * on + p0 * oy + q0 * ox;
         inside[i] = min(iy[i], iy[i] + (TR - 1) * dy) >= 0 && max(iy[i], iy[i] + (TR - 1) * dy) < IH &&
                     min(ix[i], ix[i] + (TS - 1) * dx) >= 0 && max(ix[i], ix[i] + (TS - 1) * dx) < IW;
+        if (++q0 == OW) {
+            q0 = 0;
+            if (++p0 == OH) {
+                p0 = 0;
+                ++n0;
+            }
+        }
     }
     for (int i = rows; i % TP != 0; ++i) { zero_run(A + i * PITCH, KC); }
 
