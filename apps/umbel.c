@@ -10,8 +10,12 @@ static const struct command {
 } commands[] = {
     {"train", "train an experiment into a run's directory", cmd_train},
     {"eval", "measure a run's tasks on its test data", cmd_eval},
+    {"predict", "every task's answer for images", cmd_predict},
     {"report", "one HTML file of curves, tables and timeline", cmd_report},
     {"devices", "list the OpenCL devices and which one is chosen", cmd_devices},
+    {"plan", "show the compiled graph of an experiment", cmd_plan},
+    {"bench", "measure ops, or a whole training step", cmd_bench},
+    {"selftest", "check every kernel against its reference", cmd_selftest},
 };
 #define N_COMMANDS (sizeof commands / sizeof *commands)
 

@@ -1,0 +1,205 @@
+/* umbel bench op: single ops and their gradients, against the device's measured peak. */
+#include "bench.h"
+#include "system.h"
+#include "trial.h"
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SEED 1
+#define LEAST_REPEATS 5
+#define MOST_REPEATS 200
+#define TARGET_NS 3e8 /* of device time for one line */
+
+static bool json, every_solver;
+
+static const struct cli_option options[] = {
+    {"--solvers", CLI_FLAG, &every_solver, NULL, "every solver that can, not only the chosen one"},
+    {"--json", CLI_FLAG, &json, NULL, "one JSON object instead of a table"},
+    {0}};
+
+static const struct cli_usage usage = {
+    .command = "bench op",
+    .synopsis = "[FILTER]",
+    .text = "Times the ops whose name or case contains FILTER, and their gradients: GFLOP/s and "
+            "GB/s\nbeside the peak that is measured first.",
+    .example = "umbel bench op conv",
+    .options = options,
+    .min_arguments = 0,
+    .max_arguments = 1};
+
+struct bench {
+    const struct cli *cli;
+    struct umb_device *device;
+    struct bench_peak peak;
+    json_t *rows;
+    struct cli_table table;
+};
+
+static int ascending(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Median and least of enough runs behind a first, which also says how many are enough. */
+static enum umb_status time_solver(struct bench *b, struct umb_trial *t, int index,
+                                   const struct umb_solver *solver, double *ret_median_ns,
+                                   double *ret_min_ns)
+{
+    uint64_t ns[MOST_REPEATS];
+    enum umb_status st = umb__trial_time(t, b->device, index, solver, 2, ns);
+    if (st != UMB_OK) { return st; }
+    double wanted = TARGET_NS / ((double)ns[1] + 1);
+    int repeats = wanted < LEAST_REPEATS  ? LEAST_REPEATS
+                  : wanted > MOST_REPEATS ? MOST_REPEATS
+                                          : (int)wanted;
+    st = umb__trial_time(t, b->device, index, solver, repeats, ns);
+    qsort(ns, (size_t)repeats, sizeof *ns, ascending);
+    *ret_median_ns = (double)ns[repeats / 2];
+    *ret_min_ns = (double)ns[0];
+    return st;
+}
+
+static double problem_bytes(const struct umb_problem *p)
+{
+    if (p->op->bytes) { return p->op->bytes(p); }
+    double sum = 0;
+    for (int i = 0; i < p->n_in; i++) {
+        sum += (double)umb__type_bytes(&p->in[i]);
+    }
+    for (int i = 0; i < p->n_out; i++) {
+        sum += (double)umb__type_bytes(&p->out[i]);
+    }
+    return sum;
+}
+
+static void add_row(struct bench *b, const struct umb_problem *p, const struct umb_op_case *row,
+                    const char *solver, double median_ns, double min_ns)
+{
+    double gflops = (p->op->flops ? p->op->flops(p) : 0) / median_ns;
+    double gbs = problem_bytes(p) / median_ns;
+    if (json) {
+        json_array_append_new(
+            b->rows, json_pack("{s:s, s:s, s:s, s:s, s:{s:f, s:f}, s:f, s:f, s:f, s:f}", "op",
+                               p->op->name, "in", row->in, "attrs", row->attrs ? row->attrs : "",
+                               "solver", solver, "ms", "median", median_ns * 1e-6, "min",
+                               min_ns * 1e-6, "gflops", gflops, "gbs", gbs, "of_peak_flops",
+                               gflops / b->peak.gflops, "of_peak_bytes", gbs / b->peak.gbs));
+        return;
+    }
+    struct cli_table *t = &b->table;
+    cli_table_add(t, "%s", p->op->name);
+    cli_table_add(t, "%.60s%s%.40s", row->in, row->attrs ? "  " : "", row->attrs ? row->attrs : "");
+    cli_table_add(t, "%s", solver);
+    cli_table_add(t, "%.3f", median_ns * 1e-6);
+    cli_table_add(t, "%.1f", gflops);
+    cli_table_add(t, "%.0f %%", 100 * gflops / b->peak.gflops);
+    cli_table_add(t, "%.1f", gbs);
+    cli_table_add(t, "%.0f %%", 100 * gbs / b->peak.gbs);
+}
+
+static enum umb_status time_problem(struct bench *b, struct umb_trial *t, int index,
+                                    const struct umb_op_case *row)
+{
+    struct umb_problem p = *umb__trial_problem(t, index);
+    p.caps = umb_device_get_caps(b->device);
+    const struct umb_solver *chosen = umb__solver_choose(&p, NULL);
+    for (const struct umb_solver *s = p.op->solvers; s && s->name; s++) {
+        double median_ns = 0, min_ns = 0;
+        if (s != chosen && (!every_solver || s->applicable(&p) <= 0)) { continue; }
+        enum umb_status st = time_solver(b, t, index, s, &median_ns, &min_ns);
+        if (st != UMB_OK) { return st; }
+        add_row(b, &p, row, s->name, median_ns, min_ns);
+    }
+    return UMB_OK;
+}
+
+static enum umb_status time_case(struct bench *b, const struct umb_op *op,
+                                 const struct umb_op_case *row)
+{
+    struct umb_trial *t = NULL;
+    enum umb_status st = umb__trial_create(b->cli->ctx, op, row, SEED, &t);
+    if (!json) { fprintf(stderr, "\r\033[K%s %s", op->name, row->in); }
+    for (int i = 0; st == UMB_OK && i < umb__trial_n_problems(t); i++) {
+        if (umb__trial_problem(t, i)->op->flags & UMB_OP_VIEW) { continue; }
+        st = time_problem(b, t, i, row);
+    }
+    umb__trial_destroy(t);
+    return st;
+}
+
+static bool matches(const struct umb_op *op, const struct umb_op_case *row, const char *filter)
+{
+    return !filter || strstr(op->name, filter) || strstr(row->in, filter) ||
+           (row->attrs && strstr(row->attrs, filter));
+}
+
+static enum umb_status time_all(struct bench *b, const char *filter, size_t *ret_n)
+{
+    enum umb_status st = UMB_OK;
+    for (const umb_op_family *family = umb__op_table; *family; family++) {
+        for (const struct umb_op *const *op = *family; *op; op++) {
+            for (const struct umb_op_case *row = (*op)->cases; row && row->in; row++) {
+                if (!(row->flags & UMB_CASE_BENCH) || !matches(*op, row, filter)) { continue; }
+                st = time_case(b, *op, row);
+                if (st != UMB_OK) { return st; }
+                ++*ret_n;
+            }
+        }
+    }
+    return st;
+}
+
+static void add_heading(struct cli_table *t)
+{
+    static const char *const names[] = {"op",      "case",    "solver", "ms",
+                                        "GFLOP/s", "of peak", "GB/s",   "of peak"};
+    t->n_columns = sizeof names / sizeof *names;
+    for (size_t i = 0; i < t->n_columns; i++) {
+        cli_table_add(t, "%s", names[i]);
+    }
+}
+
+static void print(struct bench *b)
+{
+    const char *name = umb_device_get_caps(b->device)->name;
+    if (json) {
+        json_t *all = json_pack("{s:s, s:{s:f, s:f}, s:O}", "device", name, "peak", "gflops",
+                                b->peak.gflops, "gbs", b->peak.gbs, "ops", b->rows);
+        json_dumpf(all, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+        putchar('\n');
+        json_decref(all);
+        return;
+    }
+    fprintf(stderr, "\r\033[K");
+    printf("%s: peak %.0f GFLOP/s, %.1f GB/s (measured)\n\n", name, b->peak.gflops, b->peak.gbs);
+    cli_table_print(&b->table, stdout);
+}
+
+int bench_op(int argc, char **argv)
+{
+    struct cli cli;
+    struct bench b = {.cli = &cli};
+    size_t n = 0;
+    int code;
+    if (!cli_start(&cli, &usage, argc, argv, &code)) { return code; }
+    b.rows = json_array();
+    add_heading(&b.table);
+    const char *filter = cli.n_arguments ? cli.argument[0] : NULL;
+    enum umb_status st = umb_device_open(cli.ctx, cli.device, &b.device);
+    if (st != UMB_OK) {
+        code = cli_fail_setup(&cli, st);
+    } else {
+        st = bench_measure_peak(b.device, &b.peak);
+        if (st == UMB_OK) { st = time_all(&b, filter, &n); }
+        if (st != UMB_OK) { code = cli_fail_work(&cli, st); }
+        if (st == UMB_OK && n == 0) { code = cli_wrong(&cli, "'%s' is in no op or case", filter); }
+        if (st == UMB_OK && n > 0) { print(&b); }
+    }
+    json_decref(b.rows);
+    umb_device_close(b.device);
+    cli_finish(&cli);
+    return code;
+}

@@ -1,0 +1,238 @@
+/* umbel plan: the compiled graph of an experiment's training step. */
+#include "hold.h"
+#include <jansson.h>
+#include <string.h>
+
+static bool json, dot;
+static struct cli_list sets;
+
+static const struct cli_option options[] = {
+    {"--set", CLI_LIST, &sets, "KEY=VALUE", "overrides a key of the experiment"},
+    {"--json", CLI_FLAG, &json, NULL, "one JSON object instead of text"},
+    {"--dot", CLI_FLAG, &dot, NULL, "the graph for Graphviz"},
+    {0}};
+
+static const struct cli_usage usage = {
+    .command = "plan",
+    .synopsis = "FILE",
+    .text = "Compiles the experiment and shows its training step: nodes, shapes, solvers, queues,\n"
+            "where values lie in memory, and the lower bound of a step's time.",
+    .example = "umbel plan shapes --dot | dot -Tsvg > shapes.svg",
+    .options = options,
+    .min_arguments = 1,
+    .max_arguments = 1};
+
+static const char *const phases[] = {"forward", "loss", "backward", "update"};
+static const char *const kinds[] = {"input", "param", "state", "temp", "constant"};
+
+struct view {
+    const struct session *s;
+    const struct umb_graph *graph;
+    const struct umb_plan *plan;
+    double bound_ms;
+};
+
+/* The queue of a node's first step; −1: it has none. */
+static int queue_of(const struct view *v, int node, size_t *ret_steps)
+{
+    int queue = -1;
+    *ret_steps = 0;
+    for (size_t i = 0; i < umb__plan_n_steps(v->plan); i++) {
+        struct umb_plan_step_info step = umb__plan_step(v->plan, i);
+        if (strcmp(step.node, v->graph->node[node].name) != 0) { continue; }
+        if (queue < 0) { queue = step.queue; }
+        ++*ret_steps;
+    }
+    return queue;
+}
+
+static const char *shape_of(const struct view *v, int value, char *buffer)
+{
+    return umb__shape_text(&v->graph->value[value].type.shape, buffer, UMB_SHAPE_TEXT);
+}
+
+/* ---- JSON -------------------------------------------------------------------------------------
+ */
+
+static json_t *shape_json(const struct umb_shape *shape)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < shape->rank; i++) {
+        json_array_append_new(list, json_integer(shape->dim[i]));
+    }
+    return list;
+}
+
+static json_t *names_json(const struct view *v, const int *values, int n)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < n; i++) {
+        json_array_append_new(list, json_string(v->graph->value[values[i]].name));
+    }
+    return list;
+}
+
+static json_t *node_json(const struct view *v, int index)
+{
+    const struct umb_node *n = &v->graph->node[index];
+    size_t steps = 0;
+    int queue = queue_of(v, index, &steps);
+    json_t *shape = n->n_out ? shape_json(&v->graph->value[n->out[0]].type.shape) : json_null();
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:i, s:I}", "name", n->name, "op",
+                     n->op->name, "phase", phases[n->phase], "in", names_json(v, n->in, n->n_in),
+                     "out", names_json(v, n->out, n->n_out), "shape", shape, "solver",
+                     umb__plan_solver(v->plan, index), "queue", queue, "steps", (json_int_t)steps);
+}
+
+static json_t *value_json(const struct view *v, int index)
+{
+    const struct umb_value *value = &v->graph->value[index];
+    struct umb_plan_place place = umb__plan_place(v->plan, index);
+    return json_pack("{s:s, s:s, s:o, s:I, s:I, s:b}", "name", value->name, "kind",
+                     kinds[value->kind], "shape", shape_json(&value->type.shape), "offset",
+                     (json_int_t)place.offset, "bytes", (json_int_t)place.bytes, "scratch",
+                     (int)place.scratch);
+}
+
+static void print_json(const struct view *v)
+{
+    json_t *nodes = json_array(), *values = json_array();
+    for (int i = 0; i < v->graph->n_nodes; i++) {
+        json_array_append_new(nodes, node_json(v, i));
+    }
+    for (int i = 0; i < v->graph->n_values; i++) {
+        json_array_append_new(values, value_json(v, i));
+    }
+    json_t *all =
+        json_pack("{s:s, s:s, s:I, s:i, s:I, s:I, s:I, s:f, s:o, s:o}", "experiment",
+                  v->s->exp->name, "device", umb_device_get_caps(v->s->device)->name, "parameters",
+                  (json_int_t)umb_trainer_n_parameters(v->s->trainer), "queues",
+                  umb__plan_n_queues(v->plan), "steps", (json_int_t)umb__plan_n_steps(v->plan),
+                  "scratch_bytes", (json_int_t)umb__plan_scratch_bytes(v->plan), "unshared_bytes",
+                  (json_int_t)umb__plan_unshared_bytes(v->plan), "bound_ms", v->bound_ms, "nodes",
+                  nodes, "memory", values);
+    json_dumpf(all, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+    putchar('\n');
+    json_decref(all);
+}
+
+/* ---- Graphviz ---------------------------------------------------------------------------------
+ */
+
+static void print_dot(const struct view *v)
+{
+    static const char *const colours[] = {"#5b9bd5", "#c94f7c", "#e0a23c", "#6aa84f"};
+    char shape[UMB_SHAPE_TEXT];
+    printf("digraph \"%s\" {\n  node [shape=box, style=\"rounded,filled\", fontname=sans, "
+           "fontcolor=white, color=none];\n",
+           v->s->exp->name);
+    for (int i = 0; i < v->graph->n_nodes; i++) {
+        const struct umb_node *n = &v->graph->node[i];
+        printf("  n%d [label=\"%s\\n%s %s\\n%s\", fillcolor=\"%s\"];\n", i, n->name, n->op->name,
+               umb__plan_solver(v->plan, i), n->n_out ? shape_of(v, n->out[0], shape) : "",
+               colours[n->phase]);
+        for (int k = 0; k < n->n_in; k++) {
+            int producer = v->graph->value[n->in[k]].producer;
+            if (producer >= 0) { printf("  n%d -> n%d;\n", producer, i); }
+        }
+    }
+    printf("}\n");
+}
+
+/* ---- text -------------------------------------------------------------------------------------
+ */
+
+static void print_nodes(const struct view *v)
+{
+    struct cli_table t = {.n_columns = 7};
+    char shape[UMB_SHAPE_TEXT];
+    static const char *const heading[] = {"node",   "op",    "phase", "shape",
+                                          "solver", "queue", "steps"};
+    for (size_t i = 0; i < t.n_columns; i++) {
+        cli_table_add(&t, "%s", heading[i]);
+    }
+    for (int i = 0; i < v->graph->n_nodes; i++) {
+        const struct umb_node *n = &v->graph->node[i];
+        size_t steps = 0;
+        int queue = queue_of(v, i, &steps);
+        const char *solver = umb__plan_solver(v->plan, i);
+        cli_table_add(&t, "%s", n->name);
+        cli_table_add(&t, "%s", n->op->name);
+        cli_table_add(&t, "%s", phases[n->phase]);
+        cli_table_add(&t, "%s", n->n_out ? shape_of(v, n->out[0], shape) : "in place");
+        cli_table_add(&t, "%s", *solver ? solver : "view");
+        cli_table_add(&t, queue < 0 ? "–" : "%d", queue);
+        cli_table_add(&t, "%zu", steps);
+    }
+    cli_table_print(&t, stdout);
+}
+
+static void print_memory(const struct view *v)
+{
+    struct cli_table t = {.n_columns = 5};
+    char shape[UMB_SHAPE_TEXT], bytes[CLI_NUMBER];
+    static const char *const heading[] = {"value", "kind", "shape", "offset", "size"};
+    for (size_t i = 0; i < t.n_columns; i++) {
+        cli_table_add(&t, "%s", heading[i]);
+    }
+    for (int i = 0; i < v->graph->n_values; i++) {
+        struct umb_plan_place place = umb__plan_place(v->plan, i);
+        if (!place.scratch) { continue; }
+        cli_table_add(&t, "%s", v->graph->value[i].name);
+        cli_table_add(&t, "%s", kinds[v->graph->value[i].kind]);
+        cli_table_add(&t, "%s", shape_of(v, i, shape));
+        cli_table_add(&t, "%zu", place.offset);
+        cli_table_add(&t, "%s", cli_bytes((double)place.bytes, bytes));
+    }
+    cli_table_print(&t, stdout);
+}
+
+static void print_text(const struct view *v)
+{
+    char scratch[CLI_NUMBER], unshared[CLI_NUMBER], parameters[CLI_NUMBER];
+    printf("%s on %s: %s parameters, %d nodes in %zu steps on %d queue%s\n\n", v->s->exp->name,
+           umb_device_get_caps(v->s->device)->name,
+           cli_count((double)umb_trainer_n_parameters(v->s->trainer), parameters),
+           v->graph->n_nodes, umb__plan_n_steps(v->plan), umb__plan_n_queues(v->plan),
+           umb__plan_n_queues(v->plan) == 1 ? "" : "s");
+    print_nodes(v);
+    printf("\nscratch memory: %s; without sharing %s\n\n",
+           cli_bytes((double)umb__plan_scratch_bytes(v->plan), scratch),
+           cli_bytes((double)umb__plan_unshared_bytes(v->plan), unshared));
+    print_memory(v);
+    printf("\nlower bound of a step: %.3f ms\n", v->bound_ms);
+}
+
+static int show(struct session *s, const struct cli *cli)
+{
+    struct view v = {.s = s,
+                     .graph = umb__trainer_graph(s->trainer, UMB_TRAINER_TRAIN),
+                     .plan = umb__trainer_plan(s->trainer, UMB_TRAINER_TRAIN)};
+    int64_t images[UMB_TRAINER_SLOTS];
+    enum umb_status st = dot ? UMB_OK : hold_batches(s, cli, images);
+    if (st == UMB_OK && !dot) { st = hold_bound(s, &v.bound_ms); }
+    if (st != UMB_OK) { return cli_fail_work(cli, st); }
+    if (dot) {
+        print_dot(&v);
+    } else if (json) {
+        print_json(&v);
+    } else {
+        print_text(&v);
+    }
+    return EXIT_DONE;
+}
+
+int cmd_plan(int argc, char **argv)
+{
+    struct cli cli;
+    struct session s = {0};
+    int code;
+    if (!cli_start(&cli, &usage, argc, argv, &code)) { return code; }
+    enum umb_status st = session_read(&s, &cli, cli.argument[0], &sets);
+    if (st == UMB_OK) { st = umb__experiment_open(s.exp); }
+    if (st == UMB_OK) { st = session_build(&s, &cli); }
+    code = st == UMB_OK ? show(&s, &cli) : cli_fail_setup(&cli, st);
+    session_finish(&s);
+    cli_finish(&cli);
+    return code;
+}

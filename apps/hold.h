@@ -1,0 +1,16 @@
+/*
+ * hold.h: the trainer's slots filled once with real batches, to run steps without a loader: for
+ * bench step and for the lower bound of plan.
+ */
+#ifndef UMBEL_HOLD_H
+#define UMBEL_HOLD_H
+
+#include "session.h"
+
+/* Fills every training slot; ret_images[UMB_TRAINER_SLOTS]: images of all streams in each. */
+UMB_MUST_USE enum umb_status hold_batches(const struct session *s, const struct cli *cli,
+                                          int64_t *ret_images);
+/* Traces one step and computes the lower bound of the plan's makespan; parameters change. */
+UMB_MUST_USE enum umb_status hold_bound(const struct session *s, double *ret_bound_ms);
+
+#endif
