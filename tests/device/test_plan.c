@@ -1,0 +1,419 @@
+/*
+ * Plans on the device against the interpreter in double: losses, outputs and gradients of whole
+ * nets, fused and not, on one queue and several; and what a plan says of itself.
+ *
+ * Tolerance: 4·ε·√L of the largest number of a value, L the elements of the widest value, which no
+ * sum behind a number exceeds by much.
+ */
+#include <float.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "nets.h"
+#include "rig.h"
+
+struct world {
+    struct umb_context *ctx;
+    struct umb_device *device;
+};
+
+static struct world world;
+
+static int open_world(void **state)
+{
+    (void)state; /* the cases have their own */
+    assert_int_equal(umb_context_create(NULL, &world.ctx), UMB_OK);
+    world.device = rig_device(world.ctx);
+    return 0;
+}
+
+static int close_world(void **state)
+{
+    (void)state;
+    umb_device_close(world.device);
+    umb_context_destroy(world.ctx);
+    return 0;
+}
+
+/* ---- nets ---- */
+
+static struct umb_net *two_streams(struct umb_context *ctx)
+{
+    return test_net_two_streams(ctx, 7);
+}
+
+static struct umb_net *mixed(struct umb_context *ctx)
+{
+    return test_net_mixed(ctx, true);
+}
+
+static struct umb_net *resnet18(struct umb_context *ctx)
+{
+    return test_net_resnet18(ctx, 16, 6);
+}
+
+/* Two streams through blocks with statistics of their own. */
+static struct umb_net *two_residual(struct umb_context *ctx)
+{
+    struct umb_net *net = test_net(ctx);
+    int a = test_stream(ctx, net, "a", 8, 8, 3), b = test_stream(ctx, net, "b", 8, 8, 3);
+    int h = test_layer2(ctx, net, "join", NULL, a, b);
+    h = test_block(ctx, net, 5, 1, h);
+    h = test_block(ctx, net, 7, 2, h);
+    h = test_layer(ctx, net, "global_avg_pool", NULL, h);
+    int x = test_layer(ctx, net, "dense", "units=3", test_rows(ctx, net, 0, 1, h));
+    int y = test_layer(ctx, net, "dense", "units=4", test_rows(ctx, net, 1, 1, h));
+    test_task(ctx, net, "x", x, "cross_entropy", 1);
+    test_task(ctx, net, "y", y, "huber", 0.5);
+    return net;
+}
+
+/* ---- comparing ---- */
+
+static double tolerance_of(const struct lab *lab, int value)
+{
+    int64_t widest = 1;
+    double largest = 0;
+    for (int v = 0; v < lab->n_values; v++) {
+        int64_t n = lab_count(lab, v);
+        widest = n > widest ? n : widest;
+    }
+    for (int64_t i = 0; i < lab_count(lab, value); i++) {
+        largest = fmax(largest, fabs(lab->data[value][i]));
+    }
+    return 4 * (double)FLT_EPSILON * sqrt((double)widest) * (largest + 1e-3);
+}
+
+static double compare_output(const struct rig *rig, int slot, int value)
+{
+    const struct lab *lab = rig->lab;
+    const float *got = rig_output(rig, slot, value);
+    double tolerance = tolerance_of(lab, value), worst = 0;
+    for (int64_t i = 0; i < lab_count(lab, value); i++) {
+        double expected = lab->data[value][i], off = fabs((double)got[i] - expected);
+        if (!(off <= tolerance)) {
+            fail_msg("seed %d, %s[%lld]: %.9g, expected %.9g ± %.1e", (int)lab->seed,
+                     lab->graph->value[value].name, (long long)i, (double)got[i], expected,
+                     tolerance);
+        }
+        worst = fmax(worst, off / tolerance);
+    }
+    return worst;
+}
+
+/* Every output of the plan against the lab's; returns the worst share of the tolerance. */
+static double compare_all(const struct rig *rig, int slot)
+{
+    const struct lab *lab = rig->lab;
+    double worst = 0;
+    int n = 0;
+    for (int v = 0; v < lab->n_values; v++) {
+        const struct umb_value *value = &lab->graph->value[v];
+        if (!value->output || value->kind != UMB_VALUE_TEMP || !lab->data[v]) { continue; }
+        worst = fmax(worst, compare_output(rig, slot, v));
+        n++;
+    }
+    assert_true(n >= 2);
+    return worst;
+}
+
+/* States that steps wrote: running statistics and counters. */
+static void compare_states(const struct rig *rig)
+{
+    const struct lab *lab = rig->lab;
+    for (int v = 0; v < lab->n_values; v++) {
+        const struct umb_value *value = &lab->graph->value[v];
+        if (value->kind != UMB_VALUE_STATE) { continue; }
+        size_t bytes = umb__type_bytes(&value->type);
+        void *data = umb__calloc(lab->ctx, bytes, 1);
+        assert_non_null(data);
+        assert_int_equal(umb__store_read(rig->store, value->name, 0, bytes, data), UMB_OK);
+        for (int64_t i = 0; i < lab_count(lab, v); i++) {
+            double got = value->type.dtype == UMB_I32 ? (double)((int32_t *)data)[i]
+                                                      : (double)((float *)data)[i];
+            if (!(fabs(got - lab->data[v][i]) <= tolerance_of(lab, v))) {
+                fail_msg("%s[%lld]: %.9g, expected %.9g", value->name, (long long)i, got,
+                         lab->data[v][i]);
+            }
+        }
+        umb__free(data);
+    }
+}
+
+/* ---- against the interpreter ---- */
+
+struct plan_case {
+    struct umb_net *(*build)(struct umb_context *ctx);
+    int64_t batch, rows;
+    bool evaluation, unfused;
+    int queues;
+};
+
+static void is_the_interpreters(void **state)
+{
+    const struct plan_case *c = *state;
+    struct umb_net *net = c->build(world.ctx);
+    struct lab lab = lab_open(world.ctx, net, c->batch, !c->evaluation, 11);
+    if (c->rows) { lab_set_rows(&lab, 0, c->rows); }
+    (void)lab_evaluate(&lab);
+    struct rig_desc desc = {.device = world.device, .queues = c->queues, .unfused = c->unfused};
+    struct rig rig = rig_open(&lab, &desc);
+    assert_int_equal(umb__plan_verify(rig.plan), UMB_OK);
+    rig_run(&rig, 0);
+    double worst = compare_all(&rig, 0);
+    compare_states(&rig);
+    print_message("worst is %.2f of the tolerance\n", worst);
+    rig_close(&rig);
+    lab_close(&lab);
+    umb_net_destroy(net);
+}
+
+/* The graph behind the passes means the same to the interpreter. */
+static void fusing_keeps_the_meaning(void **state)
+{
+    (void)state;
+    struct umb_net *net = mixed(world.ctx);
+    struct lab a = lab_open(world.ctx, net, 2, true, 3), b = lab_open(world.ctx, net, 2, true, 3);
+    int nodes = b.graph->n_nodes;
+    assert_int_equal(umb__graph_fuse(b.graph), UMB_OK);
+    assert_true(b.graph->n_nodes < nodes);
+    double x = lab_evaluate(&a), y = lab_evaluate(&b);
+    if (!(fabs(x - y) < 1e-12)) { fail_msg("loss %.15g, fused %.15g", x, y); }
+    for (int v = 0; v < a.n_values; v++) {
+        int d = a.graph->value[v].kind == UMB_VALUE_PARAM ? a.gradient[v] : -1;
+        for (int64_t i = 0; d >= 0 && i < lab_count(&a, d); i++) {
+            if (!(fabs(a.data[d][i] - b.data[d][i]) < 1e-12)) {
+                fail_msg("%s[%lld]: %g, fused %g", a.graph->value[d].name, (long long)i,
+                         a.data[d][i], b.data[d][i]);
+            }
+        }
+    }
+    lab_close(&a);
+    lab_close(&b);
+    umb_net_destroy(net);
+}
+
+/* Sharing memory changes no bit, and saves copies and memory. */
+static void aliasing_changes_no_bit(void **state)
+{
+    (void)state;
+    struct umb_net *net = two_residual(world.ctx);
+    struct lab a = lab_open(world.ctx, net, 3, true, 3), b = lab_open(world.ctx, net, 3, true, 3);
+    struct rig_desc desc = {.device = world.device};
+    struct rig x = rig_open(&a, &desc);
+    size_t with = umb__plan_n_steps(x.plan);
+    rig_run(&x, 0);
+    /* A join of what the host reads cannot be arranged, and copies. */
+    struct umb_graph *g = b.graph;
+    for (int i = 0; i < g->n_nodes; i++) {
+        if (strcmp(g->node[i].op->name, "join") != 0) { continue; }
+        g->value[g->node[i].in[0]].output = true;
+    }
+    struct rig y = rig_open(&b, &desc);
+    rig_run(&y, 0);
+    assert_true(umb__plan_n_steps(y.plan) > with);
+    for (int v = 0; v < a.n_values; v++) {
+        if (!a.graph->value[v].output || a.graph->value[v].kind != UMB_VALUE_TEMP) { continue; }
+        size_t bytes = umb__type_bytes(&a.graph->value[v].type);
+        assert_memory_equal(rig_output(&x, 0, v), rig_output(&y, 0, v), bytes);
+    }
+    rig_close(&x);
+    rig_close(&y);
+    lab_close(&a);
+    lab_close(&b);
+    umb_net_destroy(net);
+}
+
+/* ---- what a plan says of itself ---- */
+
+static void deep_nets_share_memory(void **state)
+{
+    (void)state;
+    struct umb_net *net = resnet18(world.ctx);
+    struct lab lab = lab_open(world.ctx, net, 2, false, 3);
+    struct rig_desc desc = {.device = world.device};
+    struct rig rig = rig_open(&lab, &desc);
+    size_t shared = umb__plan_scratch_bytes(rig.plan), apart = umb__plan_unshared_bytes(rig.plan);
+    if (shared * 4 > apart) { fail_msg("evaluation: %zu of %zu bytes", shared, apart); }
+    rig_close(&rig);
+    lab_close(&lab);
+    lab = lab_open(world.ctx, net, 2, true, 3);
+    rig = rig_open(&lab, &desc);
+    shared = umb__plan_scratch_bytes(rig.plan);
+    apart = umb__plan_unshared_bytes(rig.plan);
+    if (shared * 10 > apart * 9) { fail_msg("training: %zu of %zu bytes", shared, apart); }
+    rig_close(&rig);
+    lab_close(&lab);
+    umb_net_destroy(net);
+}
+
+/* Steps of one queue begin in order and do not overlap; all lie within the makespan. */
+static uint64_t check_times(const struct umb_plan *p, int n_queues)
+{
+    uint64_t end_of[UMB_MAX_QUEUES] = {0}, makespan = 0;
+    for (size_t i = 0; i < umb__plan_n_steps(p); i++) {
+        struct umb_plan_step_info s = umb__plan_step(p, i);
+        assert_in_range(s.queue, 0, n_queues - 1);
+        assert_true(s.node && s.solver && s.kernel);
+        if (s.end_ns < s.start_ns || s.start_ns < end_of[s.queue]) {
+            fail_msg("step %zu (%s) on queue %d: %llu to %llu ns, the one before ended at %llu", i,
+                     s.node, s.queue, (unsigned long long)s.start_ns, (unsigned long long)s.end_ns,
+                     (unsigned long long)end_of[s.queue]);
+        }
+        end_of[s.queue] = s.end_ns;
+        makespan = s.end_ns > makespan ? s.end_ns : makespan;
+    }
+    return makespan;
+}
+
+static void traces_have_sane_times(void **state)
+{
+    (void)state;
+    struct umb_net *net = mixed(world.ctx);
+    for (int queues = 1; queues <= 4; queues += 3) {
+        struct lab lab = lab_open(world.ctx, net, 4, true, 3);
+        struct rig_desc desc = {.device = world.device, .queues = queues};
+        struct rig rig = rig_open(&lab, &desc);
+        rig_run(&rig, 0);
+        assert_int_equal(umb__plan_trace(rig.plan, 0), UMB_OK);
+        uint64_t makespan = check_times(rig.plan, queues), bound = 0;
+        assert_int_equal(umb__plan_bound(rig.plan, 0, &bound), UMB_OK);
+        assert_true(makespan > 0 && bound > 0);
+        /* Two runs are compared, on a machine that does other things too. */
+        if (queues == 1 && bound > 3 * makespan) {
+            fail_msg("bound %llu ns, makespan %llu ns", (unsigned long long)bound,
+                     (unsigned long long)makespan);
+        }
+        rig_close(&rig);
+        lab_close(&lab);
+    }
+    umb_net_destroy(net);
+}
+
+/* A trace is a run like others: what comes after it is right. */
+static void traces_leave_results_right(void **state)
+{
+    (void)state;
+    struct umb_net *net = two_streams(world.ctx);
+    struct lab lab = lab_open(world.ctx, net, 3, true, 3);
+    (void)lab_evaluate(&lab);
+    struct rig_desc desc = {.device = world.device, .queues = 3, .slots = 2};
+    struct rig rig = rig_open(&lab, &desc);
+    uint64_t bound;
+    assert_int_equal(umb__plan_trace(rig.plan, 1), UMB_OK);
+    (void)compare_all(&rig, 1);
+    assert_int_equal(umb__plan_bound(rig.plan, 0, &bound), UMB_OK);
+    (void)compare_all(&rig, 0);
+    rig_reset(&rig, 1);
+    rig_run(&rig, 1);
+    (void)compare_all(&rig, 1);
+    compare_states(&rig);
+    rig_close(&rig);
+    lab_close(&lab);
+    umb_net_destroy(net);
+}
+
+static void places_lie_within(void **state)
+{
+    (void)state;
+    struct umb_net *net = mixed(world.ctx);
+    struct lab lab = lab_open(world.ctx, net, 2, true, 3);
+    struct rig_desc desc = {.device = world.device, .queues = 2};
+    struct rig rig = rig_open(&lab, &desc);
+    size_t total = umb__plan_scratch_bytes(rig.plan);
+    for (int v = 0; v < lab.n_values; v++) {
+        struct umb_plan_place at = umb__plan_place(rig.plan, v);
+        assert_int_equal(at.bytes, umb__type_bytes(&lab.graph->value[v].type));
+        if (at.scratch && lab.graph->value[v].producer >= 0) {
+            assert_true(at.offset + at.bytes <= total);
+        }
+    }
+    assert_int_equal(umb__plan_n_queues(rig.plan), 2);
+    rig_close(&rig);
+    lab_close(&lab);
+    umb_net_destroy(net);
+}
+
+/* ---- refusals ---- */
+
+static const char *no_such_solver(void *user, const char *node)
+{
+    (void)user;
+    return strcmp(node, "conv1") == 0 ? "abacus" : NULL;
+}
+
+static void wrong_plans_are_refused(void **state)
+{
+    (void)state;
+    struct umb_net *net = mixed(world.ctx);
+    struct lab lab = lab_open(world.ctx, net, 2, true, 3);
+    struct rig_desc rig_desc = {.device = world.device};
+    struct rig rig = rig_open(&lab, &rig_desc);
+    struct umb_plan_desc good = {.device = world.device,
+                                 .graph = lab.graph,
+                                 .store = rig.store,
+                                 .n_queues = 1,
+                                 .n_slots = 1},
+                         d = good;
+    struct umb_plan *plan = NULL;
+    d.n_queues = 9;
+    assert_int_equal(umb__plan_create(world.ctx, &d, &plan), UMB_ERR_INVALID);
+    assert_non_null(strstr(umb_context_error(world.ctx), "1 to 8 queues, not 9"));
+    d = good;
+    d.n_slots = 0;
+    assert_int_equal(umb__plan_create(world.ctx, &d, &plan), UMB_ERR_INVALID);
+    d = good;
+    d.solver_of = no_such_solver;
+    assert_int_equal(umb__plan_create(world.ctx, &d, &plan), UMB_ERR_UNSUPPORTED);
+    assert_non_null(strstr(umb_context_error(world.ctx), "abacus"));
+    assert_null(plan);
+    rig_close(&rig);
+    lab_close(&lab);
+    umb_net_destroy(net);
+}
+
+int main(void)
+{
+    static struct plan_case cases[] = {{test_net_mnist_fashion, 4, 0, false, false, 1},
+                                       {test_net_mnist_fashion, 4, 3, false, true, 2},
+                                       {two_streams, 5, 0, false, false, 1},
+                                       {mixed, 4, 0, false, false, 1},
+                                       {mixed, 4, 3, false, false, 4},
+                                       {mixed, 4, 0, false, true, 1},
+                                       {mixed, 4, 0, true, false, 1},
+                                       {two_residual, 4, 0, false, false, 1},
+                                       {two_residual, 4, 2, false, false, 3},
+                                       {two_residual, 4, 0, true, false, 1},
+                                       {resnet18, 3, 0, false, false, 2},
+                                       {resnet18, 3, 0, true, true, 1}};
+    const struct CMUnitTest tests[] = {
+        {"mnist-fashion", is_the_interpreters, NULL, NULL, &cases[0]},
+        {"mnist-fashion, unfused, fewer samples, two queues", is_the_interpreters, NULL, NULL,
+         &cases[1]},
+        {"two streams", is_the_interpreters, NULL, NULL, &cases[2]},
+        {"four heads", is_the_interpreters, NULL, NULL, &cases[3]},
+        {"four heads, fewer samples, four queues", is_the_interpreters, NULL, NULL, &cases[4]},
+        {"four heads, unfused", is_the_interpreters, NULL, NULL, &cases[5]},
+        {"four heads, evaluation", is_the_interpreters, NULL, NULL, &cases[6]},
+        {"residual blocks of two streams", is_the_interpreters, NULL, NULL, &cases[7]},
+        {"residual blocks, fewer samples, three queues", is_the_interpreters, NULL, NULL,
+         &cases[8]},
+        {"residual blocks, evaluation", is_the_interpreters, NULL, NULL, &cases[9]},
+        {"ResNet-18, two queues", is_the_interpreters, NULL, NULL, &cases[10]},
+        {"ResNet-18, evaluation, unfused", is_the_interpreters, NULL, NULL, &cases[11]},
+        cmocka_unit_test(fusing_keeps_the_meaning),
+        cmocka_unit_test(aliasing_changes_no_bit),
+        cmocka_unit_test(deep_nets_share_memory),
+        cmocka_unit_test(traces_have_sane_times),
+        cmocka_unit_test(traces_leave_results_right),
+        cmocka_unit_test(places_lie_within),
+        cmocka_unit_test(wrong_plans_are_refused)};
+    return cmocka_run_group_tests(tests, open_world, close_world);
+}

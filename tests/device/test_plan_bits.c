@@ -1,0 +1,482 @@
+/*
+ * Same plan, same seed, same bits: for any number of queues, in any slot, run after run; whatever
+ * lies in rows that are not real and in samples without a label; and random nets.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "nets.h"
+#include "rig.h"
+#include "rng.h"
+#include "session.h"
+
+#define RANDOM_NETS 200
+
+struct world {
+    struct umb_context *ctx;
+    struct umb_device *device;
+};
+static struct world world;
+
+static int open_world(void **state)
+{
+    (void)state;
+    assert_int_equal(umb_context_create(NULL, &world.ctx), UMB_OK);
+    world.device = rig_device(world.ctx);
+    return 0;
+}
+
+static int close_world(void **state)
+{
+    (void)state;
+    umb_device_close(world.device);
+    umb_context_destroy(world.ctx);
+    return 0;
+}
+
+static struct session open_session(const struct umb_net *net, int64_t batch, int queues)
+{
+    struct session_desc desc = {
+        .device = world.device, .net = net, .batch = batch, .queues = queues, .seed = 9};
+    return session_open(world.ctx, &desc);
+}
+
+/* ---- queues ---- */
+
+static void any_number_of_queues(struct umb_net *net, int64_t batch, int steps)
+{
+    static const int queues[] = {2, 3, 4, 8};
+    struct session one = open_session(net, batch, 1);
+    session_train(&one, 0, steps);
+    for (size_t i = 0; i < sizeof queues / sizeof *queues; i++) {
+        char what[32];
+        struct session many = open_session(net, batch, queues[i]);
+        session_train(&many, 0, steps);
+        snprintf(what, sizeof what, "1 and %d queues", queues[i]);
+        assert_same_bits(&one, &many, what);
+        for (int t = 0; t < one.tr->n_tasks; t++) {
+            assert_memory_equal(&one.losses[t], &many.losses[t], sizeof *one.losses);
+        }
+        session_close(&many);
+    }
+    session_close(&one);
+    umb_net_destroy(net);
+}
+
+static void queues_of_mnist_fashion(void **state)
+{
+    (void)state;
+    any_number_of_queues(test_net_mnist_fashion(world.ctx), 16, 5);
+}
+
+static void queues_of_four_heads(void **state)
+{
+    (void)state;
+    any_number_of_queues(test_net_mixed(world.ctx, true), 6, 8);
+}
+
+static void queues_of_resnet(void **state)
+{
+    (void)state;
+    any_number_of_queues(test_net_resnet18(world.ctx, 8, 4), 4, 4);
+}
+
+static void the_same_seed_twice(void **state)
+{
+    (void)state;
+    struct umb_net *net = test_net_mixed(world.ctx, true);
+    struct session a = open_session(net, 5, 2), b = open_session(net, 5, 2);
+    assert_same_bits(&a, &b, "at the start");
+    session_train(&a, 0, 6);
+    session_train(&b, 0, 6);
+    assert_same_bits(&a, &b, "after six steps");
+    session_close(&b);
+    struct session_desc desc = {
+        .device = world.device, .net = net, .batch = 5, .queues = 2, .seed = 10};
+    struct session c = session_open(world.ctx, &desc);
+    size_t n;
+    float *x = session_buffer(&a, "parameters", &n), *y = session_buffer(&c, "parameters", &n);
+    assert_memory_not_equal(x, y, n * sizeof *x);
+    umb__free(x);
+    umb__free(y);
+    session_close(&a);
+    session_close(&c);
+    umb_net_destroy(net);
+}
+
+/* ---- slots ---- */
+
+/* The session's batch into a slot. */
+static void fill_slot(struct session *s, int slot)
+{
+    struct umb_slot_view view;
+    int64_t n[UMB_MAX_STREAMS];
+    umb__trainer_slot(s->tr, UMB_TRAINER_TRAIN, slot, &view);
+    for (int i = 0; i < s->tr->n_streams; i++) {
+        const struct umb_stream_desc *d = umb__net_stream(s->tr->net, i);
+        n[i] = s->tr->batch;
+        memcpy(view.images[i], s->images_of[i],
+               (size_t)(n[i] * d->height * d->width * d->channels));
+    }
+    for (int t = 0; t < s->tr->n_tasks; t++) {
+        const struct umb_net_task *task = umb__net_task(s->tr->net, t);
+        size_t labels = (size_t)(s->tr->batch * umb__shape_count(&task->label.shape));
+        memcpy(view.labels[t], s->labels_of[t], labels * 4);
+        memcpy(view.mask[t], s->mask_of[t], (size_t)s->tr->batch * sizeof(float));
+    }
+    umb__trainer_set_rows(s->tr, UMB_TRAINER_TRAIN, slot, n);
+}
+
+static void slots_in_turn_without_waiting(void **state)
+{
+    (void)state;
+    struct umb_net *net = test_net_mixed(world.ctx, true);
+    for (int queues = 1; queues <= 4; queues += 3) {
+        struct session a = open_session(net, 4, queues), b = open_session(net, 4, queues);
+        session_train(&a, 0, 10);
+        for (int step = 0; step < 10; step++) {
+            int slot = step % UMB_TRAINER_SLOTS;
+            if (step >= UMB_TRAINER_SLOTS) {
+                assert_int_equal(umb__trainer_wait(b.tr, UMB_TRAINER_TRAIN, slot, b.losses),
+                                 UMB_OK);
+            }
+            session_fill(&b, step);
+            fill_slot(&b, slot);
+            assert_int_equal(umb__trainer_submit(b.tr, UMB_TRAINER_TRAIN, slot, 0.01), UMB_OK);
+        }
+        for (int step = 10 - UMB_TRAINER_SLOTS; step < 10; step++) {
+            assert_int_equal(
+                umb__trainer_wait(b.tr, UMB_TRAINER_TRAIN, step % UMB_TRAINER_SLOTS, b.losses),
+                UMB_OK);
+        }
+        assert_same_bits(&a, &b, "step by step, and three at once");
+        struct umb_task_result x[4], y[4];
+        assert_int_equal(umb_trainer_results(a.tr, x), UMB_OK);
+        assert_int_equal(umb_trainer_results(b.tr, y), UMB_OK);
+        for (int t = 0; t < 4; t++) {
+            assert_memory_equal(&x[t].loss, &y[t].loss, sizeof x[t].loss);
+            assert_memory_equal(&x[t].metric[0].value, &y[t].metric[0].value, sizeof(double));
+        }
+        session_close(&a);
+        session_close(&b);
+    }
+    umb_net_destroy(net);
+}
+
+/* ---- rows that are not real, labels that are not there ---- */
+
+static struct session open_sgd(const struct umb_net *net, int64_t batch)
+{
+    struct session_desc desc = {.device = world.device,
+                                .net = net,
+                                .batch = batch,
+                                .optimizer = "sgd",
+                                .attrs = "momentum=0.9",
+                                .seed = 9};
+    return session_open(world.ctx, &desc);
+}
+
+/* Batch 8 with 3 real rows gives what batch 3 gives; the gradient is sgd's buffer after one step.
+ */
+static void part_of_a_batch(struct umb_net *net)
+{
+    struct session small = open_sgd(net, 3), large = open_sgd(net, 8);
+    session_fill(&small, 0);
+    session_fill(&large, 0);
+    for (int i = 0; i < large.tr->n_streams; i++) {
+        large.batch[i].n = 3;
+    }
+    session_step(&small, 0.1);
+    session_step(&large, 0.1);
+    for (int t = 0; t < small.tr->n_tasks; t++) {
+        if (!(fabs(small.losses[t] - large.losses[t]) <= 1e-5 * fabs(small.losses[t]))) {
+            fail_msg("task %d: loss %.9g of batch 3, %.9g of 3 in 8", t, small.losses[t],
+                     large.losses[t]);
+        }
+    }
+    size_t n;
+    float *x = session_buffer(&small, "optimizer.first", &n),
+          *y = session_buffer(&large, "optimizer.first", &n);
+    double largest = 0;
+    for (size_t i = 0; i < n; i++) {
+        largest = fmax(largest, fabs((double)x[i]));
+    }
+    assert_true(largest > 0);
+    for (size_t i = 0; i < n; i++) {
+        if (!(fabs((double)x[i] - (double)y[i]) <= 2e-5 * largest)) {
+            fail_msg("gradient %zu of %zu: %.9g of batch 3, %.9g of 3 in 8", i, n, (double)x[i],
+                     (double)y[i]);
+        }
+    }
+    umb__free(x);
+    umb__free(y);
+    session_close(&small);
+    session_close(&large);
+    umb_net_destroy(net);
+}
+
+static void part_of_a_batch_of_two_streams(void **state)
+{
+    (void)state;
+    part_of_a_batch(test_net_two_streams(world.ctx, 7));
+}
+
+static void part_of_a_batch_with_statistics(void **state)
+{
+    (void)state;
+    part_of_a_batch(test_net_mixed(world.ctx, false));
+}
+
+static void part_of_a_batch_of_resnet(void **state)
+{
+    (void)state;
+    part_of_a_batch(test_net_resnet18(world.ctx, 8, 4));
+}
+
+/* Spoils labels of row i of stream 0's tasks as badly as they can be. */
+static void spoil_labels(struct session *s, int64_t i)
+{
+    for (int t = 0; t < s->tr->n_tasks; t++) {
+        const struct umb_net_task *task = umb__net_task(s->tr->net, t);
+        if (task->stream != 0) { continue; }
+        int64_t per = umb__shape_count(&task->label.shape);
+        for (int64_t k = i * per; k < (i + 1) * per; k++) {
+            if (task->judge == UMB_JUDGE_CLASSES) {
+                ((int32_t *)s->labels_of[t])[k] = k % 2 ? INT32_MAX : INT32_MIN;
+            } else {
+                ((float *)s->labels_of[t])[k] = k % 2 ? (float)NAN : (float)INFINITY;
+            }
+        }
+    }
+}
+
+static void spoil_image(struct session *s, int stream, int64_t i)
+{
+    const struct umb_stream_desc *d = umb__net_stream(s->tr->net, stream);
+    size_t bytes = (size_t)(d->height * d->width * d->channels);
+    memset((char *)s->images_of[stream] + (size_t)i * bytes, 255, bytes);
+}
+
+/* Two sessions, one with other bytes where nothing should count: all bits must be the same. */
+static void spoiled(struct umb_net *net, int64_t n, bool images)
+{
+    struct session a = open_session(net, 5, 2), b = open_session(net, 5, 2);
+    struct session *const both[2] = {&a, &b};
+    for (int step = 0; step < 3; step++) {
+        for (int k = 0; k < 2; k++) {
+            session_fill(both[k], step);
+            both[k]->batch[0].n = n;
+            for (int t = 0; t < a.tr->n_tasks; t++) {
+                both[k]->mask_of[t][1] = 0;
+            }
+        }
+        spoil_labels(&b, 1);
+        for (int64_t i = n; i < 5; i++) {
+            spoil_labels(&b, i);
+            spoil_image(&b, 0, i);
+        }
+        if (images) { spoil_image(&b, 0, 1); }
+        session_step(&a, 0.01);
+        session_step(&b, 0.01);
+        for (int t = 0; t < a.tr->n_tasks; t++) {
+            assert_memory_equal(&a.losses[t], &b.losses[t], sizeof *a.losses);
+        }
+    }
+    assert_same_bits(&a, &b, "spoiled where nothing counts");
+    struct umb_task_result x[UMB_MAX_TASKS], y[UMB_MAX_TASKS];
+    assert_int_equal(umb_trainer_results(a.tr, x), UMB_OK);
+    assert_int_equal(umb_trainer_results(b.tr, y), UMB_OK);
+    for (int t = 0; t < a.tr->n_tasks; t++) {
+        assert_true(isfinite(x[t].metric[0].value));
+        assert_memory_equal(&x[t].metric[0].value, &y[t].metric[0].value, sizeof(double));
+    }
+    session_close(&a);
+    session_close(&b);
+    umb_net_destroy(net);
+}
+
+static void masked_labels_count_for_nothing(void **state)
+{
+    (void)state;
+    spoiled(test_net_mixed(world.ctx, true), 5, false);
+}
+
+static void images_without_a_label_count_for_nothing(void **state)
+{
+    (void)state;
+    spoiled(test_net_two_streams(world.ctx, 7), 5, true);
+}
+
+static void rows_beyond_the_real_ones_count_for_nothing(void **state)
+{
+    (void)state;
+    spoiled(test_net_mixed(world.ctx, true), 3, false);
+    spoiled(test_net_two_streams(world.ctx, 7), 3, true);
+}
+
+/* ---- gaps between packed parameters ---- */
+
+static void gaps_stay_zero_and_do_not_count_in_the_norm(void **state)
+{
+    (void)state;
+    struct umb_net *net = test_net_mixed(world.ctx, true);
+    struct session_desc desc = {
+        .device = world.device, .net = net, .batch = 4, .clip_norm = 1e-3, .seed = 9};
+    struct session s = session_open(world.ctx, &desc);
+    session_train(&s, 0, 4);
+    const struct umb_graph *g = s.tr->side[UMB_TRAINER_TRAIN].graph;
+    const char *names[] = {"parameters", "gradients", "optimizer.first", "optimizer.second"};
+    for (int k = 0; k < 4; k++) {
+        size_t n, gaps = 0;
+        float *data = session_buffer(&s, names[k], &n);
+        char *used = umb__calloc(world.ctx, n, 1);
+        assert_non_null(used);
+        for (int v = 0; v < g->n_values; v++) {
+            const struct umb_value *value = &g->value[v];
+            if (value->kind != UMB_VALUE_PARAM || value->base < 0) { continue; }
+            memset(used + value->base_offset / 4, 1, (size_t)umb__shape_count(&value->type.shape));
+        }
+        for (size_t i = 0; i < n; i++) {
+            gaps += !used[i];
+            if (!used[i] && (data[i] < 0 || data[i] > 0 || isnan(data[i]))) {
+                fail_msg("%s[%zu], in a gap, is %g", names[k], i, (double)data[i]);
+            }
+        }
+        assert_true(gaps > 0);
+        umb__free(used);
+        umb__free(data);
+    }
+    session_close(&s);
+    umb_net_destroy(net);
+}
+
+/* ---- random nets ---- */
+
+static uint32_t pick(uint64_t seed, uint32_t *draw, uint32_t n)
+{
+    return umb__random_u32(seed, UMB_RNG_TEST, 77, (*draw)++) % n;
+}
+
+/* Three streams, joined; layers of one shape [.,3,3,4] added, concatenated, taken apart at will; a
+ * few heads. Few shapes, so that kernels are built once. */
+static struct umb_net *random_net(uint64_t seed)
+{
+    static const char *const maps[] = {"relu", "tanh", "sigmoid", "gelu"};
+    struct umb_context *ctx = world.ctx;
+    struct umb_net *net = test_net(ctx);
+    uint32_t draw = 0;
+    int in[3], joined = -1;
+    const char *const names[3] = {"a", "b", "c"};
+    for (int s = 0; s < 3; s++) {
+        in[s] = test_stream(ctx, net, names[s], 3, 3, 4);
+    }
+    struct umb_layer_desc join = {.op = "join", .in = in, .n_in = 3};
+    assert_int_equal(umb_net_layer(net, &join, &joined), UMB_OK);
+    int pool[24], n = 0;
+    pool[n++] = joined;
+    while (n < 6 + (int)pick(seed, &draw, 18)) {
+        int a = pool[pick(seed, &draw, (uint32_t)n)], b = pool[pick(seed, &draw, (uint32_t)n)];
+        switch (pick(seed, &draw, 4)) {
+        case 0:
+            pool[n++] = test_layer2(ctx, net, "add", NULL, a, b);
+            break;
+        case 1:
+            pool[n++] = test_layer(ctx, net, "dense", "units=4 activation=relu", a);
+            break;
+        case 2:
+            a = test_layer2(ctx, net, "concat", NULL, a, b);
+            pool[n++] = test_layer(ctx, net, "dense", "units=4", a);
+            break;
+        default:
+            pool[n++] = test_layer(ctx, net, maps[pick(seed, &draw, 4)], NULL, a);
+        }
+    }
+    int n_tasks = 1 + (int)pick(seed, &draw, 5);
+    for (int t = 0; t < n_tasks; t++) {
+        char name[8];
+        int h = pool[n - 1 - (int)pick(seed, &draw, 4)];
+        int stream = (int)pick(seed, &draw, 3), first = stream > 0 ? 1 : 0;
+        h = test_rows(ctx, net, first, 2, h);
+        h = test_layer(ctx, net, "dense", "units=4", h);
+        h = test_layer(ctx, net, "flatten", NULL, test_rows(ctx, net, stream - first, 1, h));
+        snprintf(name, sizeof name, "t%d", t);
+        test_task(ctx, net, name, h, "cross_entropy", 1);
+    }
+    return net;
+}
+
+static void random_nets(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= RANDOM_NETS; seed++) {
+        char what[64];
+        struct umb_net *net = random_net(seed);
+        struct session one = open_session(net, 3, 1);
+        session_train(&one, 0, 2);
+        int queues = 2 + (int)(seed % 7);
+        struct session many = open_session(net, 3, queues);
+        assert_int_equal(umb__plan_verify(umb__trainer_plan(many.tr, UMB_TRAINER_TRAIN)), UMB_OK);
+        session_train(&many, 0, 2);
+        snprintf(what, sizeof what, "random net %d, 1 and %d queues", (int)seed, queues);
+        assert_same_bits(&one, &many, what);
+        session_close(&one);
+        session_close(&many);
+        umb_net_destroy(net);
+    }
+}
+
+/* The interpreter agrees with them, too. */
+static void random_nets_are_right(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= RANDOM_NETS / 4; seed++) {
+        struct umb_net *net = random_net(seed);
+        struct lab lab = lab_open(world.ctx, net, 2, true, seed);
+        (void)lab_evaluate(&lab);
+        struct rig_desc desc = {.device = world.device, .queues = 1 + (int)(seed % 4)};
+        struct rig rig = rig_open(&lab, &desc);
+        rig_run(&rig, 0);
+        for (int v = 0; v < lab.n_values; v++) {
+            const struct umb_value *value = &lab.graph->value[v];
+            if (!value->output || value->kind != UMB_VALUE_TEMP || !lab.data[v]) { continue; }
+            const float *got = rig_output(&rig, 0, v);
+            for (int64_t i = 0; i < lab_count(&lab, v); i++) {
+                double expected = lab.data[v][i];
+                if (!(fabs((double)got[i] - expected) <= 1e-4 * (0.1 + fabs(expected)))) {
+                    fail_msg("net %d, %s[%lld]: %.9g, expected %.9g", (int)seed, value->name,
+                             (long long)i, (double)got[i], expected);
+                }
+            }
+        }
+        rig_close(&rig);
+        lab_close(&lab);
+        umb_net_destroy(net);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(queues_of_mnist_fashion),
+        cmocka_unit_test(queues_of_four_heads),
+        cmocka_unit_test(queues_of_resnet),
+        cmocka_unit_test(the_same_seed_twice),
+        cmocka_unit_test(slots_in_turn_without_waiting),
+        cmocka_unit_test(part_of_a_batch_of_two_streams),
+        cmocka_unit_test(part_of_a_batch_with_statistics),
+        cmocka_unit_test(part_of_a_batch_of_resnet),
+        cmocka_unit_test(masked_labels_count_for_nothing),
+        cmocka_unit_test(images_without_a_label_count_for_nothing),
+        cmocka_unit_test(rows_beyond_the_real_ones_count_for_nothing),
+        cmocka_unit_test(gaps_stay_zero_and_do_not_count_in_the_norm),
+        cmocka_unit_test(random_nets),
+        cmocka_unit_test(random_nets_are_right)};
+    return cmocka_run_group_tests(tests, open_world, close_world);
+}

@@ -1,0 +1,151 @@
+#include "session.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "rng.h"
+
+static void must(const struct session *s, enum umb_status st)
+{
+    if (st != UMB_OK) { fail_msg("%s: %s", umb_status_name(st), umb_context_error(s->ctx)); }
+}
+
+static void *room(const struct session *s, int64_t n, size_t size)
+{
+    void *p = umb__calloc(s->ctx, (size_t)n + 1, size);
+    assert_non_null(p);
+    return p;
+}
+
+static int64_t image_bytes(const struct session *s, int stream)
+{
+    const struct umb_stream_desc *d = umb__net_stream(s->tr->net, stream);
+    return d->height * d->width * d->channels;
+}
+
+static int64_t label_count(const struct session *s, int task)
+{
+    return umb__shape_count(&umb__net_task(s->tr->net, task)->label.shape);
+}
+
+struct session session_open(struct umb_context *ctx, const struct session_desc *desc)
+{
+    struct session s = {.ctx = ctx};
+    struct umb_trainer_desc d = {.device = desc->device,
+                                 .net = desc->net,
+                                 .batch = desc->batch,
+                                 .optimizer = desc->optimizer ? desc->optimizer : "adam",
+                                 .optimizer_attrs = desc->attrs,
+                                 .clip_norm = desc->clip_norm,
+                                 .seed = desc->seed,
+                                 .queues = desc->queues ? desc->queues : 1};
+    must(&s, umb_trainer_create(ctx, &d, &s.tr));
+    for (int i = 0; i < s.tr->n_streams; i++) {
+        s.images_of[i] = room(&s, desc->batch * image_bytes(&s, i), 1);
+        s.batch[i] = (struct umb_batch){desc->batch, s.images_of[i]};
+    }
+    for (int t = 0; t < s.tr->n_tasks; t++) {
+        s.labels_of[t] = room(&s, desc->batch * label_count(&s, t), 4);
+        s.mask_of[t] = room(&s, desc->batch, sizeof(float));
+        s.labels[t] = (struct umb_labels){s.labels_of[t], s.mask_of[t]};
+    }
+    return s;
+}
+
+void session_close(struct session *s)
+{
+    for (int i = 0; i < s->tr->n_streams; i++) {
+        umb__free(s->images_of[i]);
+    }
+    for (int t = 0; t < s->tr->n_tasks; t++) {
+        umb__free(s->labels_of[t]);
+        umb__free(s->mask_of[t]);
+    }
+    umb_trainer_destroy(s->tr);
+}
+
+static void fill_labels(struct session *s, int t, int64_t first)
+{
+    const struct umb_net_task *task = umb__net_task(s->tr->net, t);
+    int64_t per = label_count(s, t);
+    for (int64_t i = 0; i < s->tr->batch * per; i++) {
+        float u = umb__random_unit(2, UMB_RNG_TEST, 100 + (uint32_t)t, (uint64_t)(first * per + i));
+        if (task->judge == UMB_JUDGE_CLASSES) {
+            ((int32_t *)s->labels_of[t])[i] = (int32_t)(u * (float)task->n_classes);
+        } else {
+            ((float *)s->labels_of[t])[i] =
+                task->judge == UMB_JUDGE_BINARY ? (float)(u > 0.5f) : 2 * u - 1;
+        }
+    }
+    for (int64_t i = 0; i < s->tr->batch; i++) {
+        s->mask_of[t][i] = 1;
+    }
+}
+
+void session_fill(struct session *s, int step)
+{
+    int64_t first = step * s->tr->batch;
+    for (int i = 0; i < s->tr->n_streams; i++) {
+        int64_t bytes = image_bytes(s, i);
+        uint8_t *images = s->images_of[i];
+        for (int64_t k = 0; k < s->tr->batch * bytes; k++) {
+            images[k] = (uint8_t)umb__random_u32(1, UMB_RNG_TEST, (uint32_t)i,
+                                                 (uint64_t)(first * bytes + k));
+        }
+        s->batch[i].n = s->tr->batch;
+    }
+    for (int t = 0; t < s->tr->n_tasks; t++) {
+        fill_labels(s, t, first);
+    }
+}
+
+void session_step(struct session *s, double rate)
+{
+    must(s, umb_trainer_step(s->tr, s->batch, s->labels, rate, s->losses));
+}
+
+void session_train(struct session *s, int first, int n)
+{
+    for (int step = first; step < first + n; step++) {
+        session_fill(s, step);
+        session_step(s, 0.01);
+    }
+}
+
+float *session_buffer(const struct session *s, const char *name, size_t *ret_n)
+{
+    float *data = room(s, (int64_t)s->tr->packed_bytes, 1);
+    must(s, umb__store_read(s->tr->store, name, 0, s->tr->packed_bytes, data));
+    *ret_n = s->tr->packed_bytes / sizeof *data;
+    return data;
+}
+
+static void assert_same_buffer(const struct session *a, const struct session *b, const char *name,
+                               const char *what)
+{
+    size_t n, m;
+    float *x = session_buffer(a, name, &n), *y = session_buffer(b, name, &m);
+    assert_int_equal(n, m);
+    for (size_t i = 0; i < n; i++) {
+        if (memcmp(&x[i], &y[i], sizeof *x) != 0) {
+            fail_msg("%s: %s[%zu] is %.9g and %.9g", what, name, i, (double)x[i], (double)y[i]);
+        }
+        if (!isfinite(x[i])) { fail_msg("%s: %s[%zu] is %g", what, name, i, (double)x[i]); }
+    }
+    umb__free(x);
+    umb__free(y);
+}
+
+void assert_same_bits(const struct session *a, const struct session *b, const char *what)
+{
+    assert_same_buffer(a, b, "parameters", what);
+    for (int i = 0; i < umb__trainer_n_optimizer_states(a->tr); i++) {
+        assert_same_buffer(a, b, umb__optimizer_state_names[i], what);
+    }
+}
