@@ -43,17 +43,23 @@ int umb__walk_find(const struct umb_walk *w, const char *name)
     return -1;
 }
 
+/* Before the layer is made: the net would only know its own name for it. */
+static enum umb_status check_name(const struct umb_walk *w, const char *name,
+                                  const struct umb_yaml *node)
+{
+    for (size_t i = 0; i < w->n_named; i++) {
+        if (strcmp(w->named[i].name, name) != 0 || w->named[i].node == node) { continue; }
+        return umb__yaml_fail(w->exp->ctx, node,
+                              "'%s' is the name of an earlier layer; expected another", name);
+    }
+    return UMB_OK;
+}
+
 enum umb_status umb__walk_name(struct umb_walk *w, const char *name, const struct umb_yaml *node,
                                int value)
 {
     for (size_t i = 0; i < w->n_named; i++) {
         if (strcmp(w->named[i].name, name) != 0) { continue; }
-        if (w->named[i].node != node) {
-            return umb__yaml_fail(w->exp->ctx, node,
-                                  "'%s' is the name of an earlier layer; "
-                                  "expected another",
-                                  name);
-        }
         w->named[i].value = value;
         return UMB_OK;
     }
@@ -217,7 +223,9 @@ static enum umb_status add_op(struct umb_walk *w, const struct umb_yaml *node, c
 static enum umb_status given_name(struct umb_walk *w, const struct layer *l, const char **ret_name)
 {
     *ret_name = NULL;
-    return l->name ? umb__yaml_name(w->exp->ctx, l->name, ret_name) : UMB_OK;
+    if (!l->name) { return UMB_OK; }
+    enum umb_status st = umb__yaml_name(w->exp->ctx, l->name, ret_name);
+    return st == UMB_OK ? check_name(w, *ret_name, l->name) : st;
 }
 
 static enum umb_status keep_name(struct umb_walk *w, const struct layer *l, const char *given)

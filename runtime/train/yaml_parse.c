@@ -131,10 +131,13 @@ static enum umb_status parse_map(struct parser *p, struct umb_yaml *map)
         }
         const char *key = NULL;
         struct umb_yaml *value = NULL;
+        int line = (int)p->event.start_mark.line + 1;
         st = parse_key(p, map, &key);
         if (st == UMB_OK) { st = next(p); }
         if (st == UMB_OK) { st = parse_value(p, &value); }
         if (st != UMB_OK) { return st; }
+        /* A block begins below its key: what is said of it is said of the key. */
+        if (value->kind != UMB_YAML_SCALAR && !value->flow) { value->line = line; }
         if (!umb__yaml_append(p->tree, map, key, value)) { return UMB_ERR_NO_MEMORY; }
     }
 }

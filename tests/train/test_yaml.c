@@ -37,7 +37,7 @@ static void knows_lines_and_paths(void **state)
 {
     struct umb_yaml_tree *tree = parse(*state, "a: 1\nb:\n  - x\n  - {c: 'two'}\n");
     const struct umb_yaml *list = umb__yaml_get(tree->root, "b");
-    assert_int_equal(list->line, 3);
+    assert_int_equal(list->line, 2);
     const struct umb_yaml *c = umb__yaml_get(list->item[1], "c");
     assert_int_equal(c->line, 4);
     assert_true(c->quoted);
