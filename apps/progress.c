@@ -2,6 +2,7 @@
 #include "progress.h"
 
 #include "cli.h"
+#include "system.h"
 #include "text.h"
 #include <math.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #define BAR_CELLS 16
+#define REDRAW_NS 100000000
 
 struct progress progress_create(FILE *out)
 {
@@ -142,6 +144,10 @@ void progress_listen(void *user, const struct umb_loop_report *r)
         show_begin(p, r);
         break;
     case UMB_NEWS_STEP:
+        if (!p->terminal || umb__clock_ns() - p->shown_ns < REDRAW_NS) { break; }
+        p->shown_ns = umb__clock_ns();
+        show_step(p, r);
+        break;
     case UMB_NEWS_EVALUATING:
         if (p->terminal) { show_step(p, r); }
         break;

@@ -2,6 +2,7 @@
 #include "cli.h"
 
 #include "text.h"
+#include <signal.h>
 #include <string.h>
 
 static const struct command {
@@ -46,6 +47,7 @@ static int unknown(const char *name)
 
 int main(int argc, char **argv)
 {
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error with a message */
     if (argc < 2) {
         print_help();
         return EXIT_WRONG;

@@ -16,10 +16,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TRACED_STEP 3     /* the first ones build kernels and warm caches */
-#define IN_FLIGHT 2       /* submitted batches: one running, one behind it */
-#define MOST_READERS 4U   /* threads that decode images */
-#define NEWS_NS 100000000 /* between two reports of steps */
+#define TRACED_STEP 3   /* the first ones build kernels and warm caches */
+#define IN_FLIGHT 2     /* submitted batches: one running, one behind it */
+#define MOST_READERS 4U /* threads that decode images */
 
 /* ---- news -------------------------------------------------------------------------------------
  */
@@ -89,7 +88,7 @@ static enum umb_status check_losses(struct umb_loop *l, const struct umb_feed_ba
 }
 
 /* Waits for the oldest step, counts it, and writes its row when it is due. */
-static enum umb_status land(struct umb_loop *l, struct flight *f, uint64_t *told_ns)
+static enum umb_status land(struct umb_loop *l, struct flight *f)
 {
     struct umb_feed_batch b = f->batch[0];
     enum umb_status st = umb__trainer_wait(l->desc->trainer, UMB_TRAINER_TRAIN, b.slot, l->losses);
@@ -112,10 +111,7 @@ static enum umb_status land(struct umb_loop *l, struct flight *f, uint64_t *told
         l->row_steps = 0;
         l->row_ns = 0;
     }
-    if (now - *told_ns > NEWS_NS) {
-        tell(l, UMB_NEWS_STEP, l->state.epoch + 1, 0);
-        *told_ns = now;
-    }
+    if (st == UMB_OK) { tell(l, UMB_NEWS_STEP, l->state.epoch + 1, 0); }
     return st;
 }
 
@@ -146,7 +142,6 @@ static enum umb_status train_epoch(struct umb_loop *l)
 {
     int64_t begin = l->state.epoch * l->steps_per_epoch, end = begin + l->steps_per_epoch;
     struct flight f = {.last_ns = umb__clock_ns()};
-    uint64_t told_ns = f.last_ns;
     enum umb_status st = umb__feed_start(l->feed, begin + l->state.batch, end);
     for (int64_t step = begin + l->state.batch; st == UMB_OK && step < end; step++) {
         if (asked_to_stop(l)) {
@@ -156,10 +151,10 @@ static enum umb_status train_epoch(struct umb_loop *l)
         st = umb__feed_next(l->feed, &f.batch[f.n]);
         if (st == UMB_OK) { st = submit(l, f.batch[f.n].slot, step); }
         if (st == UMB_OK) { f.n++; }
-        if (st == UMB_OK && f.n == IN_FLIGHT) { st = land(l, &f, &told_ns); }
+        if (st == UMB_OK && f.n == IN_FLIGHT) { st = land(l, &f); }
     }
     while (f.n > 0 && (st == UMB_OK || st == UMB_ERR_INTERRUPTED)) {
-        enum umb_status landed = land(l, &f, &told_ns);
+        enum umb_status landed = land(l, &f);
         if (landed != UMB_OK) { st = landed; }
     }
     umb__feed_stop(l->feed);

@@ -34,6 +34,7 @@ struct umb_loop_report {
     bool improved, stopped_early;            /* EPOCH */
     int64_t best_epoch;                      /* EPOCH, END */
 };
+/* Called after every step too: a listener that prints must choose. */
 typedef void (*umb_loop_listener)(void *user, const struct umb_loop_report *report);
 
 struct umb_loop_desc {
