@@ -36,59 +36,61 @@
 #define ADD_BIAS 1
 #define RELU 2
 
-struct stage {
-    __global const float *bias; /* of this tile's columns, or 0 */
-    int relu, first;            /* first: y holds nothing yet */
+struct tile {
+    int terms;               /* of the sum, now */
+    int rows, columns;       /* how many exist; may be more than a tile's */
+    const int *out;          /* [rows] places in y */
+    __global float *y;       /* of this tile's first column */
+    __global const float *bias; /* of its columns, or 0 */
+    int relu, first;         /* first: y holds nothing yet */
 };
 
-static inline void finish_row(vec_t lo, vec_t hi, __global float *y, int columns, struct stage s,
-                              vec_t bias_lo, vec_t bias_hi)
+/* Accumulators leave their registers once, so that what follows is a loop. */
+static inline void finish_tile(const float *sums, struct tile t)
 {
-    if (!s.first) {
-        lo += load_part(y, columns);
-        hi += load_part(y + VW, columns - VW);
+    vec_t bias_lo = (vec_t)(0.0f), bias_hi = (vec_t)(0.0f);
+    if (t.bias) {
+        bias_lo = load_part(t.bias, t.columns);
+        bias_hi = load_part(t.bias + VW, t.columns - VW);
     }
-    lo += bias_lo;
-    hi += bias_hi;
-    if (s.relu) {
-        lo = fmax(lo, (vec_t)(0.0f));
-        hi = fmax(hi, (vec_t)(0.0f));
+    for (int i = 0; i < min(TP, t.rows); ++i, sums += NV) {
+        __global float *y = t.y + t.out[i];
+        vec_t lo = VEC_LOAD(0, sums) + bias_lo, hi = VEC_LOAD(1, sums) + bias_hi;
+        if (!t.first) {
+            lo += load_part(y, t.columns);
+            hi += load_part(y + VW, t.columns - VW);
+        }
+        if (t.relu) {
+            lo = fmax(lo, (vec_t)(0.0f));
+            hi = fmax(hi, (vec_t)(0.0f));
+        }
+        store_part(lo, y, t.columns);
+        store_part(hi, y + VW, t.columns - VW);
     }
-    store_part(lo, y, columns);
-    store_part(hi, y + VW, columns - VW);
 }
 
-/* One tile: `terms` terms of the sum for TP rows of a, of which `rows` are stored to y + out[row]. */
-static inline void multiply_tile(const float *a, const float *b, int terms, __global float *y,
-                                 const int *out, int rows, int columns, struct stage s)
+/* Row i of A at a + i·to_row, term l of it at l·to_term; the steps are constants to the compiler. */
+static inline void multiply_tile(const float *a, int to_row, int to_term, const float *b,
+                                 struct tile t)
 {
+    float sums[TP * NV] __attribute__((aligned(64)));
     vec_t lo[TP], hi[TP];
     UNROLL for (int i = 0; i < TP; ++i) { lo[i] = hi[i] = (vec_t)(0.0f); }
-    for (int l = 0; l < terms; ++l, b += NV) {
+    for (int l = 0; l < t.terms; ++l, a += to_term, b += NV) {
         const vec_t b_lo = VEC_LOAD(0, b), b_hi = VEC_LOAD(1, b);
         UNROLL for (int i = 0; i < TP; ++i)
         {
-            const vec_t v = (vec_t)(a[i * PITCH + l]);
+            const vec_t v = (vec_t)(a[i * to_row]);
             lo[i] = fma(v, b_lo, lo[i]);
             hi[i] = fma(v, b_hi, hi[i]);
         }
     }
-    vec_t bias_lo = (vec_t)(0.0f), bias_hi = (vec_t)(0.0f);
-    if (s.bias) {
-        bias_lo = load_part(s.bias, columns);
-        bias_hi = load_part(s.bias + VW, columns - VW);
-    }
-    if (columns >= NV) {
-        UNROLL for (int i = 0; i < TP; ++i)
-        {
-            if (i < rows) { finish_row(lo[i], hi[i], y + out[i], NV, s, bias_lo, bias_hi); }
-        }
-        return;
-    }
     UNROLL for (int i = 0; i < TP; ++i)
     {
-        if (i < rows) { finish_row(lo[i], hi[i], y + out[i], columns, s, bias_lo, bias_hi); }
+        VEC_STORE(lo[i], 0, sums + i * NV);
+        VEC_STORE(hi[i], 1, sums + i * NV);
     }
+    finish_tile(sums, t);
 }
 
 /* n elements from `at` on of a run of which only from…to−1 are inside the image. */
@@ -103,6 +105,19 @@ static inline void copy_clipped(float *a, __global const float *x, int at, int n
         return;
     }
     for (int i = 0; i < n; ++i) { a[i] = at + i >= from && at + i < to ? x[at + i] : 0.0f; }
+}
+
+/* One term of n neighbours in a row of y: x is `step` apart, and exists for lo ≤ i < hi. */
+static inline void gather_term(float *a, __global const float *x, int n, int lo, int hi, int step)
+{
+    int i = 0;
+    for (; i < lo; ++i) { a[i] = 0.0f; }
+    if (step == 1) {
+        copy_run(a + lo, x + lo, hi - lo);
+    } else {
+        for (; i < hi; ++i) { a[i] = x[i * step]; }
+    }
+    for (i = hi; i < n; ++i) { a[i] = 0.0f; }
 }
 
 __kernel ONE_ITEM void conv_direct(
@@ -143,13 +158,30 @@ __kernel ONE_ITEM void conv_direct(
     /* A run: elements that lie one after another in x; a whole row of taps where that is possible. */
     const bool joined = dx == 1 && cg == IC;
     const int run = joined ? TS * cg : cg, runs = joined ? 1 : TS;
+    /* A run shorter than a vector costs more to start than to copy: one channel is gathered along
+     * the row of y instead. */
+    const bool by_term = run < VW && sx * IC == 1;
     const int L = TR * TS * cg, pieces = max(1, (L + KC - 1) / KC);
     const int piece = (L + pieces - 1) / pieces;
     const int kb_end = min((int)(get_group_id(1) + 1) * slice, (columns + NV - 1) / NV);
     int l0 = 0;
     do {
         const int l1 = min(l0 + piece, L);
-        for (int l = l0, n; l < l1; l += n) {
+        if (by_term) {
+            for (int i = 0; i < rows;) {
+                const int n = min(rows - i, OW - (ix[i] - x0) / sx);
+                for (int l = l0; l < l1; ++l) {
+                    const int tap = l / cg, r = tap / TS, s = tap - r * TS;
+                    const int v = ix[i] + s * dx;
+                    const int lo = (uint)(iy[i] + r * dy) < (uint)IH ? min(n, max(0, (sx - 1 - v) / sx)) : n;
+                    gather_term(A + (l - l0) * ROWS + i,
+                                x + base[i] + (r * dy * IW + s * dx) * IC + l - tap * cg, n, lo,
+                                clamp((IW - v + sx - 1) / sx, lo, n), sx * IC);
+                }
+                i += n;
+            }
+        }
+        for (int l = l0, n; l < l1 && !by_term; l += n) {
             const int u = l / run, at = l - u * run, r = u / runs, s = u - r * runs;
             const int tap = (r * dy * IW + s * dx) * IC;
             n = min(run - at, l1 - l);
@@ -178,10 +210,14 @@ __kernel ONE_ITEM void conv_direct(
 #endif
             }
             const bool last = l1 == L;
-            const struct stage stage = {last && (flags & ADD_BIAS) ? bias + k0 : 0,
-                                        last && (flags & RELU), l0 == 0};
-            for (int t = 0; t < rows; t += TP) {
-                multiply_tile(A + t * PITCH, B, l1 - l0, y + k0, out + t, rows - t, left, stage);
+            struct tile t = {l1 - l0, rows, left, out, y + k0, last && (flags & ADD_BIAS) ? bias + k0 : 0,
+                             last && (flags & RELU), l0 == 0};
+            for (int i = 0; i < rows; i += TP, t.rows -= TP, t.out += TP) {
+                if (by_term) {
+                    multiply_tile(A + i, 1, ROWS, B, t);
+                } else {
+                    multiply_tile(A + i * PITCH, PITCH, 1, B, t);
+                }
             }
         }
         l0 = l1;

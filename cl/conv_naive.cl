@@ -16,7 +16,8 @@ __kernel void conv_naive(__global const float *x, ulong x_at, __global const flo
 {
     const uint i = get_global_id(0);
     if (i >= (uint)count) { return; }
-    const int k = i % K, q = i / K % Q, p = i / K / Q % P, n = i / K / Q / P;
+    const int pixel = i / K, k = i - pixel * K, row = pixel / Q, q = pixel - row * Q;
+    const int n = row / P, p = row - n * P;
     const int cg = C / groups, group = k / (K / groups);
     float sum = 0.0f;
     for (int r = 0; r < R; ++r) {
@@ -40,7 +41,8 @@ __kernel void conv_naive_data(__global const float *dy, ulong dy_at, __global co
 {
     const uint i = get_global_id(0);
     if (i >= (uint)count) { return; }
-    const int c = i % C, v = i / C % W, h = i / C / W % H, n = i / C / W / H;
+    const int pixel = i / C, c = i - pixel * C, row = pixel / W, v = pixel - row * W;
+    const int n = row / H, h = row - n * H;
     const int cg = C / groups, kg = K / groups, group = c / cg;
     float sum = 0.0f;
     for (int r = 0; r < R; ++r) {
@@ -67,8 +69,8 @@ __kernel void conv_naive_weights(__global const float *x, ulong x_at, __global c
     const uint i = get_global_id(0);
     if (i >= (uint)count) { return; }
     const int cg = C / groups;
-    const int k = i % K, c = i / K % cg + k / (K / groups) * cg, s = i / K / cg % S,
-              r = i / K / cg / S;
+    const int wc = i / K, k = i - wc * K, tap = wc / cg, r = tap / S, s = tap - r * S;
+    const int c = wc - tap * cg + k / (K / groups) * cg;
     float sum = 0.0f;
     for (int n = 0; n < N; ++n) {
         for (int p = 0; p < P; ++p) {

@@ -37,9 +37,11 @@ struct walk {
     int to_column, to_row, to_image; /* steps in X */
 };
 
+/* Accumulators leave their registers once, so that what follows is a loop. */
 static inline void multiply_chunk(const float *x, const float *d, struct walk w,
                                   __global float *dw, int K, int channels, int columns, bool first)
 {
+    float sums[CT * NV] __attribute__((aligned(64)));
     vec_t lo[CT], hi[CT];
     UNROLL for (int i = 0; i < CT; ++i) { lo[i] = hi[i] = (vec_t)(0.0f); }
     for (int n = 0; n < w.images; ++n) {
@@ -58,15 +60,17 @@ static inline void multiply_chunk(const float *x, const float *d, struct walk w,
     }
     UNROLL for (int i = 0; i < CT; ++i)
     {
-        if (i < channels) {
-            __global float *o = dw + i * K;
-            if (!first) {
-                lo[i] += load_part(o, columns);
-                hi[i] += load_part(o + VW, columns - VW);
-            }
-            store_part(lo[i], o, columns);
-            store_part(hi[i], o + VW, columns - VW);
+        VEC_STORE(lo[i], 0, sums + i * NV);
+        VEC_STORE(hi[i], 1, sums + i * NV);
+    }
+    for (int i = 0; i < min(CT, channels); ++i, dw += K) {
+        vec_t sum_lo = VEC_LOAD(0, sums + i * NV), sum_hi = VEC_LOAD(1, sums + i * NV);
+        if (!first) {
+            sum_lo += load_part(dw, columns);
+            sum_hi += load_part(dw + VW, columns - VW);
         }
+        store_part(sum_lo, dw, columns);
+        store_part(sum_hi, dw + VW, columns - VW);
     }
 }
 

@@ -22,7 +22,7 @@ __kernel void gemm_naive(__global const float *a, ulong a_at, __global const flo
 {
     const uint at = get_global_id(0);
     if (at >= (uint)M * (uint)N) { return; }
-    const int i = at / N, j = at % N;
+    const int i = at / N, j = at - i * N;
     float sum = 0.0f;
     for (int l = 0; l < L; ++l) {
         sum = fma(a[a_at + i * ai + l * al], b[b_at + l * bl + j * bj], sum);

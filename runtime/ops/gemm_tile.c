@@ -9,8 +9,10 @@
 /* Terms of the sum at a time: with 16 lanes the weights' panel is then 36 KB of a first-level
  * cache of 48. 256 to 384 were within 3 % (2026-11, Sapphire Rapids). */
 #define TERMS 288
-/* Items per compute unit to aim for, so that the last ones to finish are short. */
+/* Items per compute unit to aim for, so that the last ones to finish are short; but blocks of fewer
+ * tiles than this would read the weights more often than that is worth. */
 #define ITEMS_PER_UNIT 4
+#define FEW_TILES 6
 
 bool umb__tile_applies(const struct umb_device_caps *caps)
 {
@@ -39,18 +41,23 @@ struct cut {
     int blocks, slices;
 };
 
+static int64_t n_items(const struct umb_gather *g, const struct cut *c, int tiles, int k_blocks)
+{
+    return (int64_t)ceil_div(tiles, c->tiles) * ceil_div(k_blocks, c->slice) * g->groups;
+}
+
 /* Large blocks gather and read weights least; small ones keep every compute unit busy. */
-static struct cut cut(const struct umb_gather *g, int rows_of_tile, int columns_of_tile, int items)
+static struct cut cut(const struct umb_gather *g, int rows_of_tile, int columns_of_tile, int units)
 {
     const int tiles = ceil_div(g->positions, rows_of_tile);
     const int k_blocks = ceil_div(g->columns, columns_of_tile);
     struct cut c = {tiles < MAX_TILES ? tiles : MAX_TILES, k_blocks, 0, 0};
-    while ((int64_t)ceil_div(tiles, c.tiles) * ceil_div(k_blocks, c.slice) * g->groups < items) {
+    for (int64_t n; (n = n_items(g, &c, tiles, k_blocks)) < (int64_t)units * ITEMS_PER_UNIT;) {
         if (c.slice > 2) {
             c.slice = ceil_div(c.slice, 2);
-        } else if (c.tiles > 3) {
+        } else if (c.tiles > FEW_TILES || (c.tiles > 1 && n < units)) {
             c.tiles = ceil_div(c.tiles, 2);
-        } else if (c.slice > 1) {
+        } else if (c.slice > 1 && n < units) {
             c.slice = 1;
         } else {
             break;

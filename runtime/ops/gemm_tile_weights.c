@@ -12,10 +12,12 @@
 /* Positions of a chunk at most: a k-block of dy is then 28 KB with 16 lanes, which leaves room for
  * a c-block of x in a first-level cache of 48. */
 #define MAX_POSITIONS 224
+/* Slabs are traffic: no more than it takes, with the pieces that the weights themselves can be cut
+ * into, to have this many items. */
 #define MAX_SLABS 8
-#define MAX_SLABS_LARGE 4 /* for weights above LARGE_WEIGHTS numbers: slabs are traffic */
-#define LARGE_WEIGHTS (1 << 19)
+#define ITEMS_WITH_SLABS 32
 #define K_BLOCKS_OF_ITEM 2
+#define FEW_C_BLOCKS 4
 #define ITEMS_PER_UNIT 4
 #define SUM_SPAN 4096
 
@@ -94,8 +96,11 @@ static bool plan(const struct umb_device_caps *caps, const struct umb_conv *g, s
     if (!make_chunks(g, c)) { return false; }
     const int64_t chunks =
         (int64_t)ceil_div(g->N, c->NI) * ceil_div(g->P, c->RB) * ceil_div(g->Q, c->QB);
-    const int most = (int64_t)taps * cg * g->K > LARGE_WEIGHTS ? MAX_SLABS_LARGE : MAX_SLABS;
-    c->G = chunks < most ? (int)chunks : most;
+    const int64_t pieces =
+        (int64_t)ceil_div(c->k_blocks, c->KT) * ceil_div(c->c_blocks, FEW_C_BLOCKS) * g->groups;
+    int64_t slabs = (ITEMS_WITH_SLABS + pieces - 1) / pieces;
+    slabs = slabs < MAX_SLABS ? slabs : MAX_SLABS;
+    c->G = (int)(slabs < chunks ? slabs : chunks);
     return (int64_t)c->G * taps * cg * g->K <= INT32_MAX;
 }
 
