@@ -98,7 +98,7 @@ void session_fill(struct session *s, int step)
             images[k] = (uint8_t)umb__random_u32(1, UMB_RNG_TEST, (uint32_t)i,
                                                  (uint64_t)(first * bytes + k));
         }
-        s->batch[i].n = s->tr->batch;
+        s->batch[i] = (struct umb_batch){s->tr->batch, images};
     }
     for (int t = 0; t < s->tr->n_tasks; t++) {
         fill_labels(s, t, first);
