@@ -1,0 +1,293 @@
+/*
+ * test_cli.c: the umbel command from outside: exit codes, one line that says what to do, nothing
+ * half-written, and Ctrl-C.
+ */
+#define _XOPEN_SOURCE 700 /* mkdtemp, nftw */
+#include <umbel/status.h>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char program[512], output[65536];
+
+/* Runs a shell line in which "umbel" is the program; what it wrote is in output. */
+static int run(const char *line)
+{
+    char command[2048];
+    snprintf(command, sizeof command, "umbel() { '%s' \"$@\"; }; { %s; } 2>&1", program, line);
+    FILE *f = popen(command, "r");
+    assert_non_null(f);
+    size_t n = fread(output, 1, sizeof output - 1, f);
+    output[n] = 0;
+    int status = pclose(f);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+static void expect(const char *line, int code, const char *expected)
+{
+    int is = run(line);
+    if (is != code || !strstr(output, expected)) {
+        fail_msg("%s\nexit %d, output '%s'\nexpected exit %d and '%s'", line, is, output, code,
+                 expected);
+    }
+}
+
+/* The small experiment of these tests: trained in a second. */
+#define QUICK "--set data.pictures.count=48 --set train.epochs=1 "
+
+static const struct usage {
+    const char *line;
+    int code;
+    const char *expected;
+} usages[] = {
+    /* commands and options */
+    {"umbel", 2, "usage: umbel COMMAND"},
+    {"umbel --help", 0, "umbel train shapes"},
+    {"umbel --version", 0, "umbel "},
+    {"umbel trai", 2, "did you mean 'train'?"},
+    {"umbel tune x", 2, "unknown command"},
+    {"umbel train", 2, "expected FILE"},
+    {"umbel train a b", 2, "'b' is too much"},
+    {"umbel train shapes --resum", 2, "did you mean '--resume'?"},
+    {"umbel train shapes --out", 2, "a value is missing"},
+    {"umbel train shapes --resume=yes", 2, "takes no value"},
+    {"umbel bench", 2, "expected op or step"},
+    {"umbel bench steps", 2, "expected op or step"},
+    {"umbel bench step shapes --steps 0", 2, "--steps: '0' does not fit"},
+    {"umbel bench step shapes --steps many", 2, "--steps: 'many' does not fit"},
+    {"umbel bench op nosuchop", 2, "'nosuchop' is in no op"},
+    {"umbel selftest nosuchop", 2, "'nosuchop' is in no op"},
+    {"umbel predict runs/x", 2, "expected RUN IMAGE"},
+    {"umbel devices extra", 2, "'extra' is too much"},
+    {"umbel train --help", 0, "example:\n  umbel train shapes"},
+    {"umbel eval --help", 0, "example:\n  umbel eval"},
+    {"umbel predict --help", 0, "example:\n  umbel predict"},
+    {"umbel report --help", 0, "example:\n  umbel report"},
+    {"umbel devices --help", 0, "example:\n  umbel devices"},
+    {"umbel plan --help", 0, "example:\n  umbel plan"},
+    {"umbel bench --help", 0, "example:\n  umbel bench"},
+    {"umbel bench op --help", 0, "example:\n  umbel bench op"},
+    {"umbel bench step --help", 0, "example:\n  umbel bench step"},
+    {"umbel selftest --help", 0, "example:\n  umbel selftest"},
+    /* experiments and runs */
+    {"umbel train nowhere.yaml", 2, "nowhere.yaml: no such experiment"},
+    {"umbel train shape", 2, "no such experiment"},
+    {"umbel train .", 2, "no such experiment"},
+    {"umbel train shapes --set train.epochs", 2, "expected KEY=VALUE"},
+    {"umbel train shapes --set train.epochs=0", 2, "--set: train.epochs: "},
+    {"umbel train shapes --resume", 2, "there is no run runs/shapes-N"},
+    {"umbel train shapes --resume --out nowhere", 2, "nowhere: is no run"},
+    {"umbel eval nowhere", 2, "nowhere: is no run"},
+    {"umbel report nowhere", 2, "nowhere: is no run"},
+    {"umbel predict nowhere a.png", 2, "nowhere: is no run"},
+    {"umbel plan nowhere.yaml", 2, "no such experiment"},
+    /* devices and variables */
+    {"umbel train shapes --device nosuchdevice", 2, "nosuchdevice"},
+    {"UMBEL_DEVICE=nosuchdevice umbel train shapes", 2, "nosuchdevice"},
+    {"UMBEL_DEVICE=gpu#x umbel devices", 2, "gpu#x"},
+    {"UMBEL_QUEUES=0 umbel train shapes " QUICK, 2, "UMBEL_QUEUES"},
+    {"UMBEL_QUEUES=many umbel train shapes " QUICK, 2, "UMBEL_QUEUES"},
+    {"UMBEL_LOG=loud umbel devices", 2, "UMBEL_LOG"},
+};
+
+static void usage_is_answered(void **state)
+{
+    const struct usage *u = *state;
+    expect(u->line, u->code, u->expected);
+    if (u->code == 2 && strcmp(u->line, "umbel") != 0 && strchr(output, '\n') &&
+        strchr(output, '\n')[1]) {
+        fail_msg("%s: more than one line: '%s'", u->line, output);
+    }
+}
+
+/* ---- runs -------------------------------------------------------------------------------------
+ */
+
+static void a_run_is_made_used_and_guarded(void **state)
+{
+    (void)state;
+    expect("umbel train shapes " QUICK "--out one", 0, "report: one/report.html");
+    expect("umbel train shapes " QUICK "--out one", 2, "one: holds a run already");
+    expect("umbel train shapes " QUICK "--out one --resume", 0, "the run is complete");
+    expect("umbel train shapes " QUICK "--set train.batch=8 --out one --resume", 2,
+           "train.batch: the run has 32, the experiment 8");
+    expect("umbel eval one", 0, "colour");
+    expect("umbel eval one --json", 0, "\"score\"");
+    expect("umbel eval one --split validation", 2, "has no validation data");
+    expect("umbel eval one --split tests", 2, "'tests' is none");
+    expect("umbel eval one --checkpoint epoch-9", 2, "epoch-9.safetensors: is not there");
+    expect("umbel report one", 0, "one/report.html");
+    expect("umbel predict one nowhere.png", 2, "nowhere.png");
+    expect("umbel predict one one/metrics.jsonl", 2, "one/metrics.jsonl");
+    expect("umbel plan shapes --json | python3 -m json.tool", 0, "bound_ms");
+    expect("umbel bench step shapes --steps 2 --json | python3 -m json.tool", 0, "\"makespan_ms\"");
+    expect("umbel devices --json | python3 -m json.tool", 0, "\"selector\"");
+}
+
+static void numbered_runs_count_up(void **state)
+{
+    (void)state;
+    expect("umbel train shapes " QUICK, 0, "report: runs/shapes-1/report.html");
+    expect("umbel train shapes " QUICK, 0, "report: runs/shapes-2/report.html");
+    expect("umbel train shapes " QUICK "--set train.epochs=2 --resume", 0, "runs/shapes-2");
+}
+
+static void damage(const char *command, const char *expected)
+{
+    expect("rm -rf bad; cp -a one bad", 0, "");
+    expect(command, 0, "");
+    expect("umbel eval bad", 2, expected);
+    expect("umbel train shapes " QUICK "--set train.epochs=2 --out bad --resume", 2, expected);
+}
+
+static void damaged_checkpoints_are_refused(void **state)
+{
+    (void)state;
+    damage("rm bad/checkpoints/latest", "checkpoints/latest: is not there");
+    damage("truncate -s 100 bad/checkpoints/epoch-1.safetensors", "bad/checkpoints/latest: ");
+    damage("truncate -s -4 bad/checkpoints/epoch-1.safetensors", "bad/checkpoints/latest: ");
+    damage(": > bad/checkpoints/epoch-1.safetensors", "bad/checkpoints/latest: ");
+    damage("echo nonsense > bad/checkpoints/epoch-1.safetensors", "bad/checkpoints/latest: ");
+    damage(
+        "sed -i s/colour.dense1.weight/colour.dense9.weight/ bad/checkpoints/epoch-1.safetensors",
+        "no tensor colour.dense1.weight");
+    damage("echo 'data: [' > bad/experiment.yaml", "bad/experiment.yaml:");
+}
+
+/* ---- disks ------------------------------------------------------------------------------------
+ */
+
+static int leftovers;
+
+static int look(const char *path, const struct stat *info, int kind, struct FTW *place)
+{
+    (void)info;
+    (void)kind;
+    (void)place;
+    leftovers += strstr(path, ".tmp") != NULL;
+    return 0;
+}
+
+static void a_full_disk_is_said(void **state)
+{
+    (void)state;
+    /* 1 MiB a file: kernels fit, the checkpoint does not. */
+    expect("ulimit -f 2048; umbel train shapes " QUICK "--out full", 1, "cannot be written");
+    leftovers = 0;
+    assert_int_equal(nftw("full", look, 16, FTW_PHYS), 0);
+    assert_int_equal(leftovers, 0);
+    expect("test -e full/checkpoints/latest", 1, "");
+}
+
+static void a_place_that_cannot_be_written_is_said(void **state)
+{
+    (void)state;
+    expect("touch file; umbel train shapes " QUICK "--out file/run", 2, "file");
+    expect("test -d file", 1, "");
+}
+
+/* ---- Ctrl-C -----------------------------------------------------------------------------------
+ */
+
+static pid_t start(const char *log)
+{
+    pid_t child = fork();
+    if (child != 0) { return child; }
+    int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    dup2(fd, STDOUT_FILENO);
+    dup2(fd, STDERR_FILENO);
+    execl(program, program, "train", "shapes", "--set", "train.epochs=1000", "--set",
+          "data.pictures.count=400", "--set", "train.log_every=1", "--out", "long", (char *)NULL);
+    _exit(127);
+}
+
+static void nap(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+}
+
+static void an_interrupt_saves_and_says_how_to_go_on(void **state)
+{
+    (void)state;
+    pid_t child = start("long.log");
+    assert_true(child > 0);
+    for (int i = 0; i < 3000 && run("grep -q '\"event\":\"step\"' long/metrics.jsonl") != 0; i++) {
+        nap();
+    }
+    int status = 0;
+    assert_int_equal(kill(child, SIGINT), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 130);
+    expect("cat long.log", 0, "to go on: umbel train shapes --out long --set train.epochs=1000");
+    expect("readlink long/checkpoints/latest", 0, ".safetensors");
+    expect("umbel train shapes --set train.epochs=1 --set data.pictures.count=400 --set "
+           "train.log_every=1 --out long --resume",
+           0, "going on in epoch ");
+}
+
+/* ---- a folder of its own ----------------------------------------------------------------------
+ */
+
+static char folder[] = "/tmp/umbel-cli-XXXXXX";
+
+static int enter(void **state)
+{
+    (void)state;
+    const char *build = getenv("UMBEL_TEST_BUILD");
+    snprintf(program, sizeof program, "%s/apps/umbel", build ? build : ".");
+    unsetenv("UMBEL_DATA");
+    return access(program, X_OK) == 0 && mkdtemp(folder) && chdir(folder) == 0 ? 0 : -1;
+}
+
+static int drop(const char *path, const struct stat *info, int kind, struct FTW *place)
+{
+    (void)info;
+    (void)kind;
+    (void)place;
+    return remove(path);
+}
+
+static int leave(void **state)
+{
+    (void)state;
+    return chdir("/") == 0 && nftw(folder, drop, 16, FTW_DEPTH | FTW_PHYS) == 0 ? 0 : -1;
+}
+
+#define N_USAGES (sizeof usages / sizeof *usages)
+
+int main(void)
+{
+    const struct CMUnitTest others[] = {
+        cmocka_unit_test(a_run_is_made_used_and_guarded),
+        cmocka_unit_test(numbered_runs_count_up),
+        cmocka_unit_test(damaged_checkpoints_are_refused),
+        cmocka_unit_test(a_full_disk_is_said),
+        cmocka_unit_test(a_place_that_cannot_be_written_is_said),
+        cmocka_unit_test(an_interrupt_saves_and_says_how_to_go_on),
+    };
+    enum { N_OTHERS = sizeof others / sizeof *others };
+    struct CMUnitTest tests[N_USAGES + N_OTHERS];
+    for (size_t i = 0; i < N_USAGES; i++) {
+        tests[i] = (struct CMUnitTest){.name = usages[i].line,
+                                       .test_func = usage_is_answered,
+                                       .initial_state = (void *)(uintptr_t)&usages[i]};
+    }
+    memcpy(tests + N_USAGES, others, sizeof others);
+    return cmocka_run_group_tests(tests, enter, leave);
+}
