@@ -34,6 +34,7 @@ static int run(const char *line)
     assert_non_null(f);
     size_t n = fread(output, 1, sizeof output - 1, f);
     output[n] = 0;
+    for (char rest[4096]; fread(rest, 1, sizeof rest, f) > 0;) {}
     int status = pclose(f);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
