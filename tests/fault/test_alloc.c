@@ -1,0 +1,273 @@
+/*
+ * Every allocation fails once: building a net, creating a trainer, a step, evaluation, prediction,
+ * saving and loading then report UMB_ERR_NO_MEMORY, leave nothing behind and do no harm.
+ *
+ * Kernels are built before, and kept by the device; their own failures are program's to test.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "rig.h"
+#include "session.h"
+
+struct world {
+    struct umb_context *ctx;
+    struct umb_device *device;
+    struct umb_net *net;
+    struct session session;
+    char path[64];
+};
+static struct world world;
+
+/* ---- the operations ---- */
+
+static enum umb_status layer(struct umb_net *net, const char *op, const char *attrs, int in,
+                             int *ret_value)
+{
+    struct umb_layer_desc desc = {.op = op, .attrs = attrs, .in = &in, .n_in = 1};
+    return umb_net_layer(net, &desc, ret_value);
+}
+
+static enum umb_status head(struct umb_net *net, const char *name, const char *rows, int in,
+                            const char *loss)
+{
+    static const char *const f1[] = {"f1", NULL};
+    struct umb_task_desc task = {.name = name, .loss = loss, .weight = 1};
+    task.metrics = strcmp(loss, "cross_entropy") == 0 ? f1 : NULL;
+    enum umb_status st = layer(net, "rows", rows, in, &in);
+    if (st == UMB_OK) { st = layer(net, "dense", "units=3 activation=relu", in, &in); }
+    task.output = in;
+    return st == UMB_OK ? umb_net_task(net, &task) : st;
+}
+
+static enum umb_status describe(struct umb_net *net)
+{
+    static const double half[2] = {0.5, 0.25};
+    struct umb_stream_desc a = {"a", 6, 6, 2, half, half, 2}, b = a;
+    b.name = "b";
+    int in[2], h = -1;
+    enum umb_status st = umb_net_stream(net, &a, &in[0]);
+    if (st == UMB_OK) { st = umb_net_stream(net, &b, &in[1]); }
+    struct umb_layer_desc join = {.op = "join", .in = in, .n_in = 2};
+    if (st == UMB_OK) { st = umb_net_layer(net, &join, &h); }
+    if (st == UMB_OK) { st = layer(net, "conv", "filters=3 size=3 activation=relu", h, &h); }
+    if (st == UMB_OK) { st = layer(net, "batch_norm", NULL, h, &h); }
+    if (st == UMB_OK) { st = layer(net, "dropout", "rate=0.1", h, &h); }
+    if (st == UMB_OK) { st = layer(net, "max_pool", "size=2", h, &h); }
+    if (st == UMB_OK) { st = layer(net, "flatten", NULL, h, &h); }
+    if (st == UMB_OK) { st = head(net, "x", "first=0", h, "cross_entropy"); }
+    return st == UMB_OK ? head(net, "y", "first=1", h, "mse") : st;
+}
+
+static enum umb_status build_net(void)
+{
+    struct umb_net *net;
+    enum umb_status st = umb_net_create(world.ctx, &net);
+    if (st != UMB_OK) { return st; }
+    st = describe(net);
+    umb_net_destroy(net);
+    return st;
+}
+
+static enum umb_status create_trainer(void)
+{
+    struct umb_trainer *tr = NULL;
+    struct umb_trainer_desc desc = {.device = world.device,
+                                    .net = world.net,
+                                    .batch = 3,
+                                    .optimizer = "adamw",
+                                    .clip_norm = 1,
+                                    .queues = 2};
+    enum umb_status st = umb_trainer_create(world.ctx, &desc, &tr);
+    if (st != UMB_OK) { assert_null(tr); }
+    umb_trainer_destroy(tr);
+    return st;
+}
+
+static enum umb_status step(void)
+{
+    struct session *s = &world.session;
+    return umb_trainer_step(s->tr, s->batch, s->labels, 0.01, s->losses);
+}
+
+static enum umb_status evaluate(void)
+{
+    struct session *s = &world.session;
+    enum umb_status st = umb_trainer_evaluate(s->tr, s->batch, s->labels);
+    struct umb_task_result r[2];
+    return st == UMB_OK ? umb_trainer_results(s->tr, r) : st;
+}
+
+static enum umb_status predict(void)
+{
+    static float x[9], y[9];
+    return umb_trainer_predict(world.session.tr, world.session.batch, (float *[]){x, y});
+}
+
+/* Compiles anew each time. */
+static enum umb_status compile_and_evaluate(void)
+{
+    umb__trainer_drop_side(&world.session.tr->side[UMB_TRAINER_EVALUATE]);
+    enum umb_status st = evaluate();
+    umb__trainer_drop_side(&world.session.tr->side[UMB_TRAINER_EVALUATE]);
+    return st;
+}
+
+static enum umb_status save(void)
+{
+    return umb_trainer_save(world.session.tr, world.path);
+}
+
+static enum umb_status load(void)
+{
+    return umb_trainer_load(world.session.tr, world.path);
+}
+
+static enum umb_status trace(void)
+{
+    uint64_t bound;
+    struct umb_plan *p = umb__trainer_plan(world.session.tr, UMB_TRAINER_TRAIN);
+    enum umb_status st = umb__plan_trace(p, 0);
+    return st == UMB_OK ? umb__plan_bound(p, 0, &bound) : st;
+}
+
+/* ---- failing ---- */
+
+#define ENOUGH 20 /* runs in a row that meet no failure: there are no more allocations */
+
+/* Lets allocation 1, 2 … of the operation fail; returns how many failures there were. Destroying a
+ * queue does without memory (`spares`); nothing else may swallow a failure. */
+static int fail_each(const char *name, enum umb_status (*run)(void), bool spares)
+{
+    int failures = 0, well = 0;
+    if (run() != UMB_OK) { fail_msg("%s: %s", name, umb_context_error(world.ctx)); }
+    for (uint64_t k = 1; well < ENOUGH; k++) {
+        uint64_t live = umb__alloc_live();
+        umb__alloc_fail_at(k);
+        enum umb_status st = run();
+        umb__alloc_fail_at(0);
+        if (st != UMB_OK && st != UMB_ERR_NO_MEMORY) {
+            fail_msg("%s, allocation %d: %s: %s", name, (int)k, umb_status_name(st),
+                     umb_context_error(world.ctx));
+        }
+        if (umb__alloc_live() != live) {
+            fail_msg("%s, allocation %d: %d blocks before, %d after (%s)", name, (int)k, (int)live,
+                     (int)umb__alloc_live(), umb_status_name(st));
+        }
+        if (st != UMB_OK && well > 0 && !spares) {
+            fail_msg("%s: allocation %d failed, and nobody said so", name, (int)k - 1);
+        }
+        failures += st != UMB_OK;
+        well = st == UMB_OK ? well + 1 : 0;
+    }
+    print_message("%s: %d failures\n", name, failures);
+    if (run() != UMB_OK) { fail_msg("%s afterwards: %s", name, umb_context_error(world.ctx)); }
+    return failures;
+}
+
+static void a_net(void **state)
+{
+    (void)state;
+    assert_true(fail_each("net", build_net, false) > 20);
+}
+
+static void a_trainer(void **state)
+{
+    (void)state;
+    assert_true(fail_each("trainer", create_trainer, false) > 200);
+}
+
+static void a_step(void **state)
+{
+    (void)state;
+    assert_true(fail_each("step", step, false) > 0);
+}
+
+static void an_evaluation(void **state)
+{
+    (void)state;
+    assert_true(fail_each("evaluation", evaluate, false) > 0);
+    assert_true(fail_each("first evaluation", compile_and_evaluate, false) > 100);
+}
+
+static void a_prediction(void **state)
+{
+    (void)state;
+    assert_true(fail_each("prediction", predict, false) > 0);
+}
+
+static void a_trace(void **state)
+{
+    (void)state;
+    assert_true(fail_each("trace", trace, true) > 40);
+}
+
+static void saving(void **state)
+{
+    (void)state;
+    assert_true(fail_each("saving", save, false) > 20);
+}
+
+/* The state that is loaded is the present one, so a half-done load would show only in what it
+ * changed by mistake: nothing may change. */
+static void loading(void **state)
+{
+    (void)state;
+    size_t n;
+    assert_int_equal(save(), UMB_OK);
+    float *before = session_buffer(&world.session, "parameters", &n);
+    int64_t steps = umb_trainer_n_steps(world.session.tr);
+    assert_true(fail_each("loading", load, false) > 20);
+    float *after = session_buffer(&world.session, "parameters", &n);
+    assert_memory_equal(before, after, n * sizeof *before);
+    assert_int_equal(umb_trainer_n_steps(world.session.tr), steps);
+    umb__free(before);
+    umb__free(after);
+}
+
+static int open_world(void **state)
+{
+    (void)state;
+    assert_int_equal(umb_context_create(NULL, &world.ctx), UMB_OK);
+    world.device = rig_device(world.ctx);
+    snprintf(world.path, sizeof world.path, "/tmp/umbel-alloc-XXXXXX");
+    int fd = mkstemp(world.path);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(umb_net_create(world.ctx, &world.net), UMB_OK);
+    assert_int_equal(describe(world.net), UMB_OK);
+    struct session_desc desc = {
+        .device = world.device, .net = world.net, .batch = 3, .clip_norm = 1, .queues = 2};
+    world.session = session_open(world.ctx, &desc);
+    session_train(&world.session, 0, 1);
+    return 0;
+}
+
+static int close_world(void **state)
+{
+    (void)state;
+    unlink(world.path);
+    session_close(&world.session);
+    umb_net_destroy(world.net);
+    umb_device_close(world.device);
+    umb_context_destroy(world.ctx);
+    assert_int_equal(umb__alloc_live(), 0);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_net),         cmocka_unit_test(a_trainer),    cmocka_unit_test(a_step),
+        cmocka_unit_test(an_evaluation), cmocka_unit_test(a_prediction), cmocka_unit_test(a_trace),
+        cmocka_unit_test(saving),        cmocka_unit_test(loading)};
+    return cmocka_run_group_tests(tests, open_world, close_world);
+}
