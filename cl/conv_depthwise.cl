@@ -24,7 +24,7 @@ static inline int end_tap(int at, int dilation, int extent, int taps)
 /* Lanes c…c+VW−1 of one row of y; `full`: all of them exist. */
 static inline void forward_row(__global const float *x, __global const float *w, vec_t start,
                                __global float *y, int left, bool full, int h0, int H, int W, int C,
-                               int Q, int R, int S, int sx, int ey, int ex, int px, int relu)
+                               int Q, int R, int S, int sx, int ey, int ex, int px, int activate)
 {
     const int r0 = first_tap(h0, ey), r1 = end_tap(h0, ey, H, R);
     for (int q = 0; q < Q; ++q) {
@@ -38,7 +38,7 @@ static inline void forward_row(__global const float *x, __global const float *w,
                            : fma(load_part(a, left), load_part(b, left), sum);
             }
         }
-        if (relu) { sum = fmax(sum, (vec_t)(0.0f)); }
+        if (activate) { sum = relu(sum); }
         if (full) {
             VEC_STORE(sum, 0, y + q * C);
         } else {
@@ -111,9 +111,11 @@ __kernel ONE_ITEM void conv_depthwise_data(
     for (int c = 0; c < C; c += VW) {
         const int left = C - c;
         if (left >= VW) {
-            data_row(dy + c, w + c, dx + c, left, true, h, W, C, P, Q, R, S, sy, sx, ey, ex, py, px);
+            data_row(dy + c, w + c, dx + c, left, true, h, W, C, P, Q, R, S, sy, sx, ey, ex, py,
+                     px);
         } else {
-            data_row(dy + c, w + c, dx + c, left, false, h, W, C, P, Q, R, S, sy, sx, ey, ex, py, px);
+            data_row(dy + c, w + c, dx + c, left, false, h, W, C, P, Q, R, S, sy, sx, ey, ex, py,
+                     px);
         }
     }
 }

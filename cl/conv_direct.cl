@@ -2,7 +2,8 @@
  * conv_direct.cl: convolution as a blocked matrix product that gathers its rows as it goes; also
  * the gradient to a convolution's input, and dense layers in both directions. For CPUs.
  *
- *   y[out(n,p,q) + g·columns + k] = Σ_{r<TR, s<TS, c<cg} x[n, p·sy + y0 + r·dy, q·sx + x0 + s·dx, g·cg + c] · w(r,s,c,k)
+ *   y[out(n,p,q) + g·columns + k] = Σ_{r<TR, s<TS, c<cg} x(r,s,c) · w(r,s,c,k)
+ *   x(r,s,c) = x[n, p·sy + y0 + r·dy, q·sx + x0 + s·dx, g·cg + c]
  *   w(r,s,c,k) at w0 + r·wr + s·ws + c·wc + g·columns + k
  *             or w0 + r·wr + s·ws + k·wc + g·cg + c with TRANSPOSED
  *   out(n,p,q) = o0 + n·on + p·oy + q·ox
@@ -61,15 +62,15 @@ static inline void finish_tile(const float *sums, struct tile t)
             hi += load_part(y + VW, t.columns - VW);
         }
         if (t.relu) {
-            lo = fmax(lo, (vec_t)(0.0f));
-            hi = fmax(hi, (vec_t)(0.0f));
+            lo = relu(lo);
+            hi = relu(hi);
         }
         store_part(lo, y, t.columns);
         store_part(hi, y + VW, t.columns - VW);
     }
 }
 
-/* Row i of A at a + i·to_row, term l of it at l·to_term; the steps are constants to the compiler. */
+/* Row i of A at a + i·to_row, term l of it at l·to_term: constants to the compiler. */
 static inline void multiply_tile(const float *a, int to_row, int to_term, const float *b,
                                  struct tile t)
 {
@@ -91,6 +92,13 @@ static inline void multiply_tile(const float *a, int to_row, int to_term, const 
         VEC_STORE(hi[i], 1, sums + i * NV);
     }
     finish_tile(sums, t);
+}
+
+/* All taps at + i·step, i < taps, of an axis. */
+static inline int is_inside(int at, int step, int taps, int extent)
+{
+    const int end = at + (taps - 1) * step;
+    return min(at, end) >= 0 && max(at, end) < extent;
 }
 
 /* n elements from `at` on of a run of which only from…to−1 are inside the image. */
@@ -143,8 +151,7 @@ __kernel ONE_ITEM void conv_direct(
         ix[i] = q0 * sx + x0;
         base[i] = ((n0 * IH + iy[i]) * IW + ix[i]) * IC;
         out[i] = o0 + n0 * on + p0 * oy + q0 * ox;
-        inside[i] = min(iy[i], iy[i] + (TR - 1) * dy) >= 0 && max(iy[i], iy[i] + (TR - 1) * dy) < IH &&
-                    min(ix[i], ix[i] + (TS - 1) * dx) >= 0 && max(ix[i], ix[i] + (TS - 1) * dx) < IW;
+        inside[i] = is_inside(iy[i], dy, TR, IH) && is_inside(ix[i], dx, TS, IW);
         if (++q0 == OW) {
             q0 = 0;
             if (++p0 == OH) {
@@ -155,7 +162,7 @@ __kernel ONE_ITEM void conv_direct(
     }
     for (int i = rows; i % TP != 0; ++i) { zero_run(A + i * PITCH, KC); }
 
-    /* A run: elements that lie one after another in x; a whole row of taps where that is possible. */
+    /* A run: elements that lie one after another in x, a whole row of taps where possible. */
     const bool joined = dx == 1 && cg == IC;
     const int run = joined ? TS * cg : cg, runs = joined ? 1 : TS;
     /* A run shorter than a vector costs more to start than to copy: one channel is gathered along
@@ -172,8 +179,8 @@ __kernel ONE_ITEM void conv_direct(
                 const int n = min(rows - i, OW - (ix[i] - x0) / sx);
                 for (int l = l0; l < l1; ++l) {
                     const int tap = l / cg, r = tap / TS, s = tap - r * TS;
-                    const int v = ix[i] + s * dx;
-                    const int lo = (uint)(iy[i] + r * dy) < (uint)IH ? min(n, max(0, (sx - 1 - v) / sx)) : n;
+                    const int v = ix[i] + s * dx, begin = clamp((sx - 1 - v) / sx, 0, n);
+                    const int lo = (uint)(iy[i] + r * dy) < (uint)IH ? begin : n;
                     gather_term(A + (l - l0) * ROWS + i,
                                 x + base[i] + (r * dy * IW + s * dx) * IC + l - tap * cg, n, lo,
                                 clamp((IW - v + sx - 1) / sx, lo, n), sx * IC);
@@ -210,8 +217,8 @@ __kernel ONE_ITEM void conv_direct(
 #endif
             }
             const bool last = l1 == L;
-            struct tile t = {l1 - l0, rows, left, out, y + k0, last && (flags & ADD_BIAS) ? bias + k0 : 0,
-                             last && (flags & RELU), l0 == 0};
+            struct tile t = {l1 - l0, rows, left, out, y + k0, 0, last && (flags & RELU), l0 == 0};
+            if (last && (flags & ADD_BIAS)) { t.bias = bias + k0; }
             for (int i = 0; i < rows; i += TP, t.rows -= TP, t.out += TP) {
                 if (by_term) {
                     multiply_tile(A + i, 1, ROWS, B, t);

@@ -31,7 +31,7 @@ __kernel void conv_naive(__global const float *x, ulong x_at, __global const flo
         }
     }
     if (flags & ADD_BIAS) { sum += bias[bias_at + k]; }
-    y[y_at + i] = flags & RELU ? fmax(sum, 0.0f) : sum;
+    y[y_at + i] = (flags & RELU) && sum < 0.0f ? 0.0f : sum;
 }
 
 __kernel void conv_naive_data(__global const float *dy, ulong dy_at, __global const float *w,

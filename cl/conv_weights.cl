@@ -74,8 +74,9 @@ static inline void multiply_chunk(const float *x, const float *d, struct walk w,
     }
 }
 
-/* Channel `c` of `n` pixels from column v on of a row of x, of which lo…hi−1 exist, `step` apart. */
-static inline void gather_column(float *to, __global const float *x, int n, int lo, int hi, int step)
+/* One channel of n pixels of a row of x, `step` numbers apart, of which lo…hi−1 exist. */
+static inline void gather_column(float *to, __global const float *x, int n, int lo, int hi,
+                                 int step)
 {
     int q = 0;
     for (; q < lo; ++q) { to[q * CT] = 0.0f; }

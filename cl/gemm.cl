@@ -12,7 +12,7 @@
 static inline float finish(float v, __global const float *bias, int j, int flags)
 {
     if (flags & ADD_BIAS) { v += bias[j]; }
-    return flags & RELU ? fmax(v, 0.0f) : v;
+    return (flags & RELU) && v < 0.0f ? 0.0f : v;
 }
 
 __kernel void gemm_naive(__global const float *a, ulong a_at, __global const float *b, ulong b_at,

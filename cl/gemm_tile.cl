@@ -33,6 +33,12 @@ static inline void zero_run(float *to, int n)
     for (; i < n; ++i) { to[i] = 0.0f; }
 }
 
+/* Negative lanes become 0; a NaN stays. */
+static inline vec_t relu(vec_t v)
+{
+    return v < (vec_t)(0.0f) ? (vec_t)(0.0f) : v;
+}
+
 /* The first n of VW elements; the other lanes are 0. n may be ≤ 0 or above VW. */
 static inline vec_t load_part(__global const float *from, int n)
 {
@@ -56,7 +62,7 @@ static inline void store_part(vec_t v, __global float *to, int n)
     }
 }
 
-/* rows·pitch numbers of `from`, NV of each row (of which `columns` exist), become rows of a panel. */
+/* NV numbers (of which `columns` exist) of each of `rows` rows become rows of a panel. */
 static inline void copy_columns(float *to, __global const float *from, int pitch, int rows,
                                 int columns)
 {
@@ -75,7 +81,7 @@ static inline void copy_columns(float *to, __global const float *from, int pitch
 }
 
 /*
- * VW rows of VW numbers, `pitch` apart, become columns of a panel: to[NV·c + r] = from[pitch·r + c].
+ * VW rows of VW numbers become columns of a panel: to[NV·c + r] = from[pitch·r + c].
  * Rotating the bits of an element's address (row, then column) by log₂VW places transposes; one
  * stage rotates by one place.
  */
@@ -97,7 +103,7 @@ static inline void transpose_square(float *to, __global const float *from, int p
     UNROLL for (int i = 0; i < VW; ++i) { VEC_STORE(a[i], 0, to + i * NV); }
 }
 
-/* n numbers of each of `columns` rows (at most NV of them), `pitch` apart, become n rows of a panel. */
+/* n numbers of each of `columns` rows (at most NV count) become n rows of a panel. */
 static inline void transpose_columns(float *to, __global const float *from, int pitch, int n,
                                      int columns)
 {
