@@ -1,2 +1,0 @@
-extern const int umb_data_placeholder;
-const int umb_data_placeholder = 0;
