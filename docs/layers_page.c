@@ -38,10 +38,19 @@ static void print_attr(const struct umb_attr_desc *d)
     }
 }
 
+/* Attributes without help are the program's own. */
+static bool has_keys(const struct umb_op *op)
+{
+    for (const struct umb_attr_desc *d = op->attrs; d && d->name; d++) {
+        if (d->help) { return true; }
+    }
+    return false;
+}
+
 static void print_op(const struct umb_op *op)
 {
     printf("\n### %s\n\n%s.\n", op->name, op->help);
-    if (!op->attrs || !op->attrs->name) { return; }
+    if (!has_keys(op)) { return; }
     printf("\n| key | value | default | meaning |\n| --- | --- | --- | --- |\n");
     for (const struct umb_attr_desc *d = op->attrs; d->name; d++) {
         print_attr(d);
