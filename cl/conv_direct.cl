@@ -112,20 +112,54 @@ static inline void copy_clipped(float *a, __global const float *x, int at, int n
         zero_run(a, n);
         return;
     }
-    for (int i = 0; i < n; ++i) { a[i] = at + i >= from && at + i < to ? x[at + i] : 0.0f; }
+    const int begin = max(from - at, 0), end = min(to - at, n);
+    zero_run(a, begin);
+    copy_run(a + begin, x + at + begin, end - begin);
+    zero_run(a + end, n - end);
 }
 
-/* One term of n neighbours in a row of y: x is `step` apart, and exists for lo ≤ i < hi. */
-static inline void gather_term(float *a, __global const float *x, int n, int lo, int hi, int step)
+/* Where the terms of the sum are: in x, and for each row of a block its first pixel there. */
+struct source {
+    __global const float *x;
+    int IH, IW, IC, TS, cg, dy, dx;
+    int run, runs; /* elements that lie one after another in x, and how many such in a row of taps */
+    int rows;
+    const int *base, *iy, *ix, *inside; /* [rows]; inside: all taps are */
+};
+
+/* Terms l0…l1−1 of every row, run by run: A [row][PITCH]. */
+static inline void gather_runs(float *A, const struct source *g, int l0, int l1)
 {
-    int i = 0;
-    for (; i < lo; ++i) { a[i] = 0.0f; }
-    if (step == 1) {
-        copy_run(a + lo, x + lo, hi - lo);
-    } else {
-        for (; i < hi; ++i) { a[i] = x[i * step]; }
+    for (int l = l0, n; l < l1; l += n) {
+        const int u = l / g->run, at = l - u * g->run, r = u / g->runs, s = u - r * g->runs;
+        __global const float *x = g->x + (r * g->dy * g->IW + s * g->dx) * g->IC;
+        n = min(g->run - at, l1 - l);
+        for (int i = 0; i < g->rows; ++i) {
+            float *a = A + i * PITCH + l - l0;
+            if (g->inside[i]) {
+                copy_run(a, x + g->base[i] + at, n);
+                continue;
+            }
+            const int h = g->iy[i] + r * g->dy, v = g->ix[i] + s * g->dx;
+            const int from = g->runs == 1 ? max(0, -v) * g->cg : 0;
+            const int taps = g->runs == 1 ? min(g->TS, g->IW - v) : (uint)v < (uint)g->IW;
+            copy_clipped(a, x + g->base[i], at, n, from, (uint)h < (uint)g->IH ? taps * g->cg : 0);
+        }
     }
-    for (i = hi; i < n; ++i) { a[i] = 0.0f; }
+}
+
+/* The same for one channel without stride, along the rows of y: A [term][ROWS]. */
+static inline void gather_terms(float *A, const struct source *g, int OW, int x0, int l0, int l1)
+{
+    for (int i = 0, n; i < g->rows; i += n) {
+        n = min(g->rows - i, OW - (g->ix[i] - x0));
+        for (int l = l0; l < l1; ++l) {
+            const int r = l / g->TS, s = l - r * g->TS;
+            const int h = g->iy[i] + r * g->dy, v = g->ix[i] + s * g->dx;
+            copy_clipped(A + (l - l0) * ROWS + i, g->x + g->base[i] + r * g->dy * g->IW + s * g->dx,
+                         0, n, max(0, -v), (uint)h < (uint)g->IH ? g->IW - v : 0);
+        }
+    }
 }
 
 __kernel ONE_ITEM void conv_direct(
@@ -162,12 +196,11 @@ __kernel ONE_ITEM void conv_direct(
     }
     for (int i = rows; i % TP != 0; ++i) { zero_run(A + i * PITCH, KC); }
 
-    /* A run: elements that lie one after another in x, a whole row of taps where possible. */
-    const bool joined = dx == 1 && cg == IC;
-    const int run = joined ? TS * cg : cg, runs = joined ? 1 : TS;
-    /* A run shorter than a vector costs more to start than to copy: one channel is gathered along
-     * the row of y instead. */
-    const bool by_term = run < VW && sx * IC == 1;
+    const bool joined = dx == 1 && cg == IC; /* a whole row of taps is a run */
+    const struct source source = {x, IH, IW, IC, TS, cg, dy, dx, joined ? TS * cg : cg,
+                                  joined ? 1 : TS, rows, base, iy, ix, inside};
+    /* Runs shorter than a vector cost more to start than to copy. */
+    const bool by_term = joined && IC == 1 && sx == 1 && TS < VW;
     const int L = TR * TS * cg, pieces = max(1, (L + KC - 1) / KC);
     const int piece = (L + pieces - 1) / pieces;
     const int kb_end = min((int)(get_group_id(1) + 1) * slice, (columns + NV - 1) / NV);
@@ -175,34 +208,9 @@ __kernel ONE_ITEM void conv_direct(
     do {
         const int l1 = min(l0 + piece, L);
         if (by_term) {
-            for (int i = 0; i < rows;) {
-                const int n = min(rows - i, OW - (ix[i] - x0) / sx);
-                for (int l = l0; l < l1; ++l) {
-                    const int tap = l / cg, r = tap / TS, s = tap - r * TS;
-                    const int v = ix[i] + s * dx, begin = clamp((sx - 1 - v) / sx, 0, n);
-                    const int lo = (uint)(iy[i] + r * dy) < (uint)IH ? begin : n;
-                    gather_term(A + (l - l0) * ROWS + i,
-                                x + base[i] + (r * dy * IW + s * dx) * IC + l - tap * cg, n, lo,
-                                clamp((IW - v + sx - 1) / sx, lo, n), sx * IC);
-                }
-                i += n;
-            }
-        }
-        for (int l = l0, n; l < l1 && !by_term; l += n) {
-            const int u = l / run, at = l - u * run, r = u / runs, s = u - r * runs;
-            const int tap = (r * dy * IW + s * dx) * IC;
-            n = min(run - at, l1 - l);
-            for (int i = 0; i < rows; ++i) {
-                float *a = A + i * PITCH + l - l0;
-                if (inside[i]) {
-                    copy_run(a, x + base[i] + tap + at, n);
-                    continue;
-                }
-                const int h = iy[i] + r * dy, v = ix[i] + s * dx;
-                const int from = joined ? max(0, -v) * cg : 0;
-                const int to = joined ? min(TS, IW - v) * cg : (uint)v < (uint)IW ? run : 0;
-                copy_clipped(a, x + base[i] + tap, at, n, from, (uint)h < (uint)IH ? to : 0);
-            }
+            gather_terms(A, &source, OW, x0, l0, l1);
+        } else {
+            gather_runs(A, &source, l0, l1);
         }
         for (int kb = get_group_id(1) * slice; kb < kb_end; ++kb) {
             const int k0 = kb * NV, left = columns - k0;
