@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "grad.h"
 #include "graph.h"
 
 struct contribution {
@@ -17,69 +18,35 @@ struct contribution {
     int next;         /* −1: last */
 };
 
-struct umb_grad {
+struct autodiff {
+    struct umb_grad op; /* what the op at work sees; first, so that one is the other */
     struct umb_graph *g;
     int n0;           /* values before differentiation */
     bool *wants;      /* [n0] */
     int *head, *tail; /* [n0] into list, −1 */
     struct contribution *list;
     int n_list, list_capacity;
-    int node; /* the forward node at work */
-    int dout[UMB_OP_MAX_OUT];
+    int node;               /* the forward node at work */
     enum umb_status status; /* first failure inside give */
     int n_made;             /* names of helper nodes stay unique */
 };
 
-static const struct umb_node *node_of(const struct umb_grad *a)
+static const struct umb_type *type_of(const struct umb_grad *op, int value)
 {
-    return &a->g->node[a->node];
+    return &((const struct autodiff *)op)->g->value[value].type;
 }
 
-const void *umb__grad_attrs(const struct umb_grad *a)
+static enum umb_status add_node(struct umb_grad *op_grad, const char *op_name, const void *attrs,
+                                int n_in, const int *in, int *ret_out)
 {
-    return node_of(a)->attrs;
-}
-
-int umb__grad_in(const struct umb_grad *a, int index)
-{
-    return index < node_of(a)->n_in ? node_of(a)->in[index] : -1;
-}
-
-int umb__grad_n_in(const struct umb_grad *a)
-{
-    return node_of(a)->n_in;
-}
-
-int umb__grad_out(const struct umb_grad *a, int index)
-{
-    return index < node_of(a)->n_out ? node_of(a)->out[index] : -1;
-}
-
-int umb__grad_dout(const struct umb_grad *a, int index)
-{
-    return index < node_of(a)->n_out ? a->dout[index] : -1;
-}
-
-bool umb__grad_wants(const struct umb_grad *a, int index)
-{
-    int v = umb__grad_in(a, index);
-    return v >= 0 && v < a->n0 && a->wants[v];
-}
-
-const struct umb_type *umb__grad_type(const struct umb_grad *a, int value)
-{
-    return &a->g->value[value].type;
-}
-
-enum umb_status umb__grad_node(struct umb_grad *a, const char *op_name, const void *attrs, int n_in,
-                               const int *in, int *ret_out)
-{
+    struct umb_graph *g = ((struct autodiff *)op_grad)->g;
+    const char *forward = g->node[((struct autodiff *)op_grad)->node].name;
     const struct umb_op *op = umb__op_find(op_name);
     if (!op) {
-        return umb__fail(a->g->ctx, UMB_ERR_INVALID, "%s: no op '%s' for its gradient",
-                         node_of(a)->name, op_name);
+        return umb__fail(g->ctx, UMB_ERR_INVALID, "%s: no op '%s' for its gradient", forward,
+                         op_name);
     }
-    const char *name = umb__arena_printf(a->g->arena, "%s.%s", node_of(a)->name, op_name);
+    const char *name = umb__arena_printf(g->arena, "%s.%s", forward, op_name);
     if (!name) { return UMB_ERR_NO_MEMORY; }
     struct umb_graph_node_desc desc = {.op = op,
                                        .attrs = attrs,
@@ -87,10 +54,10 @@ enum umb_status umb__grad_node(struct umb_grad *a, const char *op_name, const vo
                                        .phase = UMB_PHASE_BACKWARD,
                                        .n_in = n_in,
                                        .in = in};
-    return umb__graph_node_raw(a->g, &desc, ret_out);
+    return umb__graph_node_raw(g, &desc, ret_out);
 }
 
-static void contribute(struct umb_grad *a, int target, int value, int first, int count)
+static void contribute(struct autodiff *a, int target, int value, int first, int count)
 {
     if (a->n_list == a->list_capacity) {
         int grown = a->list_capacity ? 2 * a->list_capacity : 64;
@@ -112,18 +79,15 @@ static void contribute(struct umb_grad *a, int target, int value, int first, int
     a->tail[target] = a->n_list++;
 }
 
-void umb__grad_give(struct umb_grad *a, int index, int dvalue)
+static void give(struct umb_grad *op, int target, int first, int count, int dvalue)
 {
-    if (umb__grad_wants(a, index)) { contribute(a, umb__grad_in(a, index), dvalue, 0, 0); }
+    contribute((struct autodiff *)op, target, dvalue, first, count);
 }
 
-void umb__grad_give_rows(struct umb_grad *a, int index, int first, int count, int dvalue)
-{
-    if (umb__grad_wants(a, index)) { contribute(a, umb__grad_in(a, index), dvalue, first, count); }
-}
+static const struct umb_grad_calls calls = {type_of, add_node, give};
 
 /* Appends `op_name` over the values as a helper node of the gradient of `target`. */
-static enum umb_status helper_node(struct umb_grad *a, int target, const char *op_name,
+static enum umb_status helper_node(struct autodiff *a, int target, const char *op_name,
                                    const char *attrs_text, int n_in, const int *in, int *ret_value)
 {
     struct umb_graph *g = a->g;
@@ -146,7 +110,7 @@ static enum umb_status helper_node(struct umb_grad *a, int target, const char *o
     return st;
 }
 
-static enum umb_status sum_of(struct umb_grad *a, int target, int n, const int *values,
+static enum umb_status sum_of(struct autodiff *a, int target, int n, const int *values,
                               int *ret_value)
 {
     if (n == 1) {
@@ -157,7 +121,7 @@ static enum umb_status sum_of(struct umb_grad *a, int target, int n, const int *
 }
 
 /* The gradient of one segment of target: the sum of the contributions that hold it, or zeros. */
-static enum umb_status segment_gradient(struct umb_grad *a, int target, int segment, int *scratch,
+static enum umb_status segment_gradient(struct autodiff *a, int target, int segment, int *scratch,
                                         int *ret_value)
 {
     struct umb_graph *g = a->g;
@@ -185,7 +149,7 @@ static enum umb_status segment_gradient(struct umb_grad *a, int target, int segm
     return *ret_value < 0 ? UMB_ERR_NO_MEMORY : UMB_OK;
 }
 
-static enum umb_status join_segments(struct umb_grad *a, int target, int *scratch, int *ret_value)
+static enum umb_status join_segments(struct autodiff *a, int target, int *scratch, int *ret_value)
 {
     int n = a->g->value[target].type.n_segments;
     int *parts = umb__arena_calloc(a->g->arena, (size_t)n, sizeof *parts);
@@ -200,7 +164,7 @@ static enum umb_status join_segments(struct umb_grad *a, int target, int *scratc
 }
 
 /* The complete gradient of target: −1 if nothing contributed. */
-static enum umb_status complete(struct umb_grad *a, int target, int *ret_value)
+static enum umb_status complete(struct autodiff *a, int target, int *ret_value)
 {
     int n = 0, n_whole = 0;
     for (int c = a->head[target]; c >= 0; c = a->list[c].next) {
@@ -222,7 +186,7 @@ static enum umb_status complete(struct umb_grad *a, int target, int *ret_value)
     return sum_of(a, target, n_whole, whole, ret_value);
 }
 
-static void mark_wanted(struct umb_grad *a, const struct umb_autodiff_desc *desc)
+static void mark_wanted(struct autodiff *a, const struct umb_autodiff_desc *desc)
 {
     struct umb_graph *g = a->g;
     for (int v = 0; v < a->n0; v++) {
@@ -244,25 +208,31 @@ static void mark_wanted(struct umb_grad *a, const struct umb_autodiff_desc *desc
 }
 
 /* The backward nodes of one forward node, when any of its outputs has a gradient. */
-static enum umb_status differentiate(struct umb_grad *a, int node, int *gradient)
+static enum umb_status differentiate(struct autodiff *a, int node, int *gradient)
 {
-    a->node = node;
+    const struct umb_node n = a->g->node[node]; /* its arrays stay; the list of nodes may move */
     bool any = false;
-    for (int k = 0; k < node_of(a)->n_out; k++) {
-        int v = node_of(a)->out[k];
-        a->dout[k] = -1;
+    a->node = node;
+    for (int k = 0; k < n.n_out; k++) {
+        int v = n.out[k];
+        a->op.dout[k] = -1;
         if (!a->wants[v]) { continue; }
-        enum umb_status st = complete(a, v, &a->dout[k]);
+        enum umb_status st = complete(a, v, &a->op.dout[k]);
         if (st != UMB_OK) { return st; }
-        gradient[v] = a->dout[k];
-        any = any || a->dout[k] >= 0;
+        gradient[v] = a->op.dout[k];
+        any = any || a->op.dout[k] >= 0;
     }
     if (!any) { return UMB_OK; }
-    enum umb_status st = node_of(a)->op->grad(a);
+    a->op.attrs = n.attrs;
+    a->op.n_in = n.n_in;
+    a->op.n_out = n.n_out;
+    a->op.in = n.in;
+    a->op.out = n.out;
+    enum umb_status st = n.op->grad(&a->op);
     return st == UMB_OK ? a->status : st;
 }
 
-static enum umb_status walk(struct umb_grad *a, const struct umb_autodiff_desc *desc, int *gradient)
+static enum umb_status walk(struct autodiff *a, const struct umb_autodiff_desc *desc, int *gradient)
 {
     mark_wanted(a, desc);
     for (int v = 0; v < a->n0; v++) {
@@ -285,12 +255,13 @@ static enum umb_status walk(struct umb_grad *a, const struct umb_autodiff_desc *
 enum umb_status umb__graph_autodiff(struct umb_graph *g, const struct umb_autodiff_desc *desc,
                                     int *ret_gradient)
 {
-    struct umb_grad a = {.g = g, .n0 = g->n_values};
+    struct autodiff a = {.g = g, .n0 = g->n_values};
     size_t n0 = (size_t)a.n0;
     a.wants = umb__calloc(g->ctx, n0, sizeof *a.wants);
     a.head = umb__calloc(g->ctx, n0, sizeof *a.head);
     a.tail = umb__calloc(g->ctx, n0, sizeof *a.tail);
     enum umb_status st = a.wants && a.head && a.tail ? UMB_OK : UMB_ERR_NO_MEMORY;
+    a.op = (struct umb_grad){.calls = &calls, .wants = a.wants, .n_values = a.n0};
     if (st == UMB_OK) { st = walk(&a, desc, ret_gradient); }
     umb__free(a.wants);
     umb__free(a.head);

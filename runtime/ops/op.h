@@ -103,7 +103,7 @@ struct umb_infer {
  */
 
 /*
- * What grad works with (implemented by runtime/graph/autodiff.c). Values are ids ≥ 0; −1 is "none".
+ * What grad works with (grad.h, from the other side). Values are ids ≥ 0; −1 is "none".
  * grad looks at dout (−1: that output does not matter), adds nodes, and hands in a gradient per
  * input with umb__grad_give; contributions are summed by the caller in a fixed order.
  */
