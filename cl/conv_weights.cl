@@ -14,7 +14,7 @@
  * every tap is a walk over both, into CT × NV accumulators. With few channels (fold) the taps
  * become channels: X then holds R·S·C/groups of them, and there is one tap.
  *
- * NDRange of conv_weights [G, ⌈k-blocks/KT⌉·⌈c-blocks/CS⌉, groups], one item a group.
+ * NDRange of conv_weights [G, ⌈c-blocks/CS⌉·⌈k-blocks/KT⌉, groups], one item a group.
  * Tunables: VW; CT channels of a tile; X_FLOATS, D_FLOATS: sizes of X and D, which the host keeps
  * to when it cuts.
  */
@@ -84,6 +84,60 @@ static inline void gather_column(float *to, __global const float *x, int n, int 
     for (; q < n; ++q) { to[q * CT] = 0.0f; }
 }
 
+/* What of x a chunk sees: `images` times rows × columns pixels from (image, h, v) on. */
+struct border {
+    int image, h, v;
+    int images, rows, columns;
+    int H, W, C;
+};
+
+/* Blocks c0…c1−1 of the first `channels` channels: X [c-block][image][row][column][CT]. */
+static inline void pack_channels(float *X, __global const float *x, const struct border *b, int c0,
+                                 int c1, int channels)
+{
+    const int plane = b->images * b->rows * b->columns * CT;
+    for (int i = 0; i < b->images * b->rows; ++i) {
+        const int n = i / b->rows, h = b->h + i - n * b->rows;
+        float *to = X + i * b->columns * CT;
+        for (int q = 0; q < b->columns; ++q, to += CT) {
+            const int v = b->v + q;
+            const bool inside = (uint)h < (uint)b->H && (uint)v < (uint)b->W;
+            __global const float *from = x + (((b->image + n) * b->H + h) * b->W + v) * b->C;
+            for (int cb = c0; cb < c1; ++cb) {
+                float *block = to + (cb - c0) * plane;
+                const int left = inside ? channels - cb * CT : 0;
+                if (left >= CT) {
+                    CHANNELS_STORE(CHANNELS_LOAD(cb, from), 0, block);
+                } else {
+                    for (int j = 0; j < CT; ++j) { block[j] = j < left ? from[cb * CT + j] : 0.0f; }
+                }
+            }
+        }
+    }
+}
+
+/* Taps as channels: l = (r·S + s)·cg + c of blocks c0…c1−1, at the places of dy's rows and columns,
+ * whose steps in x are sy and sx. */
+static inline void pack_taps(float *X, __global const float *x, const struct border *b, int c0,
+                             int c1, int taps, int S, int cg, int sy, int sx, int ey, int ex)
+{
+    const int plane = b->images * b->rows * b->columns * CT;
+    for (int i = 0; i < b->images * b->rows; ++i) {
+        const int n = i / b->rows, row = i - n * b->rows;
+        float *to = X + i * b->columns * CT;
+        for (int l = c0 * CT; l < c1 * CT; ++l) {
+            const int tap = l / cg, r = tap / S, s = tap - r * S;
+            const int h = b->h + row * sy + r * ey, v = b->v + s * ex;
+            const bool inside = tap < taps && (uint)h < (uint)b->H;
+            const int lo = inside ? clamp((sx - 1 - v) / sx, 0, b->columns) : b->columns;
+            const int hi = inside ? clamp((b->W - v + sx - 1) / sx, lo, b->columns) : lo;
+            gather_column(to + (l / CT - c0) * plane + l % CT,
+                          x + (((b->image + n) * b->H + h) * b->W + v) * b->C + l - tap * cg,
+                          b->columns, lo, hi, sx * b->C);
+        }
+    }
+}
+
 __kernel ONE_ITEM void conv_weights(
     __global const float *restrict x, ulong x_at, __global const float *restrict dy, ulong dy_at,
     __global float *restrict slabs, ulong slabs_at, int N, int H, int W, int C, int P, int Q, int K,
@@ -95,19 +149,19 @@ __kernel ONE_ITEM void conv_weights(
     const int cg = C / groups, kg = K / groups, group = get_group_id(2);
     const int channels = fold ? R * S * cg : cg, taps = fold ? 1 : R * S;
     const int k_blocks = (kg + NV - 1) / NV, c_blocks = (channels + CT - 1) / CT;
-    const int k_slices = (k_blocks + KT - 1) / KT, slice = get_group_id(1);
-    const int kb0 = slice % k_slices * KT, kb1 = min(kb0 + KT, k_blocks);
-    const int cb_begin = slice / k_slices * CS, cb_end = min(cb_begin + CS, c_blocks);
+    const int k_slices = (k_blocks + KT - 1) / KT, slice = get_group_id(1) / k_slices;
+    const int kb0 = (get_group_id(1) - slice * k_slices) * KT, kb1 = min(kb0 + KT, k_blocks);
+    const int cb_end = min((slice + 1) * CS, c_blocks);
     const int row_chunks = (P + RB - 1) / RB, column_chunks = (Q + QB - 1) / QB;
     const int chunks = (N + NI - 1) / NI * row_chunks * column_chunks;
     x += x_at + group * cg;
     dy += dy_at + group * kg;
     slabs += slabs_at + get_group_id(0) * (R * S * cg * K) + group * kg;
     for (int chunk = get_group_id(0); chunk < chunks; chunk += get_num_groups(0)) {
-        const int in_image = chunk % (row_chunks * column_chunks);
-        const int n0 = chunk / (row_chunks * column_chunks) * NI, images = min(NI, N - n0);
-        const int p0 = in_image / column_chunks * RB, rows = min(RB, P - p0);
-        const int q0 = in_image % column_chunks * QB, columns = min(QB, Q - q0);
+        const int strip = chunk / column_chunks, image = strip / row_chunks;
+        const int n0 = image * NI, images = min(NI, N - n0);
+        const int p0 = (strip - image * row_chunks) * RB, rows = min(RB, P - p0);
+        const int q0 = (chunk - strip * column_chunks) * QB, columns = min(QB, Q - q0);
         const int positions = images * rows * columns;
         for (int kb = kb0; kb < kb1; ++kb) {
             float *d = D + (kb - kb0) * positions * NV;
@@ -117,62 +171,26 @@ __kernel ONE_ITEM void conv_weights(
                              kg - kb * NV);
             }
         }
-        const int x_rows = fold ? rows : (rows - 1) * sy + (R - 1) * ey + 1;
-        const int x_columns = fold ? columns : (columns - 1) * sx + (S - 1) * ex + 1;
-        const int plane = images * x_rows * x_columns * CT;
-        const struct walk walk = {images,
-                                  rows,
-                                  columns,
-                                  (fold ? 1 : sx) * CT,
-                                  (fold ? 1 : sy) * x_columns * CT,
-                                  x_rows * x_columns * CT};
-        for (int c0 = cb_begin; c0 < cb_end; c0 += CP) {
+        const struct border b = {n0, p0 * sy - py, q0 * sx - px, images,
+                                 fold ? rows : (rows - 1) * sy + (R - 1) * ey + 1,
+                                 fold ? columns : (columns - 1) * sx + (S - 1) * ex + 1, H, W, C};
+        const int plane = images * b.rows * b.columns * CT;
+        const struct walk walk = {images, rows, columns, (fold ? 1 : sx) * CT,
+                                  (fold ? 1 : sy) * b.columns * CT, b.rows * b.columns * CT};
+        for (int c0 = slice * CS; c0 < cb_end; c0 += CP) {
             const int c1 = min(c0 + CP, cb_end);
-            for (int i = 0; i < images * x_rows; ++i) {
-                const int n = i / x_rows, row = i - n * x_rows;
-                float *to = X + i * x_columns * CT;
-                if (fold) {
-                    for (int l = c0 * CT; l < c1 * CT; ++l) {
-                        const int tap = l / cg, r = tap / S, s = tap - r * S;
-                        const int h = (p0 + row) * sy - py + r * ey, v = q0 * sx - px + s * ex;
-                        const bool inside = l < channels && (uint)h < (uint)H;
-                        const int lo = inside ? clamp((sx - 1 - v) / sx, 0, columns) : columns;
-                        const int hi = inside ? clamp((W - v + sx - 1) / sx, lo, columns) : lo;
-                        gather_column(to + (l / CT - c0) * plane + l % CT,
-                                      x + (((n0 + n) * H + h) * W + v) * C + l - tap * cg, columns,
-                                      lo, hi, sx * C);
-                    }
-                    continue;
-                }
-                const int h = p0 * sy - py + row;
-                for (int q = 0; q < x_columns; ++q, to += CT) {
-                    const int v = q0 * sx - px + q;
-                    const bool inside = (uint)h < (uint)H && (uint)v < (uint)W;
-                    __global const float *from = x + (((n0 + n) * H + h) * W + v) * C;
-                    for (int cb = c0; cb < c1; ++cb) {
-                        float *block = to + (cb - c0) * plane;
-                        const int left = inside ? cg - cb * CT : 0;
-                        if (left >= CT) {
-                            CHANNELS_STORE(CHANNELS_LOAD(cb, from), 0, block);
-                        } else {
-                            for (int j = 0; j < CT; ++j) {
-                                block[j] = j < left ? from[cb * CT + j] : 0.0f;
-                            }
-                        }
-                    }
-                }
+            if (fold) {
+                pack_taps(X, x, &b, c0, c1, R * S, S, cg, sy, sx, ey, ex);
+            } else {
+                pack_channels(X, x, &b, c0, c1, cg);
             }
-            for (int kb = kb0; kb < kb1; ++kb) {
-                for (int cb = c0; cb < c1; ++cb) {
-                    for (int tap = 0; tap < taps; ++tap) {
-                        const int r = tap / S, s = tap - r * S;
-                        multiply_chunk(X + (cb - c0) * plane + (r * ey * x_columns + s * ex) * CT,
-                                       D + (kb - kb0) * positions * NV, walk,
-                                       slabs + (tap * cg + cb * CT) * K + kb * NV, K,
-                                       channels - cb * CT, kg - kb * NV,
-                                       chunk == (int)get_group_id(0));
-                    }
-                }
+            for (int i = 0; i < (kb1 - kb0) * (c1 - c0) * taps; ++i) {
+                const int block = i / taps, tap = i - block * taps, r = tap / S, s = tap - r * S;
+                const int k = block / (c1 - c0), c = block - k * (c1 - c0), k0 = (kb0 + k) * NV;
+                multiply_chunk(X + c * plane + (r * ey * b.columns + s * ex) * CT,
+                               D + k * positions * NV, walk,
+                               slabs + (tap * cg + (c0 + c) * CT) * K + k0, K,
+                               channels - (c0 + c) * CT, kg - k0, chunk == (int)get_group_id(0));
             }
         }
     }

@@ -1,5 +1,7 @@
 #include "conv.h"
 #include "harness.h"
+#include "rng.h"
+#include <stdlib.h>
 #include <string.h>
 
 /* Infers "conv attrs" on one input; the status. */
@@ -131,13 +133,73 @@ static void refusals(void **state)
     check_refused("filters=8 size=3 padding=sam", image(1, 9, 9, 8), "did you mean 'same'?");
 }
 
+/* Runs problem `index` of a case as on a device of `units` compute units; output 0. */
+static float *run_with_units(struct umb_trial *t, int index, uint32_t units, int64_t *ret_n)
+{
+    struct umb_device_caps caps = *umb_device_get_caps(harness_device());
+    struct umb_problem p = *umb__trial_problem(t, index);
+    float *arrays[4] = {0};
+    caps.compute_units = units;
+    p.caps = &caps;
+    assert_true(p.n_in + p.n_out <= 4);
+    for (int i = 0; i < p.n_in + p.n_out; i++) {
+        const struct umb_type *type = i < p.n_in ? &p.in[i] : &p.out[i - p.n_in];
+        const int64_t n = umb__shape_count(&type->shape);
+        arrays[i] = calloc((size_t)n, sizeof(float));
+        assert_non_null(arrays[i]);
+        for (int64_t k = 0; k < n; k++) {
+            arrays[i][k] =
+                2.0f * umb__random_unit(5, UMB_RNG_TEST, (uint32_t)i, (uint64_t)k) - 1.0f;
+        }
+    }
+    float *out = arrays[p.n_in];
+    const struct umb_op_run run = {.p = p,
+                                   .solver = umb__solver_choose(&p, NULL),
+                                   .in = (void *const *)arrays,
+                                   .out = (void *const *)&out,
+                                   .repeats = 1};
+    if (umb__op_run(harness_device(), &run) != UMB_OK) {
+        fail_msg("%s: %s", p.op->name, umb_context_error(harness_context()));
+    }
+    for (int i = 0; i < p.n_in; i++) {
+        free(arrays[i]);
+    }
+    *ret_n = umb__shape_count(&p.out[0].shape);
+    return out;
+}
+
+/* What is added to what must not depend on how many cores there are. */
+static void same_bits_for_any_number_of_units(void **state)
+{
+    static const struct umb_op_case row = {.attrs = "filters=40 size=3 padding=1",
+                                           .in = "9,15,14,20"};
+    struct umb_trial *t = NULL;
+    (void)state;
+    assert_int_equal(umb__trial_create(harness_context(), umb__op_find("conv"), &row, 3, &t),
+                     UMB_OK);
+    for (int i = 0; i < 3; i++) {
+        int64_t n;
+        float *one = run_with_units(t, i, 1, &n), *many = run_with_units(t, i, 64, &n);
+        for (int64_t k = 0; k < n; k++) {
+            if (memcmp(&one[k], &many[k], sizeof *one) != 0) {
+                fail_msg("%s, element %lld: %.9g with one unit, %.9g with 64",
+                         umb__trial_problem(t, i)->op->name, (long long)k, (double)one[k],
+                         (double)many[k]);
+            }
+        }
+        free(one);
+        free(many);
+    }
+    umb__trial_destroy(t);
+}
+
 int main(void)
 {
     static const char *const ops[] = {"conv", NULL};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shapes),           cmocka_unit_test(shapes_of_same),
         cmocka_unit_test(same_pads_behind), cmocka_unit_test(parameters),
-        cmocka_unit_test(refusals),
+        cmocka_unit_test(refusals),         cmocka_unit_test(same_bits_for_any_number_of_units),
     };
     return harness_main(
         "conv",
