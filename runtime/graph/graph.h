@@ -108,6 +108,8 @@ UMB_MUST_USE enum umb_status umb__graph_interpret(const struct umb_graph *g, dou
 void umb__graph_interpret_free(const struct umb_graph *g, double **data, const bool *keep);
 
 /* Passes. */
+/* Before differentiation: simplify.c. */
+UMB_MUST_USE enum umb_status umb__graph_simplify(struct umb_graph *g);
 UMB_MUST_USE enum umb_status umb__graph_pack(struct umb_graph *g, const int *gradient,
                                              int n_gradient, int *ret_params,
                                              int *ret_gradients);  /* pack.c */

@@ -116,6 +116,7 @@ static enum umb_status build_graph(struct umb_trainer *tr, int mode, struct umb_
                  ? umb__tasks_answers(tr->net, side->graph, &side->net, side->answer)
                  : umb__tasks_attach(tr->net, side->graph, &side->net, side->task);
     }
+    if (st == UMB_OK) { st = umb__graph_simplify(side->graph); }
     if (st == UMB_OK && mode == UMB_TRAINER_TRAIN) { st = differentiate(tr, side, &gradient); }
     if (st == UMB_OK && gradient) { n_gradient = side->weights; }
     if (st == UMB_OK) {
