@@ -1,6 +1,7 @@
 #include "conv.h"
 #include "harness.h"
 #include "rng.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,13 +134,15 @@ static void refusals(void **state)
     check_refused("filters=8 size=3 padding=sam", image(1, 9, 9, 8), "did you mean 'same'?");
 }
 
-/* Runs problem `index` of a case as on a device of `units` compute units; output 0. */
-static float *run_with_units(struct umb_trial *t, int index, uint32_t units, int64_t *ret_n)
+/* Runs problem `index` of a case as on a device of that many compute units and lanes; output 0. */
+static float *run_as_on(struct umb_trial *t, int index, uint32_t units, uint32_t lanes,
+                        int64_t *ret_n)
 {
     struct umb_device_caps caps = *umb_device_get_caps(harness_device());
     struct umb_problem p = *umb__trial_problem(t, index);
     float *arrays[4] = {0};
     caps.compute_units = units;
+    caps.float_width = lanes;
     p.caps = &caps;
     assert_true(p.n_in + p.n_out <= 4);
     for (int i = 0; i < p.n_in + p.n_out; i++) {
@@ -179,7 +182,7 @@ static void same_bits_for_any_number_of_units(void **state)
                      UMB_OK);
     for (int i = 0; i < 3; i++) {
         int64_t n;
-        float *one = run_with_units(t, i, 1, &n), *many = run_with_units(t, i, 64, &n);
+        float *one = run_as_on(t, i, 1, 16, &n), *many = run_as_on(t, i, 64, 16, &n);
         for (int64_t k = 0; k < n; k++) {
             if (memcmp(&one[k], &many[k], sizeof *one) != 0) {
                 fail_msg("%s, element %lld: %.9g with one unit, %.9g with 64",
@@ -193,13 +196,49 @@ static void same_bits_for_any_number_of_units(void **state)
     umb__trial_destroy(t);
 }
 
+/* The tiles of every vector width, whatever this machine's is. */
+static void every_vector_width(void **state)
+{
+    static const struct umb_op_case rows[] = {
+        {.attrs = "filters=37 size=3 padding=1", .in = "3,9,8,19"},
+        {.attrs = "filters=37 size=3 stride=2 padding=same", .in = "3,9,8,1"},
+        {.attrs = "filters=19 size=3 padding=1 groups=19", .in = "3,9,8,19"}};
+    (void)state;
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        struct umb_trial *t = NULL;
+        assert_int_equal(
+            umb__trial_create(harness_context(), umb__op_find("conv"), &rows[r], 3, &t), UMB_OK);
+        for (int i = 0; i < 3; i++) {
+            int64_t n;
+            float *wide = run_as_on(t, i, 2, 16, &n);
+            for (uint32_t lanes = 2; lanes < 16; lanes *= 2) {
+                float *narrow = run_as_on(t, i, 2, lanes, &n);
+                for (int64_t k = 0; k < n; k++) {
+                    if (!(fabsf(wide[k] - narrow[k]) <= 2e-5f * (1.0f + fabsf(wide[k])))) {
+                        fail_msg("%s, %s, element %lld: %.9g with 16 lanes, %.9g with %u",
+                                 umb__trial_problem(t, i)->op->name, rows[r].attrs, (long long)k,
+                                 (double)wide[k], (double)narrow[k], lanes);
+                    }
+                }
+                free(narrow);
+            }
+            free(wide);
+        }
+        umb__trial_destroy(t);
+    }
+}
+
 int main(void)
 {
     static const char *const ops[] = {"conv", NULL};
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(shapes),           cmocka_unit_test(shapes_of_same),
-        cmocka_unit_test(same_pads_behind), cmocka_unit_test(parameters),
-        cmocka_unit_test(refusals),         cmocka_unit_test(same_bits_for_any_number_of_units),
+        cmocka_unit_test(shapes),
+        cmocka_unit_test(shapes_of_same),
+        cmocka_unit_test(same_pads_behind),
+        cmocka_unit_test(parameters),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(same_bits_for_any_number_of_units),
+        cmocka_unit_test(every_vector_width),
     };
     return harness_main(
         "conv",

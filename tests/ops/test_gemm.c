@@ -41,13 +41,7 @@ static enum umb_status emit_naive(struct umb_emit *e)
     return umb__emit_gemm_naive(e, e->p.attrs, e->in[0], e->in[1], e->in[2], e->out[0]);
 }
 
-static enum umb_status emit_clblast(struct umb_emit *e)
-{
-    return umb__emit_gemm_clblast(e, e->p.attrs, e->in[0], e->in[1], e->in[2], e->out[0]);
-}
-
 static const struct umb_solver naive = {"naive", NULL, emit_naive};
-static const struct umb_solver clblast = {"clblast", NULL, emit_clblast};
 
 #define MOST (1 << 17)
 static float a[MOST], b[MOST], bias[MOST], out[MOST];
@@ -145,6 +139,13 @@ static void naive_transposed(void **state)
  */
 
 #ifdef UMB_HAVE_CLBLAST
+static enum umb_status emit_clblast(struct umb_emit *e)
+{
+    return umb__emit_gemm_clblast(e, e->p.attrs, e->in[0], e->in[1], e->in[2], e->out[0]);
+}
+
+static const struct umb_solver clblast = {"clblast", NULL, emit_clblast};
+
 static void clblast_plain(void **state)
 {
     (void)state;
