@@ -101,7 +101,7 @@ static void print_json(const struct view *v)
         json_array_append_new(nodes, node_json(v, i));
     }
     for (int i = 0; i < v->graph->n_values; i++) {
-        json_array_append_new(values, value_json(v, i));
+        if (umb__plan_place(v->plan, i).bytes) { json_array_append_new(values, value_json(v, i)); }
     }
     json_t *all =
         json_pack("{s:s, s:s, s:I, s:i, s:I, s:I, s:I, s:f, s:o, s:o}", "experiment",
@@ -177,7 +177,7 @@ static void print_memory(const struct view *v)
     }
     for (int i = 0; i < v->graph->n_values; i++) {
         struct umb_plan_place place = umb__plan_place(v->plan, i);
-        if (!place.scratch) { continue; }
+        if (!place.scratch || !place.bytes) { continue; }
         cli_table_add(&t, "%s", v->graph->value[i].name);
         cli_table_add(&t, "%s", kinds[v->graph->value[i].kind]);
         cli_table_add(&t, "%s", shape_of(v, i, shape));

@@ -132,10 +132,12 @@ size_t umb__plan_unshared_bytes(const struct umb_plan *p)
 struct umb_plan_place umb__plan_place(const struct umb_plan *p, int value)
 {
     struct umb_extent e = umb__extent(p->graph, &p->steps, value);
-    bool scratch = umb__in_scratch(p->graph, e.root);
-    size_t at = scratch ? p->memory.offset[e.root] : p->place[e.root];
-    return (struct umb_plan_place){at + e.low, umb__type_bytes(&p->graph->value[value].type),
-                                   scratch};
+    size_t bytes = umb__type_bytes(&p->graph->value[value].type);
+    if (!umb__in_scratch(p->graph, e.root)) {
+        return (struct umb_plan_place){p->place[e.root] + e.low, bytes, false};
+    }
+    bool used = p->memory.bytes[e.root] > 0;
+    return (struct umb_plan_place){p->memory.offset[e.root] + e.low, used ? bytes : 0, true};
 }
 
 int umb__plan_n_queues(const struct umb_plan *p)

@@ -56,6 +56,7 @@ const char *umb__plan_solver(const struct umb_plan *p, int node); /* name; "" fo
 size_t umb__plan_scratch_bytes(const struct umb_plan *p);         /* planned */
 size_t umb__plan_unshared_bytes(
     const struct umb_plan *p); /* what it would be without sharing memory */
+/* bytes is 0 for values that fusing left without a maker. */
 struct umb_plan_place {
     size_t offset, bytes;
     bool scratch;
@@ -67,7 +68,7 @@ int umb__plan_n_queues(const struct umb_plan *p);
  * Counts as a run (parameters change). */
 UMB_MUST_USE enum umb_status umb__plan_trace(struct umb_plan *p, int slot);
 /* After umb__plan_trace: max(critical path, Σ work ÷ compute units), each step's work being time ·
- * min(work-groups, units). Every step is timed alone for it (one more run on one queue). */
+ * min(work-groups, units). Every step is timed alone for it (a few more runs on one queue). */
 UMB_MUST_USE enum umb_status umb__plan_bound(struct umb_plan *p, int slot, uint64_t *ret_bound_ns);
 
 /* Proves that no two values share memory while both are in use, from the event graph;
