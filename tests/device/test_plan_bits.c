@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -16,8 +17,6 @@
 #include "rig.h"
 #include "rng.h"
 #include "session.h"
-
-#define RANDOM_NETS 200
 
 struct world {
     struct umb_context *ctx;
@@ -331,18 +330,11 @@ static void gaps_stay_zero_and_do_not_count_in_the_norm(void **state)
         .device = world.device, .net = net, .batch = 4, .clip_norm = 1e-3, .seed = 9};
     struct session s = session_open(world.ctx, &desc);
     session_train(&s, 0, 4);
-    const struct umb_graph *g = s.tr->side[UMB_TRAINER_TRAIN].graph;
     const char *names[] = {"parameters", "gradients", "optimizer.first", "optimizer.second"};
     for (int k = 0; k < 4; k++) {
         size_t n, gaps = 0;
         float *data = session_buffer(&s, names[k], &n);
-        char *used = umb__calloc(world.ctx, n, 1);
-        assert_non_null(used);
-        for (int v = 0; v < g->n_values; v++) {
-            const struct umb_value *value = &g->value[v];
-            if (value->kind != UMB_VALUE_PARAM || value->base < 0) { continue; }
-            memset(used + value->base_offset / 4, 1, (size_t)umb__shape_count(&value->type.shape));
-        }
+        char *used = session_used(&s, n);
         for (size_t i = 0; i < n; i++) {
             gaps += !used[i];
             if (!used[i] && (data[i] < 0 || data[i] > 0 || isnan(data[i]))) {
@@ -412,10 +404,15 @@ static struct umb_net *random_net(uint64_t seed)
     return net;
 }
 
+static uint64_t n_random_nets(void)
+{
+    return getenv("UMBEL_TEST_SMALL") ? 12 : 200;
+}
+
 static void random_nets(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= RANDOM_NETS; seed++) {
+    for (uint64_t seed = 1; seed <= n_random_nets(); seed++) {
         char what[64];
         struct umb_net *net = random_net(seed);
         struct session one = open_session(net, 3, 1);
@@ -436,7 +433,7 @@ static void random_nets(void **state)
 static void random_nets_are_right(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= RANDOM_NETS / 4; seed++) {
+    for (uint64_t seed = 1; seed <= n_random_nets() / 4; seed++) {
         struct umb_net *net = random_net(seed);
         struct lab lab = lab_open(world.ctx, net, 2, true, seed);
         (void)lab_evaluate(&lab);

@@ -38,6 +38,8 @@ void session_train(struct session *s, int first, int n);
 
 /* A buffer of the trainer's store ("parameters", "optimizer.first"), to be freed with umb__free. */
 float *session_buffer(const struct session *s, const char *name, size_t *ret_n);
+/* [n]: 1 where such a buffer holds a number of some parameter, 0 in the gaps; to be freed. */
+char *session_used(const struct session *s, size_t n);
 /* Fails unless both have the same bits in "parameters" and the optimizer's states. */
 void assert_same_bits(const struct session *a, const struct session *b, const char *what);
 
