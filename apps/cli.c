@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct umb_run *log_run; /* the log's second receiver: a process has one command */
+/* A process has one command, and its log two receivers: standard error up to a level, and a run. */
+static struct umb_run *log_run;
+static enum umb_log_level shown_level = UMB_LOG_WARN;
 
 void cli_log_to(struct umb_run *run)
 {
@@ -19,7 +21,7 @@ static void receive_log(void *user, enum umb_log_level level, const char *line)
 {
     static const char *const names[] = {"error", "warn", "info", "debug", "trace"};
     (void)user;
-    fprintf(stderr, "umbel: %s: %s\n", names[level], line);
+    if (level <= shown_level) { fprintf(stderr, "umbel: %s: %s\n", names[level], line); }
     if (log_run) { umb__run_log(log_run, line); }
 }
 
@@ -213,7 +215,9 @@ static enum umb_status create_context(struct cli *cli)
     }
     if (st != UMB_OK) { return st; }
     umb_context_destroy(cli->ctx);
-    struct umb_context_desc desc = {.log = receive_log, .log_level = (enum umb_log_level)level};
+    shown_level = (enum umb_log_level)level;
+    struct umb_context_desc desc = {.log = receive_log,
+                                    .log_level = level > UMB_LOG_INFO ? shown_level : UMB_LOG_INFO};
     cli->ctx = NULL;
     return umb_context_create(&desc, &cli->ctx);
 }

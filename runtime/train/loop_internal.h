@@ -45,6 +45,9 @@ UMB_MUST_USE enum umb_status umb__loop_row_step(struct umb_loop *l, int64_t step
 UMB_MUST_USE enum umb_status umb__loop_rows_epoch(struct umb_loop *l, int64_t epoch);
 UMB_MUST_USE enum umb_status umb__loop_row_end(struct umb_loop *l);
 
+/* A line of log.txt. */
+void umb__loop_log(struct umb_loop *l, const char *fmt, ...) UMB_PRINTF(2, 3);
+
 /* Writes checkpoints/NAME, and best beside it; takes up the latest one. */
 UMB_MUST_USE enum umb_status umb__loop_save(struct umb_loop *l, const char *name, bool best);
 UMB_MUST_USE enum umb_status umb__loop_restore(struct umb_loop *l);

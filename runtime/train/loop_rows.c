@@ -1,9 +1,11 @@
-/* loop_rows.c: the rows of metrics.jsonl. */
+/* loop_rows.c: the rows of metrics.jsonl, and the lines of log.txt. */
 #include "loop_internal.h"
 
 #include "fail.h"
 #include "system.h"
 #include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
 
 const char *const umb__split_names[] = {"train", "validation", "test"};
 
@@ -13,9 +15,24 @@ static json_t *number(double value)
     return isfinite(value) ? json_real(value) : json_null();
 }
 
+void umb__loop_log(struct umb_loop *l, const char *fmt, ...)
+{
+    char line[1024];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(line, sizeof line, fmt, args);
+    va_end(args);
+    umb__run_log(l->desc->run, line);
+}
+
 enum umb_status umb__loop_row_start(struct umb_loop *l)
 {
     const struct umb_trainer *tr = l->desc->trainer;
+    umb__loop_log(l, "%s %s on %s: %lld parameters, seed %llu, %lld steps an epoch",
+                  l->desc->resume ? "resuming" : "training", l->exp->name,
+                  umb_device_get_caps(l->desc->device)->name,
+                  (long long)umb_trainer_n_parameters(tr), (unsigned long long)l->exp->train.seed,
+                  (long long)l->steps_per_epoch);
     json_t *row = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "event", "start", "device",
                             umb_device_get_caps(l->desc->device)->name, "experiment", l->exp->name,
                             "seed", (json_int_t)l->exp->train.seed, "parameters",
@@ -58,6 +75,8 @@ enum umb_status umb__loop_rows_epoch(struct umb_loop *l, int64_t epoch)
     for (int split = 0; split < UMB_SPLIT_COUNT; split++) {
         const struct umb_split_results *r = &l->results[split];
         if (!r->present) { continue; }
+        umb__loop_log(l, "epoch %lld: %s score %.6g", (long long)epoch, umb__split_names[split],
+                      r->score);
         for (size_t t = 0; st == UMB_OK && t < l->exp->n_tasks; t++) {
             st = row_task(l, epoch, (enum umb_split)split, t);
         }
@@ -73,6 +92,9 @@ enum umb_status umb__loop_rows_epoch(struct umb_loop *l, int64_t epoch)
 enum umb_status umb__loop_row_end(struct umb_loop *l)
 {
     double rate = l->state.train_s > 0 ? (double)l->state.images / l->state.train_s : 0;
+    umb__loop_log(l, "end after %lld epochs, %.3f s; the best was epoch %lld%s",
+                  (long long)l->state.epoch, umb__loop_total_seconds(l),
+                  (long long)l->state.best_epoch, l->state.stopped ? "; stopped early" : "");
     return umb__run_event(
         l->desc->run, json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:I, s:b}", "event", "end",
                                 "epochs", (json_int_t)l->state.epoch, "steps",

@@ -17,11 +17,11 @@ void umb__trainer_slot(struct umb_trainer *tr, enum umb_trainer_mode mode, int s
 {
     const struct umb_trainer_side *side = &tr->side[mode];
     for (int s = 0; s < tr->n_streams; s++) {
-        ret_view->images[s] = input(tr, mode, slot, side->net.image[s]);
+        ret_view->images[s] = input(tr, (int)mode, slot, side->net.image[s]);
     }
     for (int t = 0; t < tr->n_tasks; t++) {
-        ret_view->labels[t] = input(tr, mode, slot, side->task[t].labels);
-        ret_view->mask[t] = input(tr, mode, slot, side->task[t].mask);
+        ret_view->labels[t] = input(tr, (int)mode, slot, side->task[t].labels);
+        ret_view->mask[t] = input(tr, (int)mode, slot, side->task[t].mask);
     }
 }
 
@@ -40,9 +40,9 @@ static void set_ambient_rows(struct umb_trainer *tr, int mode, int slot, const i
 void umb__trainer_set_rows(struct umb_trainer *tr, enum umb_trainer_mode mode, int slot,
                            const int64_t *n)
 {
-    set_ambient_rows(tr, mode, slot, n);
+    set_ambient_rows(tr, (int)mode, slot, n);
     for (int t = 0; t < tr->n_tasks; t++) {
-        float *mask = input(tr, mode, slot, tr->side[mode].task[t].mask);
+        float *mask = input(tr, (int)mode, slot, tr->side[mode].task[t].mask);
         for (int64_t i = n[umb__net_task(tr->net, t)->stream]; i < tr->batch; i++) {
             mask[i] = 0;
         }
