@@ -83,6 +83,12 @@ static enum umb_status list_batches(struct umb_dataset *ds, const char *folder,
                        folder);
     }
     qsort(batches, n, sizeof *batches, compare_numbers);
+    for (size_t i = 1; i < n && st == UMB_OK; i++) {
+        if (batches[i].number != batches[i - 1].number) { continue; }
+        st =
+            umb__fail(ds->ctx, UMB_ERR_FORMAT, "%s and %s have one number; expected different ones",
+                      batches[i - 1].path, batches[i].path);
+    }
     *ret_n = n;
     return st;
 }

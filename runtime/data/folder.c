@@ -44,13 +44,14 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* By split, then by turns through the classes. */
+/* By split, then by turns through the classes; by name where validation/ and val/ share a place. */
 static int compare_entries(const void *a, const void *b)
 {
     const struct entry *x = a, *y = b;
     if (x->split != y->split) { return x->split < y->split ? -1 : 1; }
     if (x->rank != y->rank) { return x->rank < y->rank ? -1 : 1; }
-    return (x->label > y->label) - (x->label < y->label);
+    if (x->label != y->label) { return x->label < y->label ? -1 : 1; }
+    return strcmp(x->path, y->path);
 }
 
 static bool is_image_name(const char *name)

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define TYPE_UBYTE 8
-#define MAX_FILE_BYTES ((size_t)UINT32_MAX)
+#define MAX_FILE_BYTES ((size_t)UINT32_MAX) /* unpacked too */
 
 struct idx_array {
     uint32_t dim[3];
@@ -87,6 +87,11 @@ static enum umb_status load_gzip(struct umb_context *ctx, const char *path, cons
     if (st != UMB_OK) { return st; }
     st = umb__gzip_read(&gz, header, 4 + 4 * (size_t)n_dims);
     if (st == UMB_OK) { st = read_header(ctx, path, header, n_dims, array, &bytes); }
+    if (st == UMB_OK && bytes > MAX_FILE_BYTES) {
+        st = umb__fail(ctx, UMB_ERR_FORMAT,
+                       "%s: its header announces %zu bytes; expected at most %zu", path, bytes,
+                       MAX_FILE_BYTES);
+    }
     if (st == UMB_OK && bytes > umb__gzip_most(size)) {
         st = umb__fail(ctx, UMB_ERR_FORMAT,
                        "%s: its header announces %zu bytes, more than %zu bytes of gzip can hold",
