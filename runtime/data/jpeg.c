@@ -73,10 +73,11 @@ static void on_progress(j_common_ptr jpeg)
 static void choose_colours(struct decoder *d)
 {
     J_COLOR_SPACE stored = d->jpeg.jpeg_color_space;
-    if (stored == JCS_CMYK || stored == JCS_YCCK) {
+    if (stored != JCS_GRAYSCALE && stored != JCS_RGB && stored != JCS_YCbCr) {
+        bool is_cmyk = stored == JCS_CMYK || stored == JCS_YCCK;
         require(d, umb__fail(d->file->ctx, UMB_ERR_FORMAT,
-                             "%s: a JPEG in CMYK; expected grey or colour (RGB, YCbCr)",
-                             d->file->path));
+                             "%s: a JPEG in %s; expected grey or colour (RGB, YCbCr)",
+                             d->file->path, is_cmyk ? "CMYK" : "an unknown colour space"));
     }
     d->jpeg.out_color_space = stored == JCS_GRAYSCALE ? JCS_GRAYSCALE : JCS_RGB;
     d->image.channels = stored == JCS_GRAYSCALE ? 1 : 3;
@@ -136,5 +137,8 @@ enum umb_status umb__jpeg_decode(const struct umb_encoded *file, enum umb_decode
     }
     umb_image_free(&d.image);
     if (d.status != UMB_OK) { return d.status; }
+    if (d.errors.msg_code == JERR_OUT_OF_MEMORY) {
+        return umb__fail(file->ctx, UMB_ERR_NO_MEMORY, "%s: no memory to decode it", file->path);
+    }
     return umb__fail(file->ctx, UMB_ERR_FORMAT, "%s: damaged JPEG: %s", file->path, d.text);
 }

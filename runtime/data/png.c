@@ -20,7 +20,8 @@ struct decoder {
     struct umb_image image;
     png_bytepp rows;
     enum umb_status status; /* set, with its message, before we leave by longjmp ourselves */
-    char text[160];         /* libpng's message */
+    bool out_of_memory;
+    char text[160]; /* libpng's message */
 };
 
 static PNG_NORETURN void on_error(png_structp png, png_const_charp text)
@@ -40,7 +41,9 @@ static void on_warning(png_structp png, png_const_charp text)
 static png_voidp take(png_structp png, png_alloc_size_t size)
 {
     struct decoder *d = png_get_mem_ptr(png);
-    return umb__calloc(d->file->ctx, size, 1);
+    void *p = umb__calloc(d->file->ctx, size, 1);
+    d->out_of_memory |= p == NULL;
+    return p;
 }
 
 static void give(png_structp png, png_voidp p)
@@ -85,6 +88,8 @@ static void ask_for_8_bits(struct decoder *d)
 static void read_header(struct decoder *d)
 {
     png_set_user_limits(d->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* our own check names them */
+    /* Texts and profiles are skipped: packed ones may unfold to gigabytes. */
+    png_set_keep_unknown_chunks(d->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
     png_read_info(d->png, d->info);
     int colour = png_get_color_type(d->png, d->info);
     d->image.height = png_get_image_height(d->png, d->info);
@@ -139,6 +144,9 @@ static enum umb_status run(struct decoder *d)
     }
     if (decode(d)) { return UMB_OK; }
     if (d->status != UMB_OK) { return d->status; }
+    if (d->out_of_memory) {
+        return umb__fail(ctx, UMB_ERR_NO_MEMORY, "%s: no memory to decode it", d->file->path);
+    }
     return umb__fail(ctx, UMB_ERR_FORMAT, "%s: damaged PNG: %s", d->file->path, d->text);
 }
 
