@@ -73,13 +73,15 @@ struct umb_dataset;
  * Opens a data set and checks its headers, counts and labels. Strings of desc are copied. Formats:
  *   idx      train-images-idx3-ubyte[.gz], train-labels-idx1-ubyte[.gz], t10k-…; target "label"
  *   cifar10  data_batch*.bin, test_batch.bin (1 label byte, 3072 bytes planar RGB); target "label"
- *   folder   train/CLASS/…, test/CLASS/… (and validation/), or CLASS/… alone; PNG and JPEG; target
- * "label", class names sorted csv      a header line, then an image path (beside the file) and
- * columns a sample; RFC 4180 quoting shapes   generated: one coloured shape an image, 32×32×3;
- * targets "shape" (4 classes: circle, square, triangle, cross), "colour" (6 classes), "position"
- * (REAL, x and y of the centre in 0…1), "mask" (PIXELS, 0 background, 1 shape) Errors: UMB_ERR_IO,
- * UMB_ERR_FORMAT, UMB_ERR_INVALID (unknown format or a desc that does not fit it),
- * UMB_ERR_NO_MEMORY.
+ *   folder   train/CLASS/…, test/CLASS/… (and validation/), or CLASS/… alone; PNG and JPEG;
+ *            target "label", class names sorted
+ *   csv      a header line, then an image path (beside the file) and columns a sample; RFC 4180
+ *            quoting
+ *   shapes   generated: one coloured shape an image, 32×32×3; targets "shape" (4 classes: circle,
+ *            square, triangle, cross), "colour" (6 classes), "position" (REAL, x and y of the
+ *            centre in 0…1), "mask" (PIXELS, 0 background, 1 shape)
+ * Errors: UMB_ERR_IO, UMB_ERR_FORMAT, UMB_ERR_INVALID (unknown format or a desc that does not fit
+ * it), UMB_ERR_NO_MEMORY.
  */
 UMB_MUST_USE enum umb_status umb_dataset_open(struct umb_context *ctx,
                                               const struct umb_dataset_desc *desc,

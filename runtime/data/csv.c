@@ -109,6 +109,7 @@ static enum umb_status add_cell(struct parser *p, struct umb_csv *csv, size_t n)
 static enum umb_status read_header(struct parser *p, struct umb_csv *csv)
 {
     enum umb_status st = UMB_OK;
+    csv->header_line = p->line;
     do {
         st = add_cell(p, csv, csv->n_columns);
         csv->n_columns++;
@@ -207,15 +208,16 @@ enum umb_status umb__csv_column(struct umb_context *ctx, const char *path,
         if (strcmp(csv->header[i], name) != 0) { continue; }
         if (found < csv->n_columns) {
             return umb__fail(ctx, UMB_ERR_FORMAT,
-                             "%s:1: the header has the column '%s' twice; expected it once", path,
-                             name);
+                             "%s:%u: the header has the column '%s' twice; expected it once", path,
+                             csv->header_line, name);
         }
         found = i;
     }
     if (found == csv->n_columns) {
         const char *near = umb__nearest(name, csv->header, csv->n_columns);
-        return umb__fail(ctx, UMB_ERR_INVALID, "%s:1: the header has no column '%s'%s%s%s", path,
-                         name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+        return umb__fail(ctx, UMB_ERR_INVALID, "%s:%u: the header has no column '%s'%s%s%s", path,
+                         csv->header_line, name, near ? "; did you mean '" : "", near ? near : "",
+                         near ? "'?" : "");
     }
     *ret_column = found;
     return UMB_OK;

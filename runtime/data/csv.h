@@ -14,6 +14,7 @@
 struct umb_csv {
     char *text;
     size_t n_columns, n_rows; /* rows without the header */
+    uint32_t header_line;     /* from 1; blank lines may go before it */
     const char **header;      /* [n_columns]; within text */
     const char **cell;        /* [n_rows, n_columns]; within text */
     uint32_t *line;           /* [n_rows], from 1 */

@@ -28,6 +28,10 @@ static enum umb_status fail_cell(const struct reading *r, size_t row, const char
 
 static enum umb_status check_counts(struct umb_context *ctx, const struct umb_csv_target *t)
 {
+    if (t->kind != UMB_TARGET_CLASS && t->kind != UMB_TARGET_REAL && t->kind != UMB_TARGET_PIXELS) {
+        return umb__fail(ctx, UMB_ERR_INVALID, "targets: %s: unknown kind %d", t->name,
+                         (int)t->kind);
+    }
     if (t->columns == NULL || t->n_columns == 0) {
         return umb__fail(ctx, UMB_ERR_INVALID, "targets: %s: no column; expected at least one",
                          t->name);
@@ -91,13 +95,19 @@ enum umb_status umb__csv_targets_check(struct umb_context *ctx, const struct umb
     return UMB_OK;
 }
 
+/* An empty list of texts is none. */
+static bool has_texts(const struct umb_csv_target *t)
+{
+    return t->classes != NULL && t->n_classes > 0;
+}
+
 /* The class a cell names, by its text or as an integer. */
 static enum umb_status read_class(const struct reading *r, size_t row, int32_t *ret_label)
 {
     const struct umb_csv_target *t = r->target;
     const char *cell = cell_at(r, row);
     int64_t value;
-    if (t->classes == NULL) {
+    if (!has_texts(t)) {
         int64_t n = t->n_classes ? (int64_t)t->n_classes : UMB_MAX_CLASSES;
         if (!umb__parse_int(cell, 0, n - 1, &value)) {
             char what[128];
@@ -214,7 +224,7 @@ static enum umb_status copy_names(struct umb_dataset *ds, const struct umb_csv_t
 {
     info->name = umb__arena_strdup(ds->arena, t->name);
     if (info->name == NULL) { return UMB_ERR_NO_MEMORY; }
-    if (t->classes == NULL || t->kind == UMB_TARGET_REAL) { return UMB_OK; }
+    if (!has_texts(t) || t->kind == UMB_TARGET_REAL) { return UMB_OK; }
     const char **names = umb__arena_calloc(ds->arena, t->n_classes, sizeof *names);
     if (names == NULL) { return UMB_ERR_NO_MEMORY; }
     for (size_t i = 0; i < t->n_classes; i++) {
