@@ -46,6 +46,7 @@ static void *room_for_one(struct umb_context *ctx, void *array, int n, int *capa
 int umb__graph_value(struct umb_graph *g, const char *name, enum umb_value_kind kind,
                      const struct umb_type *type)
 {
+    const struct umb_type own = *type; /* which may be that of a value, and those move */
     struct umb_value *values =
         room_for_one(g->ctx, g->value, g->n_values, &g->value_capacity, sizeof *values);
     if (!values) { return -1; }
@@ -53,7 +54,7 @@ int umb__graph_value(struct umb_graph *g, const char *name, enum umb_value_kind 
     const char *copy = umb__arena_strdup(g->arena, name);
     if (!copy) { return -1; }
     g->value[g->n_values] = (struct umb_value){
-        .name = copy, .kind = kind, .type = *type, .producer = -1, .base = -1, .spec = -1};
+        .name = copy, .kind = kind, .type = own, .producer = -1, .base = -1, .spec = -1};
     return g->n_values++;
 }
 

@@ -129,8 +129,8 @@ void lab_set_rows(struct lab *lab, int stream, int64_t n)
     }
 }
 
-struct lab lab_open(struct umb_context *ctx, const struct umb_net *net, int64_t batch,
-                    bool training, uint64_t seed)
+static struct lab open_lab(struct umb_context *ctx, const struct umb_net *net, int64_t batch,
+                           bool training, uint64_t seed, bool simplified)
 {
     struct lab lab = {.ctx = ctx,
                       .net = net,
@@ -141,6 +141,7 @@ struct lab lab_open(struct umb_context *ctx, const struct umb_net *net, int64_t 
     must(&lab, umb__graph_create(ctx, training, lab.n_streams, &lab.graph));
     must(&lab, umb__net_build(net, lab.graph, batch, &lab.values));
     must(&lab, umb__tasks_attach(net, lab.graph, &lab.values, lab.task));
+    if (simplified) { must(&lab, umb__graph_simplify(lab.graph)); }
     if (training) { differentiate(&lab); }
     must(&lab, umb__graph_verify(lab.graph));
     lab.n_values = lab.graph->n_values;
@@ -157,6 +158,18 @@ struct lab lab_open(struct umb_context *ctx, const struct umb_net *net, int64_t 
     }
     fill_inputs(&lab);
     return lab;
+}
+
+struct lab lab_open(struct umb_context *ctx, const struct umb_net *net, int64_t batch,
+                    bool training, uint64_t seed)
+{
+    return open_lab(ctx, net, batch, training, seed, false);
+}
+
+struct lab lab_open_simplified(struct umb_context *ctx, const struct umb_net *net, int64_t batch,
+                               bool training, uint64_t seed)
+{
+    return open_lab(ctx, net, batch, training, seed, true);
 }
 
 void lab_close(struct lab *lab)

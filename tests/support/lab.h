@@ -28,6 +28,9 @@ struct lab {
  * seed. The net must outlive the lab. */
 struct lab lab_open(struct umb_context *ctx, const struct umb_net *net, int64_t batch,
                     bool training, uint64_t seed);
+/* The same behind umb__graph_simplify. */
+struct lab lab_open_simplified(struct umb_context *ctx, const struct umb_net *net, int64_t batch,
+                               bool training, uint64_t seed);
 void lab_close(struct lab *lab);
 
 /* Evaluates everything anew; returns Σ weight·loss. */

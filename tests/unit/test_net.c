@@ -484,6 +484,22 @@ static void reading_what_nothing_makes_is_refused(void **state)
     umb__graph_destroy(g);
 }
 
+/* A new value may be given another's type, though adding it moves them all. */
+static void values_may_take_each_others_types(void **state)
+{
+    const struct world *w = *state;
+    struct umb_graph *g;
+    struct umb_type type = {.dtype = UMB_I32, .shape = {2, {3, 5}}};
+    assert_int_equal(umb__graph_create(w->ctx, true, 1, &g), UMB_OK);
+    int v = umb__graph_value(g, "first", UMB_VALUE_TEMP, &type);
+    for (int i = 0; i < 300; i++) {
+        v = umb__graph_value(g, "next", UMB_VALUE_TEMP, &g->value[v].type);
+        assert_true(v >= 0);
+    }
+    assert_memory_equal(&g->value[v].type, &type, sizeof type);
+    umb__graph_destroy(g);
+}
+
 #define IN_WORLD(f) cmocka_unit_test_setup_teardown(f, open_world, close_world)
 
 int main(void)
@@ -510,6 +526,7 @@ int main(void)
                                        IN_WORLD(metrics_are_those_of_the_loss),
                                        IN_WORLD(there_is_an_end_to_tasks_and_streams),
                                        IN_WORLD(dropouts_draw_apart),
+                                       IN_WORLD(values_may_take_each_others_types),
                                        IN_WORLD(reading_what_nothing_makes_is_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
