@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SEED 1
 #define LEAST_REPEATS 5
@@ -35,6 +36,7 @@ struct bench {
     struct bench_peak peak;
     json_t *rows;
     struct cli_table table;
+    bool terminal; /* shows what is being timed */
 };
 
 static int ascending(const void *a, const void *b)
@@ -121,7 +123,7 @@ static enum umb_status time_case(struct bench *b, const struct umb_op *op,
 {
     struct umb_trial *t = NULL;
     enum umb_status st = umb__trial_create(b->cli->ctx, op, row, SEED, &t);
-    if (!json) { fprintf(stderr, "\r\033[K%s %s", op->name, row->in); }
+    if (b->terminal) { fprintf(stderr, "\r\033[K%s %s", op->name, row->in); }
     for (int i = 0; st == UMB_OK && i < umb__trial_n_problems(t); i++) {
         if (umb__trial_problem(t, i)->op->flags & UMB_OP_VIEW) { continue; }
         st = time_problem(b, t, i, row);
@@ -173,7 +175,7 @@ static void print(struct bench *b)
         json_decref(all);
         return;
     }
-    fprintf(stderr, "\r\033[K");
+    if (b->terminal) { fprintf(stderr, "\r\033[K"); }
     printf("%s: peak %.0f GFLOP/s, %.1f GB/s (measured)\n\n", name, b->peak.gflops, b->peak.gbs);
     cli_table_print(&b->table, stdout);
 }
@@ -181,7 +183,7 @@ static void print(struct bench *b)
 int bench_op(int argc, char **argv)
 {
     struct cli cli;
-    struct bench b = {.cli = &cli};
+    struct bench b = {.cli = &cli, .terminal = isatty(STDERR_FILENO)};
     size_t n = 0;
     int code;
     if (!cli_start(&cli, &usage, argc, argv, &code)) { return code; }

@@ -114,8 +114,9 @@ static void print_device(const struct umb_device_caps *d)
     print_line("type", text);
     print_compute(d);
     print_memory(d);
-    snprintf(text, sizeof text, "%s; %s; %s", d->platform, d->driver, d->opencl_c);
-    print_line("driver", text);
+    snprintf(text, sizeof text, "%s, %s", d->platform, d->opencl_c);
+    print_line("platform", text);
+    print_line("driver", d->driver);
     print_probes(d);
     if (d->issue) { print_line("note", d->issue); }
 }

@@ -226,7 +226,7 @@ static enum umb_status create_source(struct umb_feed *f, size_t stream)
                                     .batch = exp->train.batch,
                                     .seed = exp->train.seed,
                                     .stream = (uint32_t)stream,
-                                    .shuffle = f->desc.split == UMB_SPLIT_TRAIN};
+                                    .shuffle = f->desc.mode == UMB_TRAINER_TRAIN};
     st = umb__sampler_create(f->ctx, &desc, &s->sampler);
     if (st != UMB_OK) { return st; }
     int64_t n = umb__sampler_batches(s->sampler);
@@ -241,7 +241,7 @@ enum umb_status umb__feed_create(struct umb_context *ctx, const struct umb_feed_
     if (!f) { return UMB_ERR_NO_MEMORY; }
     f->ctx = ctx;
     f->desc = *desc;
-    f->once = desc->split != UMB_SPLIT_TRAIN;
+    f->once = desc->mode == UMB_TRAINER_EVALUATE;
     pthread_mutex_init(&f->lock, NULL);
     pthread_cond_init(&f->changed, NULL);
     enum umb_status st = UMB_OK;

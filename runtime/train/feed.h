@@ -20,8 +20,9 @@ struct umb_feed_desc {
     const struct umb_experiment *exp; /* with open data sets */
     struct umb_trainer *trainer;
     struct umb_reader *reader;
-    enum umb_trainer_mode mode;
-    enum umb_split split; /* TRAIN is shuffled and goes round; the others are read once in order */
+    enum umb_trainer_mode
+        mode; /* training shuffles and goes round; evaluation reads once in order */
+    enum umb_split split;
 };
 UMB_MUST_USE enum umb_status umb__feed_create(struct umb_context *ctx,
                                               const struct umb_feed_desc *desc,

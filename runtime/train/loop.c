@@ -304,6 +304,8 @@ static enum umb_status finish_epoch(struct umb_loop *l, uint64_t began_ns)
     if (st == UMB_OK) { st = umb__loop_save(l, name, l->improved); }
     if (st != UMB_OK) { return st; }
     umb__run_prune(l->desc->run, l->state.epoch - l->exp->train.keep + 1);
+    st = umb__report_run(l->ctx, l->desc->run);
+    if (st != UMB_OK) { return st; }
     tell(l, UMB_NEWS_EPOCH, l->state.epoch, (double)(umb__clock_ns() - began_ns) * 1e-9);
     return UMB_OK;
 }

@@ -6,6 +6,7 @@
 #include "loop.h"
 
 #include "alloc.h"
+#include "feed.h"
 #include "report.h"
 #include "system.h"
 #include <ftw.h>
@@ -248,6 +249,39 @@ static void training_twice_gives_the_same_bits(void **state)
     assert_same_runs("whole", "again");
 }
 
+/* Evaluation sees every sample once, whatever the split; training walks the longest stream. */
+static void evaluation_reads_every_sample_once(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct umb_split_results *results = umb__calloc(NULL, 1, sizeof *results);
+    assert_non_null(results);
+    open_rig(&r, NULL, 0);
+    check(&r, umb__loop_evaluate(r.ctx, r.exp, r.trainer, UMB_SPLIT_TRAIN, results), "evaluate");
+    assert_true(results->present);
+    double once = results->task[2].loss;
+    check(&r, umb__loop_evaluate(r.ctx, r.exp, r.trainer, UMB_SPLIT_TRAIN, results), "evaluate");
+    assert_true(results->task[2].loss == once);
+    struct umb_reader *reader = NULL;
+    struct umb_feed *feed = NULL;
+    struct umb_feed_batch batch;
+    int64_t seen = 0;
+    check(&r, umb__reader_create(r.ctx, 2, &reader), "reader");
+    struct umb_feed_desc desc = {r.exp, r.trainer, reader, UMB_TRAINER_EVALUATE, UMB_SPLIT_TRAIN};
+    check(&r, umb__feed_create(r.ctx, &desc, &feed), "feed");
+    check(&r, umb__feed_start(feed, 0, umb__feed_batches(feed)), "start");
+    for (int64_t i = 0; i < umb__feed_batches(feed); i++) {
+        check(&r, umb__feed_next(feed, &batch), "next");
+        seen += batch.images;
+        umb__feed_done(feed);
+    }
+    assert_int_equal(seen, 48 + 40);
+    umb__feed_destroy(feed);
+    umb__reader_destroy(reader);
+    umb__free(results);
+    close_rig(&r);
+}
+
 static void another_seed_gives_other_bits(void **state)
 {
     (void)state;
@@ -433,6 +467,7 @@ int main(void)
         cmocka_unit_test(a_run_has_its_files),
         cmocka_unit_test(metrics_have_every_row),
         cmocka_unit_test(training_twice_gives_the_same_bits),
+        cmocka_unit_test(evaluation_reads_every_sample_once),
         cmocka_unit_test(another_seed_gives_other_bits),
         cmocka_unit_test(resuming_within_an_epoch_gives_the_same_bits),
         cmocka_unit_test(resuming_between_epochs_gives_the_same_bits),
