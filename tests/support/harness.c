@@ -26,6 +26,12 @@ struct umb_device *harness_device(void)
     return device;
 }
 
+bool harness_small(void)
+{
+    const char *small = getenv("UMBEL_TEST_SMALL");
+    return small && strcmp(small, "1") == 0;
+}
+
 /* ---- the two ways -----------------------------------------------------------------------------
  */
 
@@ -172,10 +178,8 @@ static void add_case(struct jobs *jobs, const struct umb_op *op, const struct um
 
 static void add_row(struct jobs *jobs, const struct umb_op *op, const struct umb_op_case *row)
 {
-    const char *small = getenv("UMBEL_TEST_SMALL");
-    const bool only_small = small && strcmp(small, "1") == 0;
     if (row->flags & UMB_CASE_LARGE) { return; }
-    if (only_small && umb__case_size(row) > SMALL_NUMBERS) { return; }
+    if (harness_small() && umb__case_size(row) > SMALL_NUMBERS) { return; }
     add_case(jobs, op, row, "check", run_check);
     if (op->grad && !(row->flags & UMB_CASE_NO_GRAD)) {
         add_case(jobs, op, row, "gradient", run_gradient);

@@ -40,6 +40,8 @@ int harness_main(const char *group, const struct harness *h);
 /* The context and device of the program, opened when first asked for. */
 struct umb_context *harness_context(void);
 struct umb_device *harness_device(void);
+/* UMBEL_TEST_SMALL=1: the device is a slow one. */
+bool harness_small(void);
 
 /* True: right. Else what is wrong is appended to report, a line each. An op that cannot be built is
  * wrong too. */
