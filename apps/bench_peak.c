@@ -8,7 +8,7 @@
 #define ITEMS_A_UNIT 256
 #define COPY_BYTES ((size_t)64 << 20)
 #define LOCAL 64
-#define TRIES 5
+#define TRIES 10
 
 static const struct umb_kernel fma_kernel = {"peak_fma", "peak.cl", "peak_fma", "wiff"};
 static const struct umb_kernel copy_kernel = {"peak_copy", "peak.cl", "peak_copy", "rw"};

@@ -86,20 +86,31 @@ static size_t column_width(const struct cli_table *t, size_t column)
     return widest;
 }
 
+/* A column of numbers is flush right: digits under digits. */
+static bool is_numeric(const struct cli_table *t, size_t column)
+{
+    for (size_t i = column + t->n_columns; i < t->n_cells; i += t->n_columns) {
+        const char *cell = t->cell[i];
+        bool number = strspn(cell, "0123456789.,-+e %") == strlen(cell);
+        if (!number && strcmp(cell, "–") != 0 && strcmp(cell, "nan") != 0) { return false; }
+    }
+    return true;
+}
+
 void cli_table_print(struct cli_table *t, FILE *out)
 {
     size_t widths[32];
+    bool right[32];
     for (size_t c = 0; c < t->n_columns && c < 32; c++) {
         widths[c] = column_width(t, c);
+        right[c] = is_numeric(t, c);
     }
     for (size_t i = 0; i < t->n_cells; i++) {
         size_t c = i % t->n_columns, last = c + 1 == t->n_columns || i + 1 == t->n_cells;
         int pad = (int)(widths[c] - width(t->cell[i]));
-        if (c == 0) {
-            fprintf(out, "%s%*s", t->cell[i], last ? 0 : pad, "");
-        } else {
-            fprintf(out, "  %*s%s", pad, "", t->cell[i]);
-        }
+        if (c > 0) { fprintf(out, "  "); }
+        fprintf(out, "%*s%s%*s", right[c] ? pad : 0, "", t->cell[i], right[c] || last ? 0 : pad,
+                "");
         if (last) { fputc('\n', out); }
     }
     for (size_t i = 0; i < t->n_cells; i++) {

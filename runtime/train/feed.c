@@ -48,7 +48,7 @@ static enum umb_status choose_samples(struct umb_feed *f, struct source *s, int6
 }
 
 static enum umb_status fill_labels(struct umb_feed *f, const struct umb_slot_view *view,
-                                   const int64_t *n, struct umb_feed_batch *filled)
+                                   const int64_t *n)
 {
     const struct umb_experiment *exp = f->desc.exp;
     enum umb_status st = UMB_OK;
@@ -57,7 +57,7 @@ static enum umb_status fill_labels(struct umb_feed *f, const struct umb_slot_vie
         int stream = exp->data[task->data].stream;
         const struct source *s = &f->source[stream];
         st = umb__labels_fill(exp, task, s->target[task->target], s->index, n[stream],
-                              view->labels[t], view->mask[t], &filled->labelled[t]);
+                              view->labels[t], view->mask[t]);
     }
     return st;
 }
@@ -79,7 +79,7 @@ static enum umb_status fill(struct umb_feed *f, int64_t batch)
         st = umb__reader_read(f->desc.reader, s->data->dataset, f->desc.split, s->index, n[i],
                               view.images[i], s->target);
     }
-    if (st == UMB_OK) { st = fill_labels(f, &view, n, filled); }
+    if (st == UMB_OK) { st = fill_labels(f, &view, n); }
     if (st == UMB_OK) { umb__trainer_set_rows(f->desc.trainer, f->desc.mode, slot, n); }
     return st;
 }

@@ -37,8 +37,7 @@ UMB_MUST_USE enum umb_status umb__feed_start(struct umb_feed *f, int64_t first, 
 /* What lies in a slot. */
 struct umb_feed_batch {
     int slot;
-    int64_t images;                  /* of all streams */
-    int64_t labelled[UMB_MAX_TASKS]; /* samples of each task */
+    int64_t images; /* of all streams */
 };
 /* Waits until the next batch is there; errors are those of reading. */
 UMB_MUST_USE enum umb_status umb__feed_next(struct umb_feed *f, struct umb_feed_batch *ret_batch);

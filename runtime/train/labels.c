@@ -89,7 +89,7 @@ static enum umb_status check_binary(const struct umb_experiment *exp,
 
 enum umb_status umb__labels_fill(const struct umb_experiment *exp, const struct umb_exp_task *task,
                                  const void *source, const uint32_t *index, int64_t n, void *labels,
-                                 float *mask, int64_t *ret_labelled)
+                                 float *mask)
 {
     const struct umb_target_info *info = &exp->data[task->data].target[task->target];
     enum umb_status st = UMB_OK;
@@ -104,10 +104,6 @@ enum umb_status umb__labels_fill(const struct umb_experiment *exp, const struct 
         fill_classes(task, source, n, labels, mask);
     } else {
         fill_binary(task, source, n, labels, mask);
-    }
-    *ret_labelled = 0;
-    for (int64_t i = 0; i < n; i++) {
-        *ret_labelled += mask[i] > 0;
     }
     return st;
 }

@@ -13,13 +13,13 @@
 size_t umb__target_bytes(const struct umb_target_info *info);
 
 /*
- * Converts n samples of the task's target (source, as the reader wrote them) to labels and mask.
- * *ret_labelled how many have one. A number outside 0…1 for binary_cross_entropy is
+ * Converts n samples of the task's target (source, as the reader wrote them) to labels and mask. A
+ * number outside 0…1 for binary_cross_entropy is
  * UMB_ERR_INVALID, naming the sample by index[i].
  */
 UMB_MUST_USE enum umb_status umb__labels_fill(const struct umb_experiment *exp,
                                               const struct umb_exp_task *task, const void *source,
                                               const uint32_t *index, int64_t n, void *labels,
-                                              float *mask, int64_t *ret_labelled);
+                                              float *mask);
 
 #endif

@@ -72,10 +72,12 @@ struct flight {
     uint64_t last_ns; /* when the last one ended */
 };
 
-static enum umb_status check_losses(struct umb_loop *l, const struct umb_feed_batch *b)
+/* NaN alone may mean that the batch had no label that counts; the sum is NaN only when a loss was.
+ */
+static enum umb_status check_losses(struct umb_loop *l)
 {
     for (size_t t = 0; t < l->exp->n_tasks; t++) {
-        if (b->labelled[t] == 0 || isfinite(l->losses[t])) { continue; }
+        if (isfinite(l->desc->trainer->tally[t].loss_sum)) { continue; }
         int64_t step = l->state.epoch * l->steps_per_epoch + l->state.batch;
         return umb__fail(l->ctx, UMB_ERR_INVALID,
                          "task '%s': the loss is %s at step %lld (epoch %lld); training ended and "
@@ -104,7 +106,7 @@ static enum umb_status land(struct umb_loop *l, struct flight *f)
     l->train_ns += spent;
     l->row_steps++;
     l->row_ns += spent;
-    st = check_losses(l, &b);
+    st = check_losses(l);
     int64_t step = l->state.epoch * l->steps_per_epoch + l->state.batch;
     if (st == UMB_OK && step % l->exp->train.log_every == 0) {
         st = umb__loop_row_step(l, step, (double)l->row_ns * 1e-6 / (double)l->row_steps);
