@@ -39,8 +39,8 @@ static void philox_gives_the_published_words(void **state)
 {
     static const char *const options[] = {"-DK=0x0u,0x0u -DC=0x0u,0x0u,0x0u,0x0u",
                                           "-DK=~0u,~0u -DC=~0u,~0u,~0u,~0u",
-                                          "-DK=0xa4093822u,0x299f31d0u "
-                                          "-DC=0x243f6a88u,0x85a308d3u,0x13198a2eu,0x03707344u"};
+                                          ("-DK=0xa4093822u,0x299f31d0u "
+                                           "-DC=0x243f6a88u,0x85a308d3u,0x13198a2eu,0x03707344u")};
     static const uint32_t expected[3][4] = {{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8},
                                             {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd},
                                             {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}};
