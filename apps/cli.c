@@ -204,15 +204,22 @@ static bool wants_help(int argc, char **argv)
     return false;
 }
 
-/* UMBEL_LOG is read before there is a context to keep the message. */
-static enum umb_status create_context(struct cli *cli)
+/* Variables that hold nonsense stop every command, also one that would not use them. */
+static enum umb_status check_environment(struct umb_context *ctx, size_t *ret_level)
 {
     static const char *const levels[] = {"error", "warn", "info", "debug", "trace"};
+    int64_t queues;
+    enum umb_status st = umb__env_choice(ctx, "UMBEL_LOG", levels, 5, UMB_LOG_WARN, ret_level);
+    if (st == UMB_OK) { st = umb__env_int(ctx, "UMBEL_QUEUES", 1, 8, 1, &queues); }
+    return st;
+}
+
+/* The first context only keeps the message of a bad variable: the level of the log is one. */
+static enum umb_status create_context(struct cli *cli)
+{
     enum umb_status st = umb_context_create(NULL, &cli->ctx);
     size_t level = UMB_LOG_WARN;
-    if (st == UMB_OK) {
-        st = umb__env_choice(cli->ctx, "UMBEL_LOG", levels, 5, UMB_LOG_WARN, &level);
-    }
+    if (st == UMB_OK) { st = check_environment(cli->ctx, &level); }
     if (st != UMB_OK) { return st; }
     umb_context_destroy(cli->ctx);
     shown_level = (enum umb_log_level)level;

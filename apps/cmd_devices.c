@@ -121,22 +121,26 @@ static void print_device(const struct umb_device_caps *d)
     if (d->issue) { print_line("note", d->issue); }
 }
 
+static bool any_chosen(const struct umb_device_list *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        if (list->caps[i].chosen) { return true; }
+    }
+    return false;
+}
+
 static void print_devices(const struct umb_device_list *list, const char *selector)
 {
-    size_t chosen = 0;
     for (size_t i = 0; i < list->n; i++) {
         if (i) { putchar('\n'); }
         print_device(&list->caps[i]);
-        chosen += list->caps[i].chosen;
     }
     if (list->n == 0) {
         printf("no OpenCL device; install a driver, or PoCL for the CPU: apt install "
                "pocl-opencl-icd\n");
         return;
     }
-    if (chosen == 0) {
-        printf("\nnothing matches %s; the names at the left would\n", selector ? selector : "");
-    } else {
+    if (any_chosen(list)) {
         printf("\n★ chosen by %s%s\n", selector ? "" : "default: the fastest GPU, else a CPU",
                selector ? selector : "");
     }
@@ -156,6 +160,9 @@ int cmd_devices(int argc, char **argv)
         print_json(list);
     } else {
         print_devices(list, selector);
+    }
+    if (st == UMB_OK && selector && !any_chosen(list)) {
+        code = cli_wrong(&cli, "nothing matches %s, expected one of the selectors above", selector);
     }
     umb_device_list_destroy(list);
     cli_finish(&cli);

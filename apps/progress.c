@@ -73,14 +73,15 @@ static enum umb_split telling_split(const struct umb_split_results *results)
     return results[UMB_SPLIT_VALIDATION].present ? UMB_SPLIT_VALIDATION : UMB_SPLIT_TRAIN;
 }
 
+/* Of each task the first metric, or, without any, the loss: a line must stay a line. */
 static void add_results(struct umb_text *t, const struct umb_experiment *exp,
                         const struct umb_split_results *r)
 {
     for (size_t i = 0; i < exp->n_tasks; i++) {
-        umb__text_printf(t, "  %s loss %.4f", exp->task[i].name, r->task[i].loss);
-        if (r->task[i].n_metrics) {
-            umb__text_printf(t, " %s %.4f", r->task[i].metric[0].name, r->task[i].metric[0].value);
-        }
+        bool metric = r->task[i].n_metrics > 0;
+        umb__text_printf(t, "  %s %s %.4f", exp->task[i].name,
+                         metric ? r->task[i].metric[0].name : "loss",
+                         metric ? r->task[i].metric[0].value : r->task[i].loss);
     }
 }
 

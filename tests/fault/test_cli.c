@@ -101,6 +101,8 @@ static const struct usage {
     {"umbel train shapes --device nosuchdevice", 2, "nosuchdevice"},
     {"UMBEL_DEVICE=nosuchdevice umbel train shapes", 2, "nosuchdevice"},
     {"UMBEL_DEVICE=gpu#x umbel devices", 2, "gpu#x"},
+    {"UMBEL_TUNE=fast umbel train shapes", 2, "UMBEL_TUNE"},
+    {"umbel devices --device nosuchdevice --json 2>&1 >/dev/null", 2, "nothing matches"},
     {"UMBEL_QUEUES=0 umbel train shapes " QUICK, 2, "UMBEL_QUEUES"},
     {"UMBEL_QUEUES=many umbel train shapes " QUICK, 2, "UMBEL_QUEUES"},
     {"UMBEL_LOG=loud umbel devices", 2, "UMBEL_LOG"},
