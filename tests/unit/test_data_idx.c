@@ -231,6 +231,8 @@ static void sides_beyond_the_limit_are_refused(void **state)
     put_idx_set(4, 3);
     put_blob(IMAGES, idx_images(4, 20000, 1));
     refused(IMAGES, "20000×1; expected at most 16384");
+    put_blob(IMAGES, idx_images(4, 1, 20000));
+    refused(IMAGES, "1×20000; expected at most 16384");
 }
 
 static void test_labels_must_occur_in_training(void **state)
