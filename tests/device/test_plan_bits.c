@@ -133,10 +133,8 @@ static void fill_slot(struct session *s, int slot)
     umb__trainer_set_rows(s->tr, UMB_TRAINER_TRAIN, slot, n);
 }
 
-static void slots_in_turn_without_waiting(void **state)
+static void slots_in_turn(struct umb_net *net)
 {
-    (void)state;
-    struct umb_net *net = test_net_mixed(world.ctx, true);
     for (int queues = 1; queues <= 4; queues += 3) {
         struct session a = open_session(net, 4, queues), b = open_session(net, 4, queues);
         session_train(&a, 0, 10);
@@ -156,10 +154,10 @@ static void slots_in_turn_without_waiting(void **state)
                 UMB_OK);
         }
         assert_same_bits(&a, &b, "step by step, and three at once");
-        struct umb_task_result x[4], y[4];
+        struct umb_task_result x[UMB_MAX_TASKS], y[UMB_MAX_TASKS];
         assert_int_equal(umb_trainer_results(a.tr, x), UMB_OK);
         assert_int_equal(umb_trainer_results(b.tr, y), UMB_OK);
-        for (int t = 0; t < 4; t++) {
+        for (int t = 0; t < umb_net_n_tasks(net); t++) {
             assert_memory_equal(&x[t].loss, &y[t].loss, sizeof x[t].loss);
             assert_memory_equal(&x[t].metric[0].value, &y[t].metric[0].value, sizeof(double));
         }
@@ -167,6 +165,14 @@ static void slots_in_turn_without_waiting(void **state)
         session_close(&b);
     }
     umb_net_destroy(net);
+}
+
+static void slots_in_turn_without_waiting(void **state)
+{
+    (void)state;
+    slots_in_turn(test_net_mixed(world.ctx, true));
+    slots_in_turn(test_net_mnist_fashion(world.ctx));
+    slots_in_turn(test_net_resnet18(world.ctx, 8, 4));
 }
 
 /* ---- rows that are not real, labels that are not there ---- */
