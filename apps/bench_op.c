@@ -201,6 +201,7 @@ int bench_op(int argc, char **argv)
         if (st == UMB_OK && n > 0) { print(&b); }
     }
     json_decref(b.rows);
+    cli_table_free(&b.table);
     umb_device_close(b.device);
     cli_finish(&cli);
     return code;

@@ -82,6 +82,7 @@ struct cli_table {
 };
 void cli_table_add(struct cli_table *t, const char *fmt, ...) UMB_PRINTF(2, 3);
 void cli_table_print(struct cli_table *t, FILE *out); /* frees the cells */
+void cli_table_free(struct cli_table *t);             /* the cells of one that is not printed */
 
 /* The subcommands. */
 int cmd_bench(int argc, char **argv);

@@ -113,6 +113,11 @@ void cli_table_print(struct cli_table *t, FILE *out)
                 "");
         if (last) { fputc('\n', out); }
     }
+    cli_table_free(t);
+}
+
+void cli_table_free(struct cli_table *t)
+{
     for (size_t i = 0; i < t->n_cells; i++) {
         free(t->cell[i]);
     }
