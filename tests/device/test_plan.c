@@ -169,7 +169,7 @@ static void is_the_interpreters(void **state)
     rig_run(&rig, 0);
     double worst = compare_all(&rig, 0);
     compare_states(&rig);
-    print_message("worst is %.2f of the tolerance\n", worst);
+    print_message("# worst is %.2f of the tolerance\n", worst);
     rig_close(&rig);
     lab_close(&lab);
     umb_net_destroy(net);

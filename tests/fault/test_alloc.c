@@ -168,7 +168,7 @@ static int fail_each(const char *name, enum umb_status (*run)(void), bool spares
         failures += st != UMB_OK;
         well = st == UMB_OK ? well + 1 : 0;
     }
-    print_message("%s: %d failures\n", name, failures);
+    print_message("# %s: %d failures\n", name, failures);
     if (run() != UMB_OK) { fail_msg("%s afterwards: %s", name, umb_context_error(world.ctx)); }
     return failures;
 }

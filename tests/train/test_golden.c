@@ -46,7 +46,7 @@ static struct umb_dataset *open_data(struct umb_context *ctx, const char *name)
         snprintf(path, sizeof path, "%s/../shared/data/%s", source ? source : ".", name);
     }
     if (access(path, R_OK) != 0) {
-        print_message("skipped: no data set in %s; set UMBEL_DATA\n", path);
+        print_message("# skipped: no data set in %s; set UMBEL_DATA\n", path);
         return NULL;
     }
     struct umb_dataset_desc desc = {.format = "idx", .path = path, .limit = STEPS * BATCH};
@@ -157,7 +157,7 @@ static void compare_gradient(const struct world *w, const struct umb_safetensors
     for (int64_t i = 0; i < n; i++) {
         sum += (double)g[i] * (double)g[i];
     }
-    print_message("%-14s error %.1e of the largest, norm %.1e\n", name, worst / largest,
+    print_message("# %-14s error %.1e of the largest, norm %.1e\n", name, worst / largest,
                   fabs(sqrt(sum) / (double)norm[0] - 1));
     if (!(worst <= 1e-5 * largest)) { fail_msg("%s: off by %g, largest %g", name, worst, largest); }
     if (!(fabs(sqrt(sum) - (double)norm[0]) <= 1e-5 * (double)norm[0])) {
@@ -236,7 +236,7 @@ static void losses_are_pytorchs(void **state)
             ours[0] = ours[1] = theirs[0] = theirs[1] = 0;
         }
     }
-    print_message("losses off by %.1e over 20 steps, means of %d by %.1e over %d\n", worst_step,
+    print_message("# losses off by %.1e over 20 steps, means of %d by %.1e over %d\n", worst_step,
                   SPAN, worst_mean, STEPS);
     umb_trainer_destroy(tr);
 }

@@ -370,7 +370,7 @@ static void a_run_keeps_its_solvers(void **state)
     struct umb_net *net = two_streams(world.ctx);
     struct session s = saved_session(net, "adam", 4), other = saved_session(net, "adam", 4);
     /* Where the naive one was chosen there is nothing to see, but loading must work too. */
-    print_message("conv1 is computed by %s\n", solver_of(&s, "conv1"));
+    print_message("# conv1 is computed by %s\n", solver_of(&s, "conv1"));
     must(umb_trainer_save(s.tr, world.path));
     struct umb_safetensors *good = read_back();
     char *solvers = with_solver(umb__safetensors_text(good, "umbel.solvers"), "conv1=", "naive");

@@ -143,7 +143,7 @@ static void four_tasks_are_learnt(void **state)
     evaluate(&s, ds, results);
     static const double share[4] = {0.98, 0.3, 0.3, 0.3};
     for (int t = 0; t < 4; t++) {
-        print_message("%s: loss %.4f to %.4f, test %.4f, %s %.4f\n", umb__net_task(net, t)->name,
+        print_message("# %s: loss %.4f to %.4f, test %.4f, %s %.4f\n", umb__net_task(net, t)->name,
                       first[t], last[t], results[t].loss, results[t].metric[0].name,
                       results[t].metric[0].value);
         if (!(last[t] < share[t] * first[t])) {
