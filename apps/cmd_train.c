@@ -78,6 +78,7 @@ static enum umb_status open_run(struct session *s, const struct cli *cli)
 static enum umb_status prepare(struct session *s, const struct cli *cli)
 {
     enum umb_status st = session_read(s, cli, cli->argument[0], &sets);
+    if (st == UMB_OK && resume) { st = umb__experiment_find(s->exp); }
     if (st == UMB_OK && resume) { st = open_run(s, cli); }
     if (st == UMB_OK && !resume && out) { st = umb__run_check_free(cli->ctx, out); }
     if (st == UMB_OK) { st = umb__experiment_open(s->exp); }

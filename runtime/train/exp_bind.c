@@ -155,7 +155,9 @@ static enum umb_status bind(struct umb_experiment *exp)
 
 static enum umb_status open_data(struct umb_experiment *exp, struct umb_exp_data *d)
 {
-    enum umb_status st = umb_dataset_open(exp->ctx, &d->desc, &d->dataset);
+    enum umb_status st = umb__exp_find_data(exp, d);
+    if (st != UMB_OK) { return st; }
+    st = umb_dataset_open(exp->ctx, &d->desc, &d->dataset);
     if (st != UMB_OK) { return umb__yaml_fail_prefix(exp->ctx, d->node, st); }
     if (umb_dataset_count(d->dataset, UMB_SPLIT_TRAIN) < 1) {
         return umb__yaml_fail(exp->ctx, d->node, "has no training samples; expected some");

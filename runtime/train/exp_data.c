@@ -88,10 +88,11 @@ static const char *try_path(struct umb_experiment *exp, char *candidate)
  * absolute path, so that a run, which lies elsewhere, still finds it; what UMBEL_DATA gave stays
  * relative, so that a run can move to a machine whose data are elsewhere.
  */
-static enum umb_status read_path(struct umb_experiment *exp, struct umb_yaml *node,
-                                 struct umb_exp_data *d)
+enum umb_status umb__exp_find_data(struct umb_experiment *exp, struct umb_exp_data *d)
 {
+    struct umb_yaml *node = d->path;
     const char *path = NULL;
+    if (!node) { return UMB_OK; }
     enum umb_status st = umb__yaml_text(exp->ctx, node, &path);
     if (st != UMB_OK) { return st; }
     d->desc.path = try_path(exp, umb__path_beside(exp->ctx, exp->path, path));
@@ -395,7 +396,11 @@ static enum umb_status read_one(struct umb_experiment *exp, const struct umb_yam
     d->desc.seed = (uint64_t)seed;
     if (st != UMB_OK || format == SHAPES) { return st; }
     struct umb_yaml *path = umb__yaml_get(map, "path");
-    if (path) { return read_path(exp, path, d); }
+    if (path) {
+        const char *text = NULL;
+        d->path = path;
+        return umb__yaml_text(exp->ctx, path, &text);
+    }
     return umb__yaml_fail(exp->ctx, map, "path: is missing; expected a folder or file");
 }
 
@@ -412,5 +417,14 @@ enum umb_status umb__exp_read_data(struct umb_experiment *exp, const struct umb_
         st = read_one(exp, node->item[i], &exp->data[i]);
     }
     exp->n_data = node->n_items;
+    return st;
+}
+
+enum umb_status umb__experiment_find(struct umb_experiment *exp)
+{
+    enum umb_status st = UMB_OK;
+    for (size_t i = 0; st == UMB_OK && i < exp->n_data; i++) {
+        st = umb__exp_find_data(exp, &exp->data[i]);
+    }
     return st;
 }

@@ -22,6 +22,7 @@
 struct umb_exp_data {
     const char *name;
     const struct umb_yaml *node;
+    struct umb_yaml *path; /* NULL: the format has none; looked up when the data is opened */
     struct umb_dataset_desc desc;
     size_t n_norm;
     double mean[UMB_MAX_NORM], std[UMB_MAX_NORM];
@@ -95,14 +96,17 @@ struct umb_experiment {
     size_t *stream; /* [n_streams]: its data, in the net's order */
 };
 
-/* Reads a file, or the built-in experiment of that name, with n_sets assignments on top. Data paths
- * found beside the file become absolute. Errors: UMB_ERR_INVALID, UMB_ERR_FORMAT, UMB_ERR_IO. */
+/* Reads a file, or the built-in experiment of that name, with n_sets assignments on top. Errors:
+ * UMB_ERR_INVALID, UMB_ERR_FORMAT, UMB_ERR_IO. */
 UMB_MUST_USE enum umb_status umb__experiment_read(struct umb_context *ctx, const char *path,
                                                   const char *const *sets, size_t n_sets,
                                                   struct umb_experiment **ret_exp);
 void umb__experiment_destroy(struct umb_experiment *exp); /* closes the data sets */
 
-/* Opens the data sets that tasks use, and checks the tasks against them. */
+/* Finds the data beside the experiment, else in UMBEL_DATA, without opening it. */
+UMB_MUST_USE enum umb_status umb__experiment_find(struct umb_experiment *exp);
+/* Finds and opens the data sets that tasks use, and checks the tasks against them. Paths found
+ * beside the file become absolute in the tree. */
 UMB_MUST_USE enum umb_status umb__experiment_open(struct umb_experiment *exp);
 /* The shapes and targets of the data as JSON text for checkpoints (umb__free), and binding by such
  * a text, without data. */
@@ -126,6 +130,8 @@ const char *umb__builtin_experiment(const char *name);
  */
 UMB_MUST_USE enum umb_status umb__exp_read_data(struct umb_experiment *exp,
                                                 const struct umb_yaml *node);
+/* Sets desc.path: beside the experiment, else in UMBEL_DATA. */
+UMB_MUST_USE enum umb_status umb__exp_find_data(struct umb_experiment *exp, struct umb_exp_data *d);
 UMB_MUST_USE enum umb_status umb__exp_read_tasks(struct umb_experiment *exp,
                                                  const struct umb_yaml *node);
 UMB_MUST_USE enum umb_status umb__exp_read_train(struct umb_experiment *exp,

@@ -246,6 +246,25 @@ static void an_interrupt_saves_and_says_how_to_go_on(void **state)
            0, "going on in epoch ");
 }
 
+/* Data beside the experiment: a run finds it again from its own folder, and predicts without it. */
+static void data_beside_the_experiment(void **state)
+{
+    (void)state;
+    run("mkdir -p mine/pictures && head -c 30730 /dev/zero > mine/pictures/data_batch_1.bin && "
+        "cp mine/pictures/data_batch_1.bin mine/pictures/test_batch.bin && "
+        "printf '%s\\n' 'name: mine' 'data: {p: {format: cifar10, path: pictures}}' "
+        "'trunk: [{flatten: {}}]' 'tasks: {t: {head: [{dense: {units: 10}}], loss: "
+        "cross_entropy}}' "
+        "'train: {epochs: 1, batch: 5}' > mine/e.yaml");
+    expect("umbel train mine/e.yaml --out beside", 0, "report: beside/report.html");
+    expect("umbel train mine/e.yaml --out beside --set train.epochs=2 --resume", 0, "report: ");
+    expect("umbel eval beside", 0, "accuracy");
+    run("mv mine/pictures mine/gone");
+    expect("umbel eval beside", 2, "data.p.path: ");
+    expect("umbel train mine/e.yaml --out beside --set train.epochs=3 --resume", 2, "is not there");
+    expect("printf x > x.png; umbel predict beside x.png", 2, "neither a PNG nor a JPEG");
+}
+
 /* ---- a folder of its own ----------------------------------------------------------------------
  */
 
@@ -284,6 +303,7 @@ int main(void)
         cmocka_unit_test(damaged_checkpoints_are_refused),
         cmocka_unit_test(a_full_disk_is_said),
         cmocka_unit_test(a_place_that_cannot_be_written_is_said),
+        cmocka_unit_test(data_beside_the_experiment),
         cmocka_unit_test(an_interrupt_saves_and_says_how_to_go_on),
     };
     enum { N_OTHERS = sizeof others / sizeof *others };
