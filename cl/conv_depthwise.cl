@@ -40,7 +40,7 @@ static inline void forward_row(__global const float *x, __global const float *w,
         }
         if (activate) { sum = relu(sum); }
         if (full) {
-            VEC_STORE(sum, 0, y + q * C);
+            VEC_WRITE(sum, 0, y + q * C);
         } else {
             store_part(sum, y + q * C, left);
         }
@@ -89,7 +89,7 @@ static inline void data_row(__global const float *dy, __global const float *w, _
             __global float *o = dx + (v0 + q0 * sx) * C;
             for (int q = q0; q < q1; ++q, a += C, o += sx * C) {
                 if (full) {
-                    VEC_STORE(fma(VEC_LOAD(0, a), b, VEC_LOAD(0, o)), 0, o);
+                    VEC_WRITE(fma(VEC_LOAD(0, a), b, VEC_LOAD(0, o)), 0, o);
                 } else {
                     store_part(fma(load_part(a, left), b, load_part(o, left)), o, left);
                 }

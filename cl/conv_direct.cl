@@ -18,10 +18,15 @@
  *   │ (L2) ││   │    a tile: TP rows × NV columns of accumulators, in registers.
  *   └──────┘└───┘    y holds the sums between one KC and the next.
  *
+ * Near the image's border taps are outside. A block takes its positions by how many columns of
+ * taps they lack, so that those of one tile lack mostly the same, and a tile leaves out the taps
+ * that all its positions lack.
+ *
  * NDRange [⌈N·OH·OW / (tiles·TP)⌉, ⌈⌈columns/NV⌉ / slices⌉, groups], one item a group.
- * flags: 1 add bias [groups·columns], 2 relu.
- * Tunables: VW; TP rows of a tile; KC, about what keeps B in the first-level cache; ROWS ≥
- * tiles·TP, about what keeps A in the second.
+ * flags: 1 add bias [groups·columns], 2 relu, 4 in place: the terms of a tap lie in x in runs long
+ * enough to be multiplied where they are, and A holds but the pieces at the border.
+ * Tunables: VW; TP rows of a tile; KC, about what keeps B in the first-level cache; A_ROWS, ROWS:
+ * tiles·TP at most, and about what keeps A and x in the second.
  */
 #include "gemm_tile.cl"
 #ifndef TP
@@ -30,15 +35,29 @@
 #ifndef KC
 #define KC 288
 #endif
+#ifndef A_ROWS
+#define A_ROWS (16 * TP)
+#endif
 #ifndef ROWS
-#define ROWS (16 * TP)
+#define ROWS A_ROWS
 #endif
 #define PITCH (KC + 16) /* odd in cache lines, so that the rows of a tile do not collide */
 #define ADD_BIAS 1
 #define RELU 2
+#define IN_PLACE 4
+
+/* Taps r0 ≤ r < r1, s0 ≤ s < s1. */
+struct reach {
+    int r0, r1, s0, s1;
+};
+
+/* Of the sum's terms l0…l1−1, those that a tile adds up: `runs` runs of n, a pitch apart. */
+struct terms {
+    int l0, l1;
+    int first, n, runs, pitch;
+};
 
 struct tile {
-    int terms;               /* of the sum, now */
     int rows, columns;       /* how many exist; may be more than a tile's */
     const int *out;          /* [rows] places in y */
     __global float *y;       /* of this tile's first column */
@@ -47,16 +66,16 @@ struct tile {
 };
 
 /* Accumulators leave their registers once, so that what follows is a loop. */
-static inline void finish_tile(const float *sums, struct tile t)
+static inline void finish_tile(const vec_t *sums, struct tile t)
 {
     vec_t bias_lo = (vec_t)(0.0f), bias_hi = (vec_t)(0.0f);
     if (t.bias) {
         bias_lo = load_part(t.bias, t.columns);
         bias_hi = load_part(t.bias + VW, t.columns - VW);
     }
-    for (int i = 0; i < min(TP, t.rows); ++i, sums += NV) {
+    for (int i = 0; i < min(TP, t.rows); ++i, sums += 2) {
         __global float *y = t.y + t.out[i];
-        vec_t lo = VEC_LOAD(0, sums) + bias_lo, hi = VEC_LOAD(1, sums) + bias_hi;
+        vec_t lo = sums[0] + bias_lo, hi = sums[1] + bias_hi;
         if (!t.first) {
             lo += load_part(y, t.columns);
             hi += load_part(y + VW, t.columns - VW);
@@ -70,35 +89,62 @@ static inline void finish_tile(const float *sums, struct tile t)
     }
 }
 
-/* Row i of A at a + i·to_row, term l of it at l·to_term: constants to the compiler. */
-static inline void multiply_tile(const float *a, int to_row, int to_term, const float *b,
-                                 struct tile t)
+/* Where the terms of the sum are: in x, and for each row of a block its first pixel there. */
+struct source {
+    __global const float *x;
+    int IH, IW, IC, TS, cg, dy, dx;
+    bool joined; /* a whole row of taps is a run: it lies in one piece in x */
+    int rows;    /* whole tiles; the last ones may be copies */
+    int base[ROWS], iy[ROWS], ix[ROWS];
+    struct reach reach[ROWS], tile_reach[ROWS / TP];
+    bool alike[ROWS / TP]; /* all rows of the tile reach the same */
+};
+
+/* The positions of y, and where each begins in x. */
+struct grid {
+    int OH, OW, TR;
+    int sy, sx, y0, x0;
+    int o0, on, oy, ox;
+};
+
+static INLINED void clear(vec_t *lo, vec_t *hi)
 {
-    float sums[TP * NV] __attribute__((aligned(64)));
-    vec_t lo[TP], hi[TP];
     UNROLL for (int i = 0; i < TP; ++i) { lo[i] = hi[i] = (vec_t)(0.0f); }
-    for (int l = 0; l < t.terms; ++l, a += to_term, b += NV) {
-        const vec_t b_lo = VEC_LOAD(0, b), b_hi = VEC_LOAD(1, b);
-        UNROLL for (int i = 0; i < TP; ++i)
-        {
-            const vec_t v = (vec_t)(a[i * to_row]);
-            lo[i] = fma(v, b_lo, lo[i]);
-            hi[i] = fma(v, b_hi, hi[i]);
-        }
-    }
+}
+
+static INLINED void finish(const vec_t *lo, const vec_t *hi, struct tile t)
+{
+    vec_t sums[2 * TP];
     UNROLL for (int i = 0; i < TP; ++i)
     {
-        VEC_STORE(lo[i], 0, sums + i * NV);
-        VEC_STORE(hi[i], 1, sums + i * NV);
+        sums[2 * i] = lo[i];
+        sums[2 * i + 1] = hi[i];
     }
     finish_tile(sums, t);
 }
 
-/* All taps at + i·step, i < taps, of an axis. */
-static inline int is_inside(int at, int step, int taps, int extent)
+#define ADD_TERM(b, factor)                                                                        \
+    const vec_t b_lo = VEC_LOAD(0, b), b_hi = VEC_LOAD(1, b);                                      \
+    UNROLL for (int i = 0; i < TP; ++i)                                                            \
+    {                                                                                              \
+        const vec_t v = (vec_t)(factor);                                                           \
+        lo[i] = fma(v, b_lo, lo[i]);                                                               \
+        hi[i] = fma(v, b_hi, hi[i]);                                                               \
+    }
+
+/* Row i of A at a + i·to_row, term l of it at l·to_term: constants, once inlined. */
+static INLINED void multiply_tile(const float *a, int to_row, int to_term, const float *b,
+                                  struct terms terms, struct tile t)
 {
-    const int end = at + (taps - 1) * step;
-    return min(at, end) >= 0 && max(at, end) < extent;
+    vec_t lo[TP], hi[TP];
+    clear(lo, hi);
+    for (int run = 0, at = terms.first; run < terms.runs; ++run, at += terms.pitch) {
+        const int end = min(at + terms.n, terms.l1) - terms.l0;
+        for (int l = max(at - terms.l0, 0); l < end; ++l) {
+            ADD_TERM(b + l * NV, a[i * to_row + l * to_term])
+        }
+    }
+    finish(lo, hi, t);
 }
 
 /* n elements from `at` on of a run of which only from…to−1 are inside the image. */
@@ -118,37 +164,125 @@ static inline void copy_clipped(float *a, __global const float *x, int at, int n
     zero_run(a + end, n - end);
 }
 
-/* Where the terms of the sum are: in x, and for each row of a block its first pixel there. */
-struct source {
-    __global const float *x;
-    int IH, IW, IC, TS, cg, dy, dx;
-    int run, runs; /* elements that lie one after another in x, and how many such in a row of taps */
-    int rows;
-    const int *base, *iy, *ix, *inside; /* [rows]; inside: all taps are */
+/* A piece of the sum: n terms from the one on that is `at` behind tap (r,s), of `taps` taps. */
+struct piece {
+    int r, s, taps;
+    int at, n;
 };
+
+static inline void gather_piece(float *a, const struct source *g, int first, struct piece p)
+{
+    __global const float *x = g->x + (p.r * g->dy * g->IW + p.s * g->dx) * g->IC;
+    for (int i = first; i < first + TP; ++i, a += PITCH) {
+        const struct reach row = g->reach[i];
+        copy_clipped(a, x + g->base[i], p.at, p.n, max(row.s0 - p.s, 0) * g->cg,
+                     row.r0 <= p.r && p.r < row.r1 ? (row.s1 - p.s) * g->cg : 0);
+    }
+}
+
+static inline bool is_reached(const struct source *g, int first, struct piece p)
+{
+    bool reached = true;
+    for (int i = first; i < first + TP; ++i) {
+        const struct reach row = g->reach[i];
+        reached &= row.r0 <= p.r && p.r < row.r1 && row.s0 <= p.s && p.s + p.taps <= row.s1;
+    }
+    return reached;
+}
+
+/* The same for rows first … of a block, with x itself for A but where one of them lacks a tap. */
+static INLINED void multiply_in_place(const struct source *g, int first, int l0, int l1, float *a,
+                                      const float *b, struct tile t)
+{
+    vec_t lo[TP], hi[TP];
+    __global const float *row[TP];
+    const struct reach reach = g->tile_reach[first / TP];
+    const int taps = g->joined ? reach.s1 - reach.s0 : 1;
+    clear(lo, hi);
+    UNROLL for (int i = 0; i < TP; ++i) { row[i] = g->x + g->base[first + i]; }
+    for (int r = reach.r0; r < reach.r1; ++r) {
+        for (int s = reach.s0; s < reach.s1; s += taps) {
+            const int l = (r * g->TS + s) * g->cg, begin = max(l, l0);
+            const int n = min(l + taps * g->cg, l1) - begin;
+            const struct piece piece = {r, s, taps, begin - l, n};
+            const float *b_at = b + (begin - l0) * NV;
+            if (n <= 0) { continue; }
+            if (g->alike[first / TP] || is_reached(g, first, piece)) {
+                const long to = (r * g->dy * g->IW + s * g->dx) * g->IC + begin - l;
+                for (long at = to; at < to + n; ++at, b_at += NV) { ADD_TERM(b_at, row[i][at]) }
+            } else {
+                gather_piece(a, g, first, piece);
+                for (int at = 0; at < n; ++at, b_at += NV) { ADD_TERM(b_at, a[i * PITCH + at]) }
+            }
+        }
+    }
+    finish(lo, hi, t);
+}
+
+/* Which of the taps at + i·step, i < taps, of an axis are inside: from x to y − 1. */
+static inline int2 find_taps(int at, int step, int taps, int extent)
+{
+    int2 v = (int2)(0, taps);
+    while (v.x < v.y && (uint)(at + v.x * step) >= (uint)extent) { ++v.x; }
+    while (v.x < v.y && (uint)(at + (v.y - 1) * step) >= (uint)extent) { --v.y; }
+    return v;
+}
+
+/* Positions that lack s columns of taps on one side are MOST_KEY ± s. */
+#define MOST_KEY 8
+static inline int key_of(int2 taps, int TS)
+{
+    return MOST_KEY + clamp(TS - taps.y - taps.x, -MOST_KEY, MOST_KEY);
+}
+
+/* What some row of a tile reaches. */
+static inline struct reach join_reaches(const struct reach *row)
+{
+    struct reach all = row[0];
+    for (int i = 1; i < TP; ++i) {
+        all.r0 = min(all.r0, row[i].r0);
+        all.r1 = max(all.r1, row[i].r1);
+        all.s0 = min(all.s0, row[i].s0);
+        all.s1 = max(all.s1, row[i].s1);
+    }
+    return all;
+}
+
+static inline bool is_same(struct reach a, struct reach b)
+{
+    return a.r0 == b.r0 && a.r1 == b.r1 && a.s0 == b.s0 && a.s1 == b.s1;
+}
+
+static inline struct terms terms_of(struct reach reach, int TS, int cg, int l0, int l1)
+{
+    struct terms t = {l0, l1, reach.r0 * TS * cg, TS * cg, reach.r1 - reach.r0, TS * cg};
+    if (reach.s0 == 0 && reach.s1 == TS) {
+        t.n *= t.runs;
+        t.runs = 1;
+    } else {
+        t.first += reach.s0 * cg;
+        t.n = (reach.s1 - reach.s0) * cg;
+    }
+    return t;
+}
 
 /* Terms l0…l1−1 of every row, run by run: A [row][PITCH]. */
 static inline void gather_runs(float *A, const struct source *g, int l0, int l1)
 {
+    const int taps = g->joined ? g->TS : 1;
     for (int l = l0, n; l < l1; l += n) {
-        const int u = l / g->run, at = l - u * g->run, r = u / g->runs, s = u - r * g->runs;
-        __global const float *x = g->x + (r * g->dy * g->IW + s * g->dx) * g->IC;
-        n = min(g->run - at, l1 - l);
-        for (int i = 0; i < g->rows; ++i) {
-            float *a = A + i * PITCH + l - l0;
-            if (g->inside[i]) {
-                copy_run(a, x + g->base[i] + at, n);
-                continue;
-            }
-            const int h = g->iy[i] + r * g->dy, v = g->ix[i] + s * g->dx;
-            const int from = g->runs == 1 ? max(0, -v) * g->cg : 0;
-            const int taps = g->runs == 1 ? min(g->TS, g->IW - v) : (uint)v < (uint)g->IW;
-            copy_clipped(a, x + g->base[i], at, n, from, (uint)h < (uint)g->IH ? taps * g->cg : 0);
+        const int tap = l / (taps * g->cg) * taps, r = tap / g->TS, s = tap - r * g->TS;
+        n = min((tap + taps) * g->cg, l1) - l;
+        const struct piece piece = {r, s, taps, l - tap * g->cg, n};
+        for (int i = 0; i < g->rows; i += TP) {
+            const struct reach tile = g->tile_reach[i / TP];
+            if (r < tile.r0 || r >= tile.r1) { continue; }
+            gather_piece(A + i * PITCH + l - l0, g, i, piece);
         }
     }
 }
 
-/* The same for one channel without stride, along the rows of y: A [term][ROWS]. */
+/* The same for one channel without stride, along the rows of y: A [term][A_ROWS]. */
 static inline void gather_terms(float *A, const struct source *g, int OW, int x0, int l0, int l1)
 {
     for (int i = 0, n; i < g->rows; i += n) {
@@ -156,9 +290,58 @@ static inline void gather_terms(float *A, const struct source *g, int OW, int x0
         for (int l = l0; l < l1; ++l) {
             const int r = l / g->TS, s = l - r * g->TS;
             const int h = g->iy[i] + r * g->dy, v = g->ix[i] + s * g->dx;
-            copy_clipped(A + (l - l0) * ROWS + i, g->x + g->base[i] + r * g->dy * g->IW + s * g->dx,
-                         0, n, max(0, -v), (uint)h < (uint)g->IH ? g->IW - v : 0);
+            __global const float *x = g->x + g->base[i] + r * g->dy * g->IW + s * g->dx;
+            copy_clipped(A + (l - l0) * A_ROWS + i, x, 0, n, max(0, -v),
+                         (uint)h < (uint)g->IH ? g->IW - v : 0);
         }
+    }
+}
+
+/* `rows` positions from the first one on; in order, or by the columns of taps that they lack. */
+static inline void place_rows(struct source *g, int *out, const struct grid *y, int first, int rows,
+                              bool in_order)
+{
+    int slot[2 * MOST_KEY + 2] = {0};
+    if (!in_order) {
+        for (int i = 0, q = first % y->OW; i < rows; ++i, q = q + 1 == y->OW ? 0 : q + 1) {
+            ++slot[1 + key_of(find_taps(q * y->sx + y->x0, g->dx, g->TS, g->IW), g->TS)];
+        }
+        for (int i = 1; i < 2 * MOST_KEY + 1; ++i) { slot[i] += slot[i - 1]; }
+    }
+    int n = first / (y->OH * y->OW), p = first / y->OW % y->OH, q = first % y->OW;
+    for (int at = 0; at < rows; ++at) {
+        const int h = p * y->sy + y->y0, v = q * y->sx + y->x0;
+        const int2 r = find_taps(h, g->dy, y->TR, g->IH), s = find_taps(v, g->dx, g->TS, g->IW);
+        const int i = in_order ? at : slot[key_of(s, g->TS)]++;
+        g->iy[i] = h;
+        g->ix[i] = v;
+        g->base[i] = ((n * g->IH + h) * g->IW + v) * g->IC;
+        g->reach[i] = (struct reach){r.x, r.y, s.x, s.y};
+        out[i] = y->o0 + n * y->on + p * y->oy + q * y->ox;
+        if (++q == y->OW) {
+            q = 0;
+            if (++p == y->OH) {
+                p = 0;
+                ++n;
+            }
+        }
+    }
+}
+
+/* Fills the last tile up, and joins the reaches of every tile. */
+static inline void make_tiles(struct source *g, int rows)
+{
+    for (g->rows = rows; g->rows % TP != 0; ++g->rows) {
+        g->base[g->rows] = g->base[rows - 1];
+        g->iy[g->rows] = g->iy[rows - 1];
+        g->ix[g->rows] = g->ix[rows - 1];
+        g->reach[g->rows] = g->reach[rows - 1];
+    }
+    for (int i = 0; i < g->rows; i += TP) {
+        const struct reach all = join_reaches(g->reach + i);
+        g->tile_reach[i / TP] = all;
+        g->alike[i / TP] = true;
+        for (int j = i; j < i + TP; ++j) { g->alike[i / TP] &= is_same(g->reach[j], all); }
     }
 }
 
@@ -169,38 +352,32 @@ __kernel ONE_ITEM void conv_direct(
     int dy, int dx, int y0, int x0, int w0, int wr, int ws, int wc, int o0, int on, int oy, int ox,
     int columns, int flags, int tiles, int slice)
 {
-    float A[ROWS * PITCH] __attribute__((aligned(64)));
+    float A[A_ROWS * PITCH] __attribute__((aligned(64)));
     float B[KC * NV] __attribute__((aligned(64)));
-    /* Each row's first pixel, its place in y, and whether all its taps are inside the image. */
-    int base[ROWS], iy[ROWS], ix[ROWS], out[ROWS], inside[ROWS];
+    int out[ROWS];
+    struct source source;
     const int group = get_group_id(2), first = get_group_id(0) * tiles * TP;
     const int rows = min(tiles * TP, positions - first);
     x += x_at + group * cg;
     w += w_at + w0;
     bias += bias_at + group * columns;
     y += y_at + group * columns;
-    int n0 = first / (OH * OW), p0 = first / OW % OH, q0 = first % OW;
-    for (int i = 0; i < rows; ++i) {
-        iy[i] = p0 * sy + y0;
-        ix[i] = q0 * sx + x0;
-        base[i] = ((n0 * IH + iy[i]) * IW + ix[i]) * IC;
-        out[i] = o0 + n0 * on + p0 * oy + q0 * ox;
-        inside[i] = is_inside(iy[i], dy, TR, IH) && is_inside(ix[i], dx, TS, IW);
-        if (++q0 == OW) {
-            q0 = 0;
-            if (++p0 == OH) {
-                p0 = 0;
-                ++n0;
-            }
-        }
-    }
-    for (int i = rows; i % TP != 0; ++i) { zero_run(A + i * PITCH, KC); }
+    source.x = x;
+    source.IH = IH;
+    source.IW = IW;
+    source.IC = IC;
+    source.TS = TS;
+    source.cg = cg;
+    source.dy = dy;
+    source.dx = dx;
+    source.joined = dx == 1 && cg == IC;
+    /* The runs of one channel are too short to copy one by one. */
+    const bool in_place = flags & IN_PLACE;
+    const bool by_term = !in_place && source.joined && IC == 1 && sx == 1;
+    const struct grid grid = {OH, OW, TR, sy, sx, y0, x0, o0, on, oy, ox};
+    place_rows(&source, out, &grid, first, rows, by_term);
+    make_tiles(&source, rows);
 
-    const bool joined = dx == 1 && cg == IC; /* a whole row of taps is a run */
-    const struct source source = {x, IH, IW, IC, TS, cg, dy, dx, joined ? TS * cg : cg,
-                                  joined ? 1 : TS, rows, base, iy, ix, inside};
-    /* Runs shorter than a vector cost more to start than to copy. */
-    const bool by_term = joined && IC == 1 && sx == 1 && TS < VW;
     const int L = TR * TS * cg, pieces = max(1, (L + KC - 1) / KC);
     const int piece = (L + pieces - 1) / pieces;
     const int kb_end = min((int)(get_group_id(1) + 1) * slice, (columns + NV - 1) / NV);
@@ -209,7 +386,7 @@ __kernel ONE_ITEM void conv_direct(
         const int l1 = min(l0 + piece, L);
         if (by_term) {
             gather_terms(A, &source, OW, x0, l0, l1);
-        } else {
+        } else if (!in_place) {
             gather_runs(A, &source, l0, l1);
         }
         for (int kb = get_group_id(1) * slice; kb < kb_end; ++kb) {
@@ -225,13 +402,16 @@ __kernel ONE_ITEM void conv_direct(
 #endif
             }
             const bool last = l1 == L;
-            struct tile t = {l1 - l0, rows, left, out, y + k0, 0, last && (flags & RELU), l0 == 0};
+            struct tile t = {rows, left, out, y + k0, 0, last && (flags & RELU), l0 == 0};
             if (last && (flags & ADD_BIAS)) { t.bias = bias + k0; }
             for (int i = 0; i < rows; i += TP, t.rows -= TP, t.out += TP) {
-                if (by_term) {
-                    multiply_tile(A + i, 1, ROWS, B, t);
+                const struct terms terms = terms_of(source.tile_reach[i / TP], TS, cg, l0, l1);
+                if (in_place) {
+                    multiply_in_place(&source, i, l0, l1, A, B, t);
+                } else if (by_term) {
+                    multiply_tile(A + i, 1, A_ROWS, B, terms, t);
                 } else {
-                    multiply_tile(A + i * PITCH, PITCH, 1, B, t);
+                    multiply_tile(A + i * PITCH, PITCH, 1, B, terms, t);
                 }
             }
         }

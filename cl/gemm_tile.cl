@@ -15,8 +15,12 @@
 #define TILE_CAT(a, b) TILE_CAT_(a, b)
 typedef TILE_CAT(float, VW) vec_t;
 #define VEC_LOAD TILE_CAT(vload, VW)
-#define VEC_STORE TILE_CAT(vstore, VW)
+/* PoCL's vstore goes by 16 bytes at a time. Into private and into global memory: */
+typedef vec_t loose_vec_t __attribute__((aligned(4)));
+#define VEC_STORE(v, i, p) (((loose_vec_t *)(p))[i] = (v))
+#define VEC_WRITE(v, i, p) (((__global loose_vec_t *)(p))[i] = (v))
 #define UNROLL _Pragma("unroll")
+#define INLINED inline __attribute__((always_inline))
 #define ONE_ITEM __attribute__((reqd_work_group_size(1, 1, 1)))
 
 static inline void copy_run(float *to, __global const float *from, int n)
@@ -51,7 +55,7 @@ static inline vec_t load_part(__global const float *from, int n)
 static inline void store_part(vec_t v, __global float *to, int n)
 {
     if (n >= VW) {
-        VEC_STORE(v, 0, to);
+        VEC_WRITE(v, 0, to);
         return;
     }
     float lane[VW];

@@ -6,6 +6,8 @@
 /* Rows of an item's block at most, in tiles: its panel is about 230 KB with 16 lanes, to stay in a
  * second-level cache. */
 #define MAX_TILES 24
+/* The same where x is read in place, which takes less room. */
+#define MAX_TILES_IN_PLACE 48
 /* Terms of the sum at a time: with 16 lanes the weights' panel is then 36 KB of a first-level
  * cache of 48. 256 to 384 were within 3 % (2026-11, Sapphire Rapids). */
 #define TERMS 288
@@ -36,6 +38,12 @@ static int ceil_div(int a, int b)
     return (a + b - 1) / b;
 }
 
+/* Runs shorter than a vector cost more to begin than to copy. */
+static bool is_in_place(const struct umb_gather *g, int width)
+{
+    return (g->dx == 1 && g->cg == g->IC ? g->TS * g->cg : g->cg) >= width;
+}
+
 struct cut {
     int tiles, slice; /* of a block, in tiles of rows and in blocks of columns */
     int blocks, slices;
@@ -47,11 +55,12 @@ static int64_t n_items(const struct umb_gather *g, const struct cut *c, int tile
 }
 
 /* Large blocks gather and read weights least; small ones keep every compute unit busy. */
-static struct cut cut(const struct umb_gather *g, int rows_of_tile, int columns_of_tile, int units)
+static struct cut cut(const struct umb_gather *g, int rows_of_tile, int columns_of_tile, int most,
+                      int units)
 {
     const int tiles = ceil_div(g->positions, rows_of_tile);
     const int k_blocks = ceil_div(g->columns, columns_of_tile);
-    struct cut c = {tiles < MAX_TILES ? tiles : MAX_TILES, k_blocks, 0, 0};
+    struct cut c = {tiles < most ? tiles : most, k_blocks, 0, 0};
     for (int64_t n; (n = n_items(g, &c, tiles, k_blocks)) < (int64_t)units * ITEMS_PER_UNIT;) {
         if (c.slice > 2) {
             c.slice = ceil_div(c.slice, 2);
@@ -73,10 +82,12 @@ enum umb_status umb__emit_gather(struct umb_emit *e, const struct umb_kernel *ke
                                  const struct umb_gather *g, int x, int w, int bias, int y)
 {
     const int width = umb__tile_width(e->p.caps), rows = tile_rows(width);
-    const struct cut c = cut(g, rows, 2 * width, ITEMS_PER_UNIT * (int)e->p.caps->compute_units);
-    const char *options =
-        umb__emit_printf(e, "-DVW=%d -DTP=%d -DKC=%d -DROWS=%d%s", width, rows, TERMS,
-                         MAX_TILES * rows, g->transposed ? " -DTRANSPOSED" : "");
+    const bool in_place = is_in_place(g, width);
+    const struct cut c = cut(g, rows, 2 * width, in_place ? MAX_TILES_IN_PLACE : MAX_TILES,
+                             ITEMS_PER_UNIT * (int)e->p.caps->compute_units);
+    const char *options = umb__emit_printf(
+        e, "-DVW=%d -DTP=%d -DKC=%d -DA_ROWS=%d -DROWS=%d%s", width, rows, TERMS, MAX_TILES * rows,
+        MAX_TILES_IN_PLACE * rows, g->transposed ? " -DTRANSPOSED" : "");
     if (!options) { return UMB_ERR_NO_MEMORY; }
     const struct umb_emit_launch launch = {
         .kernel = kernel,
@@ -87,5 +98,6 @@ enum umb_status umb__emit_gather(struct umb_emit *e, const struct umb_kernel *ke
     return umb__emit_launch(e, &launch, x, w, bias, y, g->positions, g->OH, g->OW, g->IH, g->IW,
                             g->IC, g->TR, g->TS, g->cg, g->sy, g->sx, g->dy, g->dx, g->y0, g->x0,
                             g->w0, g->wr, g->ws, g->wc, g->o0, g->on, g->oy, g->ox, g->columns,
-                            (g->bias ? 1 : 0) | (g->relu ? 2 : 0), c.tiles, c.slice);
+                            (g->bias ? 1 : 0) | (g->relu ? 2 : 0) | (in_place ? 4 : 0), c.tiles,
+                            c.slice);
 }
