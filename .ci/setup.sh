@@ -29,7 +29,6 @@ test_wants='
 clang               command clang
 mesa-opencl-icd     driver  rusticl
 oclgrind            command oclgrind
-valgrind            command valgrind
 '
 
 say() {
