@@ -21,6 +21,7 @@ typedef LANES_CAT(float, VW) lanes_t;
 #define LANES_LOAD(p) LANES_CAT(vload, VW)(0, p)
 #define LANES_STORE(v, p) LANES_CAT(vstore, VW)(v, 0, p)
 #endif
+typedef lanes_t loose_lanes_t __attribute__((aligned(4)));
 
 #define FOR_LANES(l) _Pragma("unroll") for (int l = 0; l < VW; ++l)
 
@@ -35,8 +36,8 @@ static inline lanes_t lanes_load(__global const float *p, int n)
 
 static inline void lanes_store(lanes_t v, __global float *p, int n)
 {
-    if (n >= VW) {
-        LANES_STORE(v, p);
+    if (n >= VW) { /* not by vstore, which PoCL cuts into pieces of 16 bytes */
+        *(__global loose_lanes_t *)p = v;
         return;
     }
     float t[VW];

@@ -4,7 +4,9 @@
  * Output pixel (n,p,q) looks at h = p·stride_h − pad_h + r, w = q·stride_w − pad_w + s, r < R,
  * s < S, as far as they are inside. Element (n,h,w,c) lies at ((n·H + h)·W + w)·C + c. NDRange
  * [groups·L], units as in walk.cl. A backward item owns an input pixel and adds up the windows that
- * hold it, so that no two items write one place and the order of the sum is fixed.
+ * hold it, so that no two items write one place and the order of the sum is fixed. Where windows
+ * lie side by side (stride = size, none before 0), `…_apart`: an item owns a window of the grid
+ * ⌈H/R⌉ × ⌈W/S⌉ that covers x, and writes its pixels; those beyond P × Q write zeros.
  *
  * INDEX: type of max_pool's second output [N,P,Q,C], the position r·S + s of the largest; without
  * it forward writes none. Of equals the first counts; a NaN beats numbers, and the last NaN counts.
@@ -146,6 +148,37 @@ __kernel void max_pool_backward(__global const float *dy_base, ulong dy_at,
         }
     }
 }
+
+__kernel void max_pool_backward_apart(__global const float *dy_base, ulong dy_at,
+                                      __global const INDEX *index_base, ulong index_at,
+                                      __global float *dx_base, ulong dx_at, GEOMETRY)
+{
+    __global const float *dy = dy_base + dy_at;
+    __global const INDEX *index = index_base + index_at;
+    __global float *dx = dx_base + dx_at;
+    FOR_UNITS(u, n_units, span)
+    {
+        UNIT(u, (H + R - 1) / R, (W + S - 1) / S, p, q);
+        const bool real = p < P && q < Q;
+        const int rows = min(R, H - p * R), columns = min(S, W - q * S);
+        const int from = ((n * P + p) * Q + q) * C, to = ((n * H + p * R) * W + q * S) * C;
+        FOR_CHANNELS(first, unit_channels)
+        {
+            lanes_t d = 0.0f;
+            lanes_int at = -1;
+            if (real) {
+                d = lanes_load(dy + from + c, left);
+                at = load_index(index + from + c, left);
+            }
+            for (int r = 0; r < rows; r++) {
+                for (int s = 0; s < columns; s++) {
+                    const lanes_int here = at == (lanes_int)(r * S + s);
+                    lanes_store(here ? d : (lanes_t)0.0f, dx + to + (r * W + s) * C + c, left);
+                }
+            }
+        }
+    }
+}
 #endif
 
 /* Divides by R·S, or with -DINSIDE by the number of elements that lie inside. */
@@ -206,6 +239,34 @@ __kernel void avg_pool_backward(__global const float *dy_base, ulong dy_at,
             sum *= 1.0f / (R * S);
 #endif
             lanes_store(sum, dx + pixel * C + c, left);
+        }
+    }
+}
+
+__kernel void avg_pool_backward_apart(__global const float *dy_base, ulong dy_at,
+                                      __global float *dx_base, ulong dx_at, GEOMETRY)
+{
+    __global const float *dy = dy_base + dy_at;
+    __global float *dx = dx_base + dx_at;
+    FOR_UNITS(u, n_units, span)
+    {
+        UNIT(u, (H + R - 1) / R, (W + S - 1) / S, p, q);
+        const int rows = min(R, H - p * R), columns = min(S, W - q * S);
+        const int from = ((n * P + p) * Q + q) * C, to = ((n * H + p * R) * W + q * S) * C;
+        FOR_CHANNELS(first, unit_channels)
+        {
+            lanes_t d = 0.0f;
+            if (p < P && q < Q) { d = lanes_load(dy + from + c, left); }
+#ifdef INSIDE
+            d /= rows * columns;
+#else
+            d *= 1.0f / (R * S);
+#endif
+            for (int r = 0; r < rows; r++) {
+                for (int s = 0; s < columns; s++) {
+                    lanes_store(d, dx + to + (r * W + s) * C + c, left);
+                }
+            }
         }
     }
 }

@@ -75,13 +75,21 @@ static const struct umb_kernel forward_kernel = {"avg_pool", "pool.cl", "avg_poo
 static const struct umb_kernel backward_kernel = {"avg_pool_backward", "pool.cl",
                                                   "avg_pool_backward", "rw" UMB_POOL_SIGNATURE};
 
+static const struct umb_kernel apart_kernel = {"avg_pool_backward_apart", "pool.cl",
+                                               "avg_pool_backward_apart", "rw" UMB_POOL_SIGNATURE};
+
+static int64_t n_units(const struct umb_kernel *kernel, const struct umb_pool *pool)
+{
+    return kernel == &forward_kernel ? (int64_t)pool->h.out * pool->w.out
+           : kernel == &apart_kernel ? umb__pool_cover(pool)
+                                     : (int64_t)pool->x.h * pool->x.w;
+}
+
 static enum umb_status launch(struct umb_emit *e, const struct umb_kernel *kernel,
                               const struct umb_pool *pool, bool all)
 {
-    const bool forward = kernel == &forward_kernel;
-    const int64_t pixels =
-        forward ? (int64_t)pool->h.out * pool->w.out : (int64_t)pool->x.h * pool->x.w;
-    const int64_t work = forward ? (int64_t)pool->h.size * pool->w.size : 1;
+    const int64_t pixels = n_units(kernel, pool);
+    const int64_t work = kernel == &backward_kernel ? 1 : (int64_t)pool->h.size * pool->w.size;
     struct umb_pixel_walk walk =
         umb__pixel_walk(e, pool->x.n * pixels, pool->x.c, work, all ? "" : " -DINSIDE");
     if (!walk.launch.options) { return UMB_ERR_NO_MEMORY; }
@@ -103,9 +111,16 @@ static enum umb_status emit_backward(struct umb_emit *e)
     return launch(e, &backward_kernel, &pool, a->count_include_pad);
 }
 
+static enum umb_status emit_apart(struct umb_emit *e)
+{
+    const struct umb_pool_attrs *a = e->p.attrs;
+    const struct umb_pool pool = umb__pool_backward(a, &e->p.in[0]);
+    return launch(e, &apart_kernel, &pool, a->count_include_pad);
+}
+
 static const struct umb_solver solvers[] = {{"direct", umb__applies_always, emit}, {0}};
-static const struct umb_solver backward_solvers[] = {{"gather", umb__applies_always, emit_backward},
-                                                     {0}};
+static const struct umb_solver backward_solvers[] = {
+    {"gather", umb__applies_always, emit_backward}, {"apart", umb__pool_apart, emit_apart}, {0}};
 
 /* ---- global_avg_pool --------------------------------------------------------------------------
  */

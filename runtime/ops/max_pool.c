@@ -100,6 +100,9 @@ static const struct umb_kernel forward_kernel = {"max_pool", "pool.cl", "max_poo
 static const struct umb_kernel backward_kernel = {"max_pool_backward", "pool.cl",
                                                   "max_pool_backward", "rrw" UMB_POOL_SIGNATURE};
 
+static const struct umb_kernel apart_kernel = {"max_pool_backward_apart", "pool.cl",
+                                               "max_pool_backward_apart", "rrw" UMB_POOL_SIGNATURE};
+
 static const char *index_define(const struct umb_problem *p)
 {
     return index_dtype(p->attrs) == UMB_U8 ? " -DINDEX=uchar" : " -DINDEX=int";
@@ -118,20 +121,35 @@ static enum umb_status emit(struct umb_emit *e)
                             UMB_POOL_ARGS(pool, walk));
 }
 
-static enum umb_status emit_backward(struct umb_emit *e)
+/* `units` of an image write `work` pixels each. */
+static enum umb_status launch_backward(struct umb_emit *e, const struct umb_kernel *kernel,
+                                       int64_t units, int64_t work)
 {
     const struct umb_pool pool = umb__pool_backward(e->p.attrs, &e->p.in[0]);
-    struct umb_pixel_walk walk = umb__pixel_walk(e, (int64_t)pool.x.n * pool.x.h * pool.x.w,
-                                                 pool.x.c, 1, index_define(&e->p));
+    struct umb_pixel_walk walk =
+        umb__pixel_walk(e, pool.x.n * units, pool.x.c, work, index_define(&e->p));
     if (!walk.launch.options) { return UMB_ERR_NO_MEMORY; }
-    walk.launch.kernel = &backward_kernel;
+    walk.launch.kernel = kernel;
     return umb__emit_launch(e, &walk.launch, e->in[0], e->in[1], e->out[0],
                             UMB_POOL_ARGS(pool, walk));
 }
 
+static enum umb_status emit_backward(struct umb_emit *e)
+{
+    const struct umb_pool_attrs *a = e->p.attrs;
+    return launch_backward(e, &backward_kernel, a->extent[0] * a->extent[1], 1);
+}
+
+static enum umb_status emit_apart(struct umb_emit *e)
+{
+    const struct umb_pool pool = umb__pool_backward(e->p.attrs, &e->p.in[0]);
+    return launch_backward(e, &apart_kernel, umb__pool_cover(&pool),
+                           (int64_t)pool.h.size * pool.w.size);
+}
+
 static const struct umb_solver solvers[] = {{"direct", umb__applies_always, emit}, {0}};
-static const struct umb_solver backward_solvers[] = {{"gather", umb__applies_always, emit_backward},
-                                                     {0}};
+static const struct umb_solver backward_solvers[] = {
+    {"gather", umb__applies_always, emit_backward}, {"apart", umb__pool_apart, emit_apart}, {0}};
 
 /* ---- rows -------------------------------------------------------------------------------------
  */

@@ -69,6 +69,23 @@ struct umb_pool_attrs umb__pool_grad_attrs(const struct umb_grad *g)
     return a;
 }
 
+static bool is_apart(const struct umb_window *w)
+{
+    return w->stride == w->size && w->before == 0;
+}
+
+int umb__pool_apart(const struct umb_problem *p)
+{
+    const struct umb_pool pool = umb__pool_backward(p->attrs, &p->in[0]);
+    return is_apart(&pool.h) && is_apart(&pool.w) ? 2 : 0;
+}
+
+int64_t umb__pool_cover(const struct umb_pool *pool)
+{
+    const int rows = (pool->x.h + pool->h.size - 1) / pool->h.size;
+    return (int64_t)rows * ((pool->x.w + pool->w.size - 1) / pool->w.size);
+}
+
 static void clip(const struct umb_window *w, int at, int extent, int ret_range[2])
 {
     const int begin = at * w->stride - w->before, end = begin + w->size;

@@ -60,6 +60,11 @@ struct umb_pool_range {
 };
 struct umb_pool_range umb__pool_range(const struct umb_pool *pool, int p, int q);
 
+/* The solvers by the kernels `…_apart`: 2 where windows lie side by side, and the windows of the
+ * grid that covers one image. */
+int umb__pool_apart(const struct umb_problem *p);
+int64_t umb__pool_cover(const struct umb_pool *pool);
+
 double umb__pool_flops(const struct umb_problem *p);
 
 /* The kernels' GEOMETRY, as varargs of umb__emit_launch. */
