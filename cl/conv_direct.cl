@@ -297,7 +297,8 @@ static inline void gather_terms(float *A, const struct source *g, int OW, int x0
     }
 }
 
-/* `rows` positions from the first one on; in order, or by the columns of taps that they lack. */
+/* `rows` positions from the first one on: by the columns of taps that they lack, or in order, with
+ * no look at their reach. */
 static inline void place_rows(struct source *g, int *out, const struct grid *y, int first, int rows,
                               bool in_order)
 {
@@ -311,12 +312,16 @@ static inline void place_rows(struct source *g, int *out, const struct grid *y, 
     int n = first / (y->OH * y->OW), p = first / y->OW % y->OH, q = first % y->OW;
     for (int at = 0; at < rows; ++at) {
         const int h = p * y->sy + y->y0, v = q * y->sx + y->x0;
-        const int2 r = find_taps(h, g->dy, y->TR, g->IH), s = find_taps(v, g->dx, g->TS, g->IW);
-        const int i = in_order ? at : slot[key_of(s, g->TS)]++;
+        int i = at;
+        if (!in_order) {
+            const int2 r = find_taps(h, g->dy, y->TR, g->IH);
+            const int2 s = find_taps(v, g->dx, g->TS, g->IW);
+            i = slot[key_of(s, g->TS)]++;
+            g->reach[i] = (struct reach){r.x, r.y, s.x, s.y};
+        }
         g->iy[i] = h;
         g->ix[i] = v;
         g->base[i] = ((n * g->IH + h) * g->IW + v) * g->IC;
-        g->reach[i] = (struct reach){r.x, r.y, s.x, s.y};
         out[i] = y->o0 + n * y->on + p * y->oy + q * y->ox;
         if (++q == y->OW) {
             q = 0;
@@ -328,8 +333,8 @@ static inline void place_rows(struct source *g, int *out, const struct grid *y, 
     }
 }
 
-/* Fills the last tile up, and joins the reaches of every tile. */
-static inline void make_tiles(struct source *g, int rows)
+/* Fills the last tile up, and joins the reaches of every tile; all taps for rows in order. */
+static inline void make_tiles(struct source *g, int rows, int TR, bool in_order)
 {
     for (g->rows = rows; g->rows % TP != 0; ++g->rows) {
         g->base[g->rows] = g->base[rows - 1];
@@ -338,9 +343,11 @@ static inline void make_tiles(struct source *g, int rows)
         g->reach[g->rows] = g->reach[rows - 1];
     }
     for (int i = 0; i < g->rows; i += TP) {
-        const struct reach all = join_reaches(g->reach + i);
+        const struct reach all =
+            in_order ? (struct reach){0, TR, 0, g->TS} : join_reaches(g->reach + i);
         g->tile_reach[i / TP] = all;
         g->alike[i / TP] = true;
+        if (in_order) { continue; }
         for (int j = i; j < i + TP; ++j) { g->alike[i / TP] &= is_same(g->reach[j], all); }
     }
 }
@@ -376,7 +383,7 @@ __kernel ONE_ITEM void conv_direct(
     const bool by_term = !in_place && source.joined && IC == 1 && sx == 1;
     const struct grid grid = {OH, OW, TR, sy, sx, y0, x0, o0, on, oy, ox};
     place_rows(&source, out, &grid, first, rows, by_term);
-    make_tiles(&source, rows);
+    make_tiles(&source, rows, TR, by_term);
 
     const int L = TR * TS * cg, pieces = max(1, (L + KC - 1) / KC);
     const int piece = (L + pieces - 1) / pieces;
