@@ -108,12 +108,22 @@ static const struct usage {
     {"UMBEL_LOG=loud umbel devices", 2, "UMBEL_LOG"},
 };
 
+/* The output after what is said about a driver, such as PoCL 6's. */
+static const char *answer(void)
+{
+    const char *line = output;
+    while (strncmp(line, "umbel: warn:", 12) == 0 && strchr(line, '\n')) {
+        line = strchr(line, '\n') + 1;
+    }
+    return line;
+}
+
 static void usage_is_answered(void **state)
 {
     const struct usage *u = *state;
     expect(u->line, u->code, u->expected);
-    if (u->code == 2 && strcmp(u->line, "umbel") != 0 && strchr(output, '\n') &&
-        strchr(output, '\n')[1]) {
+    const char *end = strchr(answer(), '\n');
+    if (u->code == 2 && strcmp(u->line, "umbel") != 0 && end && end[1]) {
         fail_msg("%s: more than one line: '%s'", u->line, output);
     }
 }
