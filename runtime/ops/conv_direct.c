@@ -1,12 +1,5 @@
 /*
  * The direct solvers of convolution: register tiles that gather their rows (cl/conv_direct.cl).
- *
- * Backward to the input, with a stride, goes class by class: the pixels (h,w) with h mod stride = a
- * and w mod stride = b see the same taps, those r with (a + padding − r·dilation) mod stride = 0.
- * They are an arithmetic progression, and pixel i of the class sees tap j at
- * p = (a + padding − r₀·dilation)/stride + i − j·(step·dilation/stride): a convolution of dy
- * without stride, whose results lie a stride apart. So nothing is multiplied by zero, and nothing
- * is scattered.
  */
 #include "conv_solvers.h"
 #include "gemm_tile.h"
@@ -21,93 +14,8 @@ static const struct umb_kernel backward_weights = {"conv_direct_weights", "conv_
 enum umb_status umb__conv_direct_forward(struct umb_emit *e)
 {
     const struct umb_conv c = umb__conv_of(&e->p);
-    const int cg = c.C / c.groups;
-    const struct umb_gather g = {.positions = c.N * c.P * c.Q,
-                                 .OH = c.P,
-                                 .OW = c.Q,
-                                 .IH = c.H,
-                                 .IW = c.W,
-                                 .IC = c.C,
-                                 .TR = c.R,
-                                 .TS = c.S,
-                                 .cg = cg,
-                                 .sy = c.stride[0],
-                                 .sx = c.stride[1],
-                                 .dy = c.dilation[0],
-                                 .dx = c.dilation[1],
-                                 .y0 = -c.padding[0],
-                                 .x0 = -c.padding[1],
-                                 .wr = c.S * cg * c.K,
-                                 .ws = cg * c.K,
-                                 .wc = c.K,
-                                 .on = c.P * c.Q * c.K,
-                                 .oy = c.Q * c.K,
-                                 .ox = c.K,
-                                 .columns = c.K / c.groups,
-                                 .groups = c.groups,
-                                 .bias = c.bias,
-                                 .relu = c.relu};
+    const struct umb_gather g = umb__gather_forward(&c);
     return umb__emit_gather(e, &forward, &g, e->in[0], e->in[1], e->in[c.bias ? 2 : 1], e->out[0]);
-}
-
-/* One axis of one class of pixels: taps first, first + step …, and where they are in dy. */
-struct taps {
-    int count, first, step;
-    int at, apart; /* of pixel 0 of the class: tap j is at row at + j·apart of dy */
-    int pixels;
-};
-
-static struct taps class_taps(int class, int extent, int filter, int stride, int dilation,
-                              int padding)
-{
-    struct taps t = {.step = 1, .pixels = (extent - class + stride - 1) / stride};
-    while (t.step * dilation % stride != 0) {
-        t.step++;
-    }
-    const int taps = t.step < filter ? t.step : filter;
-    while (t.first < taps && (class + padding - t.first * dilation) % stride != 0) {
-        t.first++;
-    }
-    if (t.first == taps) { return (struct taps){.step = 1, .pixels = t.pixels}; }
-    t.count = (filter - 1 - t.first) / t.step + 1;
-    t.at = (class + padding - t.first * dilation) / stride;
-    t.apart = -(t.step * dilation / stride);
-    return t;
-}
-
-static enum umb_status emit_class(struct umb_emit *e, const struct umb_conv *c, int a, int b)
-{
-    const int cg = c->C / c->groups;
-    const struct taps h = class_taps(a, c->H, c->R, c->stride[0], c->dilation[0], c->padding[0]);
-    const struct taps w = class_taps(b, c->W, c->S, c->stride[1], c->dilation[1], c->padding[1]);
-    const struct umb_gather g = {.positions = c->N * h.pixels * w.pixels,
-                                 .OH = h.pixels,
-                                 .OW = w.pixels,
-                                 .IH = c->P,
-                                 .IW = c->Q,
-                                 .IC = c->K,
-                                 .TR = h.count,
-                                 .TS = w.count,
-                                 .cg = c->K / c->groups,
-                                 .sy = 1,
-                                 .sx = 1,
-                                 .dy = h.apart,
-                                 .dx = w.apart,
-                                 .y0 = h.at,
-                                 .x0 = w.at,
-                                 .w0 = (h.first * c->S + w.first) * cg * c->K,
-                                 .wr = h.step * c->S * cg * c->K,
-                                 .ws = w.step * cg * c->K,
-                                 .wc = c->K,
-                                 .o0 = (a * c->W + b) * c->C,
-                                 .on = c->H * c->W * c->C,
-                                 .oy = c->stride[0] * c->W * c->C,
-                                 .ox = c->stride[1] * c->C,
-                                 .columns = cg,
-                                 .groups = c->groups,
-                                 .transposed = true};
-    if (g.positions == 0) { return UMB_OK; }
-    return umb__emit_gather(e, &backward_data, &g, e->in[0], e->in[1], e->in[1], e->out[0]);
 }
 
 enum umb_status umb__conv_direct_data(struct umb_emit *e)
@@ -115,7 +23,10 @@ enum umb_status umb__conv_direct_data(struct umb_emit *e)
     const struct umb_conv c = umb__conv_of(&e->p);
     for (int a = 0; a < c.stride[0] && a < c.H; a++) {
         for (int b = 0; b < c.stride[1] && b < c.W; b++) {
-            const enum umb_status st = emit_class(e, &c, a, b);
+            const struct umb_gather g = umb__gather_class(&c, a, b);
+            if (g.positions == 0) { continue; }
+            const enum umb_status st =
+                umb__emit_gather(e, &backward_data, &g, e->in[0], e->in[1], e->in[1], e->out[0]);
             if (st != UMB_OK) { return st; }
         }
     }

@@ -23,6 +23,11 @@ struct umb_gather {
     int columns, groups;
     bool bias, relu, transposed;
 };
+/* A convolution forward; and backward to the pixels (h,w) of x with h mod stride = a and
+ * w mod stride = b, from dy, with no positions where there are none. */
+struct umb_gather umb__gather_forward(const struct umb_conv *c);
+struct umb_gather umb__gather_class(const struct umb_conv *c, int a, int b);
+
 /* bias: any value's id where there is none. */
 UMB_MUST_USE enum umb_status umb__emit_gather(struct umb_emit *e, const struct umb_kernel *kernel,
                                               const struct umb_gather *g, int x, int w, int bias,
