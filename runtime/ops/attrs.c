@@ -259,9 +259,9 @@ enum umb_status umb__attrs_check(struct umb_context *ctx, const struct umb_op *o
 /* ---- setting ----------------------------------------------------------------------------------
  */
 
-static const struct umb_attr_desc *find(const struct umb_op *op, const char *key)
+static const struct umb_attr_desc *find(const struct umb_attr_desc *list, const char *key)
 {
-    for (const struct umb_attr_desc *d = op->attrs; d && d->name; d++) {
+    for (const struct umb_attr_desc *d = list; d && d->name; d++) {
         if (strcmp(d->name, key) == 0) { return d; }
     }
     return NULL;
@@ -355,12 +355,10 @@ static enum umb_status wrong_value(struct umb_context *ctx, const struct umb_op 
     return UMB_ERR_INVALID;
 }
 
-enum umb_status umb__attrs_set(struct umb_context *ctx, struct umb_arena *arena,
-                               const struct umb_op *op, void *attrs, const char *key,
-                               const char *const *texts, size_t n)
+static enum umb_status set(struct umb_context *ctx, struct umb_arena *arena,
+                           const struct umb_op *op, const struct umb_attr_desc *d, void *attrs,
+                           const char *const *texts, size_t n)
 {
-    const struct umb_attr_desc *d = find(op, key);
-    if (!d) { return unknown_key(ctx, op, key); }
     union value v;
     bool fine = false;
     const enum umb_status st = read_value(arena, d, texts, n, &v, &fine);
@@ -370,9 +368,17 @@ enum umb_status umb__attrs_set(struct umb_context *ctx, struct umb_arena *arena,
     return UMB_OK;
 }
 
+enum umb_status umb__attrs_set(struct umb_context *ctx, struct umb_arena *arena,
+                               const struct umb_op *op, void *attrs, const char *key,
+                               const char *const *texts, size_t n)
+{
+    const struct umb_attr_desc *d = find(op->attrs, key);
+    return d ? set(ctx, arena, op, d, attrs, texts, n) : unknown_key(ctx, op, key);
+}
+
 /* Sets from one "key=value", which it cuts in two. */
 static enum umb_status set_word(struct umb_context *ctx, struct umb_arena *arena,
-                                const struct umb_op *op, void *attrs, char *word)
+                                const struct umb_op *op, bool inner, void *attrs, char *word)
 {
     char *equals = strchr(word, '=');
     if (!equals) {
@@ -380,11 +386,13 @@ static enum umb_status set_word(struct umb_context *ctx, struct umb_arena *arena
     }
     *equals = '\0';
     const char *text = equals + 1;
-    return umb__attrs_set(ctx, arena, op, attrs, word, &text, 1);
+    const struct umb_attr_desc *d = inner ? find(op->inner, word) : NULL;
+    return d ? set(ctx, arena, op, d, attrs, &text, 1)
+             : umb__attrs_set(ctx, arena, op, attrs, word, &text, 1);
 }
 
-enum umb_status umb__attrs_parse(struct umb_context *ctx, struct umb_arena *arena,
-                                 const struct umb_op *op, void *attrs, const char *text)
+static enum umb_status parse(struct umb_context *ctx, struct umb_arena *arena,
+                             const struct umb_op *op, bool inner, void *attrs, const char *text)
 {
     char *words = umb__strdup(ctx, text ? text : "");
     if (!words) { return UMB_ERR_NO_MEMORY; }
@@ -394,10 +402,16 @@ enum umb_status umb__attrs_parse(struct umb_context *ctx, struct umb_arena *aren
         char *word = rest;
         rest += strcspn(rest, " ");
         if (*rest) { *rest++ = '\0'; }
-        st = set_word(ctx, arena, op, attrs, word);
+        st = set_word(ctx, arena, op, inner, attrs, word);
     }
     umb__free(words);
     return st == UMB_OK ? umb__attrs_check(ctx, op, attrs) : st;
+}
+
+enum umb_status umb__attrs_parse(struct umb_context *ctx, struct umb_arena *arena,
+                                 const struct umb_op *op, void *attrs, const char *text)
+{
+    return parse(ctx, arena, op, true, attrs, text);
 }
 
 /* ---- values to text ---------------------------------------------------------------------------
@@ -453,15 +467,21 @@ static void print(const struct umb_attr_desc *d, const union value *v, struct um
     }
 }
 
+static void print_all(const struct umb_attr_desc *list, const void *attrs, struct umb_text *t)
+{
+    for (const struct umb_attr_desc *d = list; d && d->name; d++) {
+        const union value v = get(d, attrs), normal = default_value(d);
+        if (is_missing(d, attrs) || same(d, &v, &normal)) { continue; }
+        umb__text_printf(t, "%s%s=", t->length ? " " : "", d->name);
+        print(d, &v, t);
+    }
+}
+
 const char *umb__attrs_text(const struct umb_op *op, const void *attrs, char *buffer, size_t size)
 {
     struct umb_text t = {0};
-    for (const struct umb_attr_desc *d = op->attrs; d && d->name; d++) {
-        const union value v = get(d, attrs), normal = default_value(d);
-        if (is_missing(d, attrs) || same(d, &v, &normal)) { continue; }
-        umb__text_printf(&t, "%s%s=", t.length ? " " : "", d->name);
-        print(d, &v, &t);
-    }
+    print_all(op->attrs, attrs, &t);
+    print_all(op->inner, attrs, &t);
     snprintf(buffer, size, "%s", umb__text_string(&t));
     umb__text_finish(&t);
     return buffer;
@@ -473,7 +493,7 @@ enum umb_status umb__attrs_create(struct umb_context *ctx, struct umb_arena *are
     void *attrs = umb__arena_calloc(arena, 1, op->attrs_bytes ? op->attrs_bytes : 1);
     if (!attrs) { return UMB_ERR_NO_MEMORY; }
     umb__attrs_default(op, attrs);
-    const enum umb_status st = umb__attrs_parse(ctx, arena, op, attrs, text);
+    const enum umb_status st = parse(ctx, arena, op, false, attrs, text);
     if (st == UMB_OK) { *ret_attrs = attrs; }
     return st;
 }

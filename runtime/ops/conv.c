@@ -33,6 +33,17 @@ static const struct umb_attr_desc attrs[] = {
      "linear", umb__activation_names, "function applied to the output"},
     {0}};
 
+static const char *const pool_names[] = {"none", "max", "avg", NULL};
+
+static const struct umb_attr_desc inner[] = {
+    {"pool", UMB_ATTR_CHOICE, offsetof(struct umb_conv_attrs, pool), false, 0, 0, "none",
+     pool_names, "windows of 2x2 of the output"},
+    {"mask", UMB_ATTR_BOOL, offsetof(struct umb_conv_attrs, mask), false, 0, 0, "false", NULL,
+     "no gradient where the input is not positive"},
+    {"dbias", UMB_ATTR_BOOL, offsetof(struct umb_conv_attrs, dbias), false, 0, 0, "false", NULL,
+     "the bias's gradient, too"},
+    {0}};
+
 /* ---- forward ----------------------------------------------------------------------------------
  */
 
@@ -50,6 +61,22 @@ static struct umb_type weight_type(const struct umb_conv *g)
     return floats(4, (const int64_t[]){g->R, g->S, g->C / g->groups, g->K});
 }
 
+static enum umb_status infer_pool(struct umb_infer *io, const struct umb_conv *g)
+{
+    io->n_out = 1;
+    if (!g->pool) { return UMB_OK; }
+    if (g->P < 2 || g->Q < 2) {
+        return umb__fail(io->ctx, UMB_ERR_INVALID, "windows of 2x2 do not fit %dx%d outputs", g->P,
+                         g->Q);
+    }
+    io->out[0].shape.dim[1] = g->P / 2;
+    io->out[0].shape.dim[2] = g->Q / 2;
+    io->out[1] = io->out[0];
+    io->out[1].dtype = UMB_U8;
+    io->n_out = io->training ? 2 : 1;
+    return UMB_OK;
+}
+
 static enum umb_status infer(struct umb_infer *io)
 {
     const struct umb_type *x = &io->in[0];
@@ -59,11 +86,11 @@ static enum umb_status infer(struct umb_infer *io)
     }
     enum umb_status st = umb__conv_geometry(io->ctx, io->attrs, &x->shape, &g);
     if (st != UMB_OK) { return st; }
-    io->n_out = 1;
     io->out[0] = *x;
     io->out[0].shape = floats(4, (const int64_t[]){g.N, g.P, g.Q, g.K}).shape;
     const struct umb_type weight = weight_type(&g);
     st = umb__shape_check(io->ctx, &io->out[0].shape);
+    if (st == UMB_OK) { st = infer_pool(io, &g); }
     if (st == UMB_OK) { st = umb__shape_check(io->ctx, &weight.shape); }
     if (st != UMB_OK) { return st; }
     const double fan_in = (double)(g.C / g.groups) * g.R * g.S;
@@ -84,122 +111,47 @@ static enum umb_status infer(struct umb_infer *io)
     return UMB_OK;
 }
 
+/* dy as the backward ops want it: behind a relu that no pooling has taken in, masked. */
+static enum umb_status grad_of_output(struct umb_grad *g, const struct umb_conv_attrs *a,
+                                      int *ret_dy)
+{
+    const int in[2] = {umb__grad_out(g, 0), umb__grad_dout(g, 0)};
+    *ret_dy = in[1];
+    if (a->activation != UMB_ACT_RELU || a->pool || in[1] < 0) { return UMB_OK; }
+    return umb__grad_node(g, "relu_backward", NULL, 2, in, ret_dy);
+}
+
 static enum umb_status grad(struct umb_grad *g)
 {
-    const void *a = umb__grad_attrs(g);
-    const int dy = umb__grad_dout(g, 0), x = umb__grad_in(g, 0);
-    enum umb_status st = UMB_OK;
-    int d;
-    if (dy < 0) { return UMB_OK; }
+    const struct umb_conv_attrs *a = umb__grad_attrs(g);
+    struct umb_conv_attrs data = *a, weights = *a;
+    const int x = umb__grad_in(g, 0), w = umb__grad_in(g, 1), pass = umb__grad_out(g, 1);
+    const bool wants_bias = umb__grad_n_in(g) > 2 && umb__grad_wants(g, 2);
+    int d[UMB_OP_MAX_OUT], dy;
+    enum umb_status st = grad_of_output(g, a, &dy);
+    if (st != UMB_OK || dy < 0) { return st; }
+    data.activation = weights.activation = UMB_ACT_LINEAR;
+    data.dbias = weights.mask = false;
+    weights.dbias = wants_bias && (a->pool || a->dbias); /* no op but this reads a pooled dy */
     if (umb__grad_wants(g, 0)) {
-        st = umb__grad_node(g, "conv_backward_data", a, 3, (int[]){dy, umb__grad_in(g, 1), x}, &d);
+        const int in[4] = {dy, w, x, pass};
+        st = umb__grad_node(g, "conv_backward_data", &data, a->pool ? 4 : 3, in, d);
         if (st != UMB_OK) { return st; }
-        umb__grad_give(g, 0, d);
+        umb__grad_give(g, 0, d[0]);
     }
-    if (umb__grad_wants(g, 1)) {
-        st = umb__grad_node(g, "conv_backward_weights", a, 2, (int[]){x, dy}, &d);
+    if (umb__grad_wants(g, 1) || weights.dbias) {
+        const int in[3] = {x, dy, pass};
+        st = umb__grad_node(g, "conv_backward_weights", &weights, a->pool ? 3 : 2, in, d);
         if (st != UMB_OK) { return st; }
-        umb__grad_give(g, 1, d);
+        umb__grad_give(g, 1, d[0]);
+        if (weights.dbias) { umb__grad_give(g, 2, d[1]); }
     }
-    if (umb__grad_n_in(g) > 2 && umb__grad_wants(g, 2)) {
-        st = umb__grad_node(g, "bias_backward", NULL, 1, &dy, &d);
+    if (wants_bias && !weights.dbias) {
+        st = umb__grad_node(g, "bias_backward", NULL, 1, &dy, d);
         if (st != UMB_OK) { return st; }
-        umb__grad_give(g, 2, d);
+        umb__grad_give(g, 2, d[0]);
     }
     return UMB_OK;
-}
-
-/* ---- references --------------------------------------------------------------------------------
- *
- * All three are made of the same products x·w → y. A visit is one x with the kg weights and outputs
- * that lie one after another beside it.
- */
-
-struct visit {
-    double *x, *w, *y;
-    int n;
-};
-typedef void (*visit_fn)(const struct visit *v);
-
-static void visit_pixel(const struct umb_conv *g, const struct visit *at, visit_fn see)
-{
-    const int cg = g->C / g->groups, kg = g->K / g->groups;
-    for (int group = 0; group < g->groups; group++) {
-        for (int c = 0; c < cg; c++) {
-            see(&(struct visit){at->x + group * cg + c, at->w + c * g->K + group * kg,
-                                at->y + group * kg, kg});
-        }
-    }
-}
-
-static void visit_all(const struct umb_conv *g, double *x, double *w, double *y, visit_fn see)
-{
-    const ptrdiff_t tap = (ptrdiff_t)(g->C / g->groups) * g->K;
-    for (int n = 0; n < g->N; n++) {
-        for (int pq = 0; pq < g->P * g->Q; pq++, y += g->K) {
-            for (int rs = 0; rs < g->R * g->S; rs++) {
-                const int r = rs / g->S, s = rs % g->S;
-                const int h = pq / g->Q * g->stride[0] + r * g->dilation[0] - g->padding[0];
-                const int v = pq % g->Q * g->stride[1] + s * g->dilation[1] - g->padding[1];
-                if (h < 0 || h >= g->H || v < 0 || v >= g->W) { continue; }
-                double *pixel = x + (((ptrdiff_t)n * g->H + h) * g->W + v) * g->C;
-                visit_pixel(g, &(struct visit){pixel, w + rs * tap, y, 0}, see);
-            }
-        }
-    }
-}
-
-static struct umb_conv reference_geometry(const struct umb_reference *r, int x)
-{
-    struct umb_conv g = {0};
-    const enum umb_status st = umb__conv_geometry(NULL, r->attrs, &r->in[x].type->shape, &g);
-    (void)st;
-    return g;
-}
-
-static void see_forward(const struct visit *v)
-{
-    for (int i = 0; i < v->n; i++) {
-        v->y[i] += *v->x * v->w[i];
-    }
-}
-
-static void reference(const struct umb_reference *r)
-{
-    const struct umb_conv g = reference_geometry(r, 0);
-    visit_all(&g, r->in[0].data, r->in[1].data, r->out[0].data, see_forward);
-    const int64_t n = umb__shape_count(&r->out[0].type->shape);
-    for (int64_t i = 0; i < n; i++) {
-        double *y = &r->out[0].data[i];
-        if (g.bias) { *y += r->in[2].data[i % g.K]; }
-        if (g.relu && *y < 0) { *y = 0; }
-    }
-}
-
-static void see_data(const struct visit *v)
-{
-    for (int i = 0; i < v->n; i++) {
-        *v->x += v->y[i] * v->w[i];
-    }
-}
-
-static void reference_data(const struct umb_reference *r)
-{
-    const struct umb_conv g = reference_geometry(r, 2);
-    visit_all(&g, r->out[0].data, r->in[1].data, r->in[0].data, see_data);
-}
-
-static void see_weights(const struct visit *v)
-{
-    for (int i = 0; i < v->n; i++) {
-        v->w[i] += *v->x * v->y[i];
-    }
-}
-
-static void reference_weights(const struct umb_reference *r)
-{
-    const struct umb_conv g = reference_geometry(r, 0);
-    visit_all(&g, r->in[0].data, r->out[0].data, r->in[1].data, see_weights);
 }
 
 /* ---- backward ops -----------------------------------------------------------------------------
@@ -217,8 +169,9 @@ static enum umb_status infer_weights(struct umb_infer *io)
     struct umb_conv g;
     const enum umb_status st = umb__conv_geometry(io->ctx, io->attrs, &io->in[0].shape, &g);
     if (st != UMB_OK) { return st; }
-    io->n_out = 1;
+    io->n_out = g.dbias ? 2 : 1;
     io->out[0] = weight_type(&g);
+    io->out[1] = floats(1, (const int64_t[]){g.K});
     return UMB_OK;
 }
 
@@ -228,11 +181,15 @@ static double flops(const struct umb_problem *p)
     return 2.0 * g.N * g.P * g.Q * g.K * g.R * g.S * (g.C / g.groups);
 }
 
-/* Of conv_backward_data: x is not read. */
+/* Of conv_backward_data: x is read for the mask only. */
 static double bytes_data(const struct umb_problem *p)
 {
-    return (double)umb__type_bytes(&p->in[0]) + (double)umb__type_bytes(&p->in[1]) +
-           (double)umb__type_bytes(&p->out[0]);
+    const struct umb_conv_attrs *a = p->attrs;
+    double bytes = (double)umb__type_bytes(&p->out[0]);
+    for (int i = 0; i < p->n_in; i++) {
+        if (i != 2 || a->mask) { bytes += (double)umb__type_bytes(&p->in[i]); }
+    }
+    return bytes;
 }
 
 /* Shapes around the tiles (2·VW columns, 4 to 10 rows), every way of padding and skipping, and the
@@ -265,6 +222,20 @@ static const struct umb_op_case cases[] = {
     {"filters=34 size=3", "19,4,4,24", 0, 0},
     {"filters=8 size=3 padding=1 stride=2", "2,300,3,1", UMB_CASE_NO_GRAD, 0},
     {"filters=40 size=3 padding=1", "1,3,240,36", UMB_CASE_NO_GRAD, 0},
+    {"filters=7 size=3 activation=relu", "2,5,6,3", 0, 0},
+    {"filters=5 size=3 activation=relu pool=max", "2,9,8,3", 0, 0},
+    {"filters=16 size=3 activation=relu pool=max", "3,11,8,1", 0, 0},
+    {"filters=33 size=3 padding=1 pool=max", "1,5,6,17", 0, 0},
+    {"filters=8 size=1 pool=max", "2,6,7,4:ties", UMB_CASE_NO_GRAD, 0},
+    {"filters=40 size=3 padding=1 activation=relu pool=max bias=false", "2,12,13,36", 0, 0},
+    {"filters=32 size=3 padding=1 activation=relu pool=avg", "2,6,7,16", 0, 0},
+    {"filters=6 size=3,2 stride=2,1 padding=1 pool=avg", "2,9,5,5", 0, 0},
+    {"filters=12 size=3 groups=2 padding=1 activation=relu pool=max", "1,5,6,8", 0, 0},
+    {"filters=21 size=3 groups=21 padding=1 activation=relu pool=max", "2,6,5,21", 0, 0},
+    {"filters=34 size=3 padding=1 mask=true dbias=true", "2,5,7,24", UMB_CASE_NO_GRAD, 0},
+    {"filters=9 size=3 stride=2 mask=true activation=relu pool=max", "2,11,12,20", UMB_CASE_NO_GRAD,
+     0},
+    {"filters=33 size=3 padding=1 dbias=true", "3,5,7,9", 0, 0},
     {"filters=32 size=3", "128,28,28,1", UMB_CASE_BENCH | UMB_CASE_LARGE, 0},
     {"filters=64 size=3", "128,13,13,32", UMB_CASE_BENCH | UMB_CASE_LARGE, 0},
     {"filters=64 size=3 padding=1", "64,32,32,3", UMB_CASE_BENCH | UMB_CASE_LARGE, 0},
@@ -273,6 +244,12 @@ static const struct umb_op_case cases[] = {
     {"filters=256 size=3 padding=1", "32,14,14,256", UMB_CASE_BENCH | UMB_CASE_LARGE, 0},
     {"filters=128 size=3 stride=2 padding=1", "32,56,56,64", UMB_CASE_BENCH | UMB_CASE_LARGE, 0},
     {"filters=256 size=1", "32,14,14,256", UMB_CASE_BENCH | UMB_CASE_LARGE, 0},
+    {"filters=32 size=3 activation=relu pool=max", "128,28,28,1", UMB_CASE_BENCH | UMB_CASE_LARGE,
+     0},
+    {"filters=64 size=3 activation=relu pool=max", "128,13,13,32", UMB_CASE_BENCH | UMB_CASE_LARGE,
+     0},
+    {"filters=128 size=3 padding=1 activation=relu pool=avg", "64,16,16,128",
+     UMB_CASE_BENCH | UMB_CASE_LARGE, 0},
     {"filters=64 size=3 padding=1 groups=64", "32,56,56,64", UMB_CASE_BENCH | UMB_CASE_LARGE, 0},
     {0}};
 
@@ -282,30 +259,33 @@ static const struct umb_op conv = {.name = "conv",
                                    .min_in = 1,
                                    .max_in = 1,
                                    .attrs = attrs,
+                                   .inner = inner,
                                    .attrs_bytes = sizeof(struct umb_conv_attrs),
                                    .infer = infer,
                                    .grad = grad,
-                                   .reference = reference,
+                                   .reference = umb__conv_reference,
                                    .flops = flops,
                                    .solvers = umb__conv_forward_solvers,
                                    .cases = cases};
 static const struct umb_op conv_backward_data = {.name = "conv_backward_data",
                                                  .min_in = 3,
-                                                 .max_in = 3,
+                                                 .max_in = 4,
                                                  .attrs = attrs,
+                                                 .inner = inner,
                                                  .attrs_bytes = sizeof(struct umb_conv_attrs),
                                                  .infer = infer_data,
-                                                 .reference = reference_data,
+                                                 .reference = umb__conv_reference_data,
                                                  .flops = flops,
                                                  .bytes = bytes_data,
                                                  .solvers = umb__conv_data_solvers};
 static const struct umb_op conv_backward_weights = {.name = "conv_backward_weights",
                                                     .min_in = 2,
-                                                    .max_in = 2,
+                                                    .max_in = 3,
                                                     .attrs = attrs,
+                                                    .inner = inner,
                                                     .attrs_bytes = sizeof(struct umb_conv_attrs),
                                                     .infer = infer_weights,
-                                                    .reference = reference_weights,
+                                                    .reference = umb__conv_reference_weights,
                                                     .flops = flops,
                                                     .solvers = umb__conv_weights_solvers};
 const struct umb_op *const umb__ops_conv[] = {&conv, &conv_backward_data, &conv_backward_weights,

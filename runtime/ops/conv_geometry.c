@@ -68,7 +68,10 @@ enum umb_status umb__conv_geometry(struct umb_context *ctx, const struct umb_con
                          .S = (int)a->size[1],
                          .groups = (int)a->groups,
                          .bias = a->bias,
-                         .relu = a->activation == UMB_ACT_RELU};
+                         .relu = a->activation == UMB_ACT_RELU,
+                         .pool = a->pool,
+                         .mask = a->mask,
+                         .dbias = a->dbias};
     int *const out[2] = {&g.P, &g.Q};
     for (int i = 0; i < 2; i++) {
         g.stride[i] = (int)a->stride[i];
@@ -86,7 +89,7 @@ enum umb_status umb__conv_geometry(struct umb_context *ctx, const struct umb_con
 struct umb_conv umb__conv_of(const struct umb_problem *p)
 {
     struct umb_conv g = {0};
-    const struct umb_shape *x = &p->in[p->n_in == 3 && p->in[2].shape.rank == 4 ? 2 : 0].shape;
+    const struct umb_shape *x = &p->in[p->op->solvers == umb__conv_data_solvers ? 2 : 0].shape;
     const enum umb_status st = umb__conv_geometry(p->ctx, p->attrs, x, &g);
     (void)st; /* infer has been through it */
     return g;

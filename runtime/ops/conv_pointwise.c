@@ -12,7 +12,7 @@ static bool is_pointwise(const struct umb_conv *g)
 
 static int rank(const struct umb_problem *p, const struct umb_conv *g, struct umb_gemm gemm)
 {
-    return is_pointwise(g) ? umb__clblast_rank(p->caps, &gemm) : 0;
+    return is_pointwise(g) && umb__conv_knows(g, 0) ? umb__clblast_rank(p->caps, &gemm) : 0;
 }
 
 static struct umb_gemm forward(const struct umb_conv *g)

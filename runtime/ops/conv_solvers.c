@@ -7,6 +7,12 @@
 /* Backward to the input makes a launch per class of pixels; beyond this many, the naive kernel. */
 #define MAX_CLASSES 64
 
+bool umb__conv_knows(const struct umb_conv *g, unsigned known)
+{
+    return (!g->pool || known & UMB_FUSED_POOL) && (!g->mask || known & UMB_FUSED_MASK) &&
+           (!g->dbias || known & UMB_FUSED_DBIAS);
+}
+
 static int naive(const struct umb_problem *p)
 {
     (void)p;
@@ -16,7 +22,7 @@ static int naive(const struct umb_problem *p)
 /* Groups much narrower than a tile would mostly multiply zeros. */
 static int direct_rank(const struct umb_problem *p, const struct umb_conv *g, int columns)
 {
-    if (!umb__tile_applies(p->caps)) { return 0; }
+    if (!umb__tile_applies(p->caps) || !umb__conv_knows(g, 0)) { return 0; }
     return g->groups == 1 || columns >= umb__tile_width(p->caps) / 2 ? 2 : 1;
 }
 
@@ -42,7 +48,8 @@ static int direct_weights(const struct umb_problem *p)
 static int depthwise(const struct umb_problem *p)
 {
     const struct umb_conv g = umb__conv_of(p);
-    return umb__tile_applies(p->caps) && g.groups == g.C && g.C == g.K ? 3 : 0;
+    const bool fits = g.groups == g.C && g.C == g.K && umb__conv_knows(&g, 0);
+    return umb__tile_applies(p->caps) && fits ? 3 : 0;
 }
 
 const struct umb_solver umb__conv_forward_solvers[] = {

@@ -6,6 +6,14 @@
 
 #include "conv.h"
 
+/* What is fused into a convolution (conv.h), as far as a row's kernels know it: a row must refuse
+ * the rest, so `applicable` begins with `if (!umb__conv_knows(&g, UMB_FUSED_MASK)) { return 0; }`
+ * or with 0 where it knows nothing. */
+#define UMB_FUSED_POOL 1u
+#define UMB_FUSED_MASK 2u
+#define UMB_FUSED_DBIAS 4u
+bool umb__conv_knows(const struct umb_conv *g, unsigned known);
+
 UMB_MUST_USE enum umb_status umb__conv_naive_forward(struct umb_emit *e);
 UMB_MUST_USE enum umb_status umb__conv_naive_data(struct umb_emit *e);
 UMB_MUST_USE enum umb_status umb__conv_naive_weights(struct umb_emit *e);

@@ -207,6 +207,9 @@ struct umb_op {
     unsigned flags;
     int min_in, max_in;                /* data inputs */
     const struct umb_attr_desc *attrs; /* ends with a NULL name; NULL: none */
+    /* Further ones in the same struct, which only passes set, and case rows: what an op is fused
+     * with. Their defaults are zeros. */
+    const struct umb_attr_desc *inner;
     size_t attrs_bytes;
     UMB_MUST_USE enum umb_status (*infer)(struct umb_infer *io);
     UMB_MUST_USE enum umb_status (*grad)(struct umb_grad *g); /* NULL: not differentiable */
@@ -241,15 +244,17 @@ UMB_MUST_USE enum umb_status umb__attrs_set(struct umb_context *ctx, struct umb_
 UMB_MUST_USE enum umb_status umb__attrs_check(struct umb_context *ctx, const struct umb_op *op,
                                               const void *attrs);
 /* Sets several from "filters=32 size=3 stride=2,2"; NULL or "" sets none. Then checks that the
- * required ones are there. */
+ * required ones are there. Inner ones are known, too. */
 UMB_MUST_USE enum umb_status umb__attrs_parse(struct umb_context *ctx, struct umb_arena *arena,
                                               const struct umb_op *op, void *attrs,
                                               const char *text);
-/* Attributes of their own, in the arena: the defaults, then what the text sets. */
+/* Attributes of their own, in the arena: the defaults, then what the text sets; a user's, so that
+ * inner ones are unknown. */
 UMB_MUST_USE enum umb_status umb__attrs_create(struct umb_context *ctx, struct umb_arena *arena,
                                                const struct umb_op *op, const char *text,
                                                void **ret_attrs);
-/* "filters=32 size=3,3 …" with every attribute that differs from its default, into buffer. */
+/* "filters=32 size=3,3 …" with every attribute that differs from its default, inner ones
+ * behind, into buffer. */
 const char *umb__attrs_text(const struct umb_op *op, const void *attrs, char *buffer, size_t size);
 
 #endif
