@@ -7,7 +7,8 @@ Needs numpy and torch; made with torch 2.15. The file holds
   gradient.NAME   [m]      every k-th element of the gradient at the first step, in float64 arithmetic,
                            rounded once, k = ceil(n/2048)
   norm.NAME       [1]      the whole gradient's L2 norm
-Batch b is images 64·b … 64·b+63 of both sets, in file order. First parameters are Umbel's own for
+  exact.losses    [200,2]  as losses, in float64 arithmetic with 2 images of each set a step
+Batch b of n is images n·b … n·b+n−1 of both sets, in file order. First parameters are Umbel's own for
 seed 1, drawn here again from Philox4x32-10 (runtime/base/rng.h): U(−1/√fan_in, 1/√fan_in).
 """
 import gzip
@@ -20,7 +21,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-SEED, INIT, STEPS, BATCH, KEPT = 1, 1, 200, 64, 2048
+SEED, INIT, STEPS, BATCH, EXACT_BATCH, KEPT = 1, 1, 200, 64, 2, 2048
 SETS = [("mnist", 0.1307, 0.3081), ("fashion-mnist", 0.2860, 0.3530)]
 # Name, shape in files, fan-in; the order is that of the net's layers, which numbers the random streams.
 PARAMETERS = [
@@ -74,21 +75,35 @@ def load(folder):
     return data
 
 
-def step_losses(p, data, step, dtype):
-    rows = slice(step * BATCH, (step + 1) * BATCH)
+def step_losses(p, data, step, batch, dtype):
+    rows = slice(step * batch, (step + 1) * batch)
     x = torch.cat([images[rows] for images, _ in data]).to(dtype)
     h = F.max_pool2d(F.relu(F.conv2d(x, p["conv1.weight"], p["conv1.bias"])), 2)
     h = F.max_pool2d(F.relu(F.conv2d(h, p["conv2.weight"], p["conv2.bias"])), 2).flatten(1)
     losses = []
     for task, (_, labels) in enumerate(data):
         a, b = f"dense{2 * task + 1}", f"dense{2 * task + 2}"
-        z = F.relu(F.linear(h[task * BATCH:(task + 1) * BATCH], p[a + ".weight"], p[a + ".bias"]))
+        z = F.relu(F.linear(h[task * batch:(task + 1) * batch], p[a + ".weight"], p[a + ".bias"]))
         losses.append(F.cross_entropy(F.linear(z, p[b + ".weight"], p[b + ".bias"]), labels[rows]))
     return losses
 
 
 def parameters(dtype):
     return {name: torch.tensor(value, dtype=dtype, requires_grad=True) for name, value in first_parameters().items()}
+
+
+def train(data, batch, dtype):
+    """The losses before each step."""
+    p = parameters(dtype)
+    optimizer = torch.optim.Adam(list(p.values()), lr=1e-3)
+    losses = []
+    for step in range(STEPS):
+        optimizer.zero_grad()
+        pair = step_losses(p, data, step, batch, dtype)
+        losses.append([loss.item() for loss in pair])
+        (0.5 * pair[0] + 0.5 * pair[1]).backward()
+        optimizer.step()
+    return np.array(losses, np.float32)
 
 
 def write_safetensors(path, tensors):
@@ -111,22 +126,14 @@ def main():
     out = {}
 
     p = parameters(torch.float64)
-    (sum(step_losses(p, data, 0, torch.float64)) * 0.5).backward()
+    (sum(step_losses(p, data, 0, BATCH, torch.float64)) * 0.5).backward()
     for name, value in p.items():
         g = value.grad.numpy().reshape(-1)
         out["gradient." + name] = g[::math.ceil(len(g) / KEPT)].astype(np.float32)
         out["norm." + name] = np.array([np.linalg.norm(g)], np.float32)
 
-    p = parameters(torch.float32)
-    optimizer = torch.optim.Adam(list(p.values()), lr=1e-3)
-    losses = []
-    for step in range(STEPS):
-        optimizer.zero_grad()
-        pair = step_losses(p, data, step, torch.float32)
-        losses.append([loss.item() for loss in pair])
-        (0.5 * pair[0] + 0.5 * pair[1]).backward()
-        optimizer.step()
-    out["losses"] = np.array(losses, np.float32)
+    out["losses"] = train(data, BATCH, torch.float32)
+    out["exact.losses"] = train(data, EXACT_BATCH, torch.float64)
     write_safetensors(sys.argv[2], out)
 
 
