@@ -31,6 +31,14 @@ UMB_MUST_USE enum umb_status umb__file_writer_commit(
     struct umb_file_writer *w);                         /* frees w, on failure too */
 void umb__file_writer_abort(struct umb_file_writer *w); /* frees w; NULL is fine */
 
+/* Waits until no other process holds the lock that the file at path stands for, and takes it; the
+ * file is made where it is missing, and stays. Threads of one process do not keep each other out.
+ * Errors: UMB_ERR_IO, UMB_ERR_NO_MEMORY. */
+struct umb_file_lock;
+UMB_MUST_USE enum umb_status umb__file_lock(struct umb_context *ctx, const char *path,
+                                            struct umb_file_lock **ret_lock);
+void umb__file_unlock(struct umb_file_lock *lock); /* NULL is fine */
+
 UMB_MUST_USE enum umb_status umb__make_folders(struct umb_context *ctx,
                                                const char *path); /* mkdir -p */
 bool umb__is_folder(const char *path);

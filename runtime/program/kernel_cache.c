@@ -20,9 +20,7 @@ struct umb_cache {
     int unwritable; /* atomic: a write failed, so there are no more */
 };
 
-/* UMBEL_CACHE, else below XDG_CACHE_HOME (which counts only when absolute) or HOME. *ret_folder
- * stays NULL when there is no home either. */
-static enum umb_status find_folder(struct umb_context *ctx, char **ret_folder)
+enum umb_status umb__cache_folder(struct umb_context *ctx, char **ret_folder)
 {
     const char *own = umb__env_text("UMBEL_CACHE");
     struct stat info;
@@ -55,7 +53,7 @@ enum umb_status umb__cache_create(struct umb_context *ctx, const struct umb_devi
     if (!c) { return UMB_ERR_NO_MEMORY; }
     c->ctx = ctx;
     c->max_bytes = (uint64_t)mib << 20;
-    st = find_folder(ctx, &c->folder);
+    st = umb__cache_folder(ctx, &c->folder);
     if (st != UMB_OK || !c->folder || (caps->caches_binaries && !force)) {
         umb__cache_destroy(c);
         c = NULL;

@@ -17,6 +17,11 @@
 #include "cache_entry.h"
 #include <umbel/device.h>
 
+/* UMBEL_CACHE, else a folder below XDG_CACHE_HOME (which counts only when absolute) or HOME, which
+ * need not exist; freed with umb__free. *ret_folder stays NULL when there is no home either.
+ * Errors: UMB_ERR_INVALID (UMBEL_CACHE is no folder), UMB_ERR_NO_MEMORY. */
+UMB_MUST_USE enum umb_status umb__cache_folder(struct umb_context *ctx, char **ret_folder);
+
 struct umb_cache;
 
 /* *ret_cache is NULL when nothing is to be cached. Errors: UMB_ERR_INVALID (one of the variables is

@@ -178,14 +178,33 @@ static enum umb_status expand(struct expansion *x, const char *name, const char 
     return st;
 }
 
+static enum umb_status check_folder(const struct expansion *x)
+{
+    if (!x->folder || umb__is_folder(x->folder)) { return UMB_OK; }
+    return umb__fail(x->ctx, UMB_ERR_INVALID,
+                     "UMBEL_KERNEL_DIR: %s is no folder; expected one with .cl files", x->folder);
+}
+
 enum umb_status umb__kernel_source(struct umb_context *ctx, const char *file, struct umb_text *text)
 {
     struct expansion x = {.ctx = ctx, .folder = umb__env_text("UMBEL_KERNEL_DIR"), .out = text};
-    if (x.folder && !umb__is_folder(x.folder)) {
-        return umb__fail(ctx, UMB_ERR_INVALID,
-                         "UMBEL_KERNEL_DIR: %s is no folder; expected one with .cl files",
-                         x.folder);
-    }
-    enum umb_status st = expand(&x, file, NULL, 0);
+    enum umb_status st = check_folder(&x);
+    if (st == UMB_OK) { st = expand(&x, file, NULL, 0); }
     return st == UMB_OK ? umb__text_status(ctx, text) : st;
+}
+
+enum umb_status umb__kernels_hash(struct umb_context *ctx, uint64_t *ret_hash)
+{
+    struct expansion x = {.ctx = ctx, .folder = umb__env_text("UMBEL_KERNEL_DIR")};
+    uint64_t hash = UMB_HASH_START;
+    enum umb_status st = check_folder(&x);
+    for (size_t i = 0; i < umb__n_embedded_sources && st == UMB_OK; i++) {
+        char *owned = NULL;
+        const char *text = NULL;
+        st = find_text(&x, umb__embedded_sources[i].name, &owned, &text);
+        if (st == UMB_OK) { hash = umb__hash(hash, text, strlen(text) + 1); }
+        umb__free(owned);
+    }
+    if (st == UMB_OK) { *ret_hash = hash; }
+    return st;
 }

@@ -20,4 +20,7 @@
 UMB_MUST_USE enum umb_status umb__kernel_source(struct umb_context *ctx, const char *file,
                                                 struct umb_text *text);
 
+/* A hash of all kernels' texts, as umb__kernel_source would take them. The same errors. */
+UMB_MUST_USE enum umb_status umb__kernels_hash(struct umb_context *ctx, uint64_t *ret_hash);
+
 #endif
