@@ -1,22 +1,25 @@
 /* umbel bench op: single ops and their gradients, against the device's measured peak. */
 #include "bench.h"
 #include "system.h"
-#include "trial.h"
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define SEED 1
 #define LEAST_REPEATS 5
 #define MOST_REPEATS 200
 #define TARGET_NS 3e8 /* of device time for one line */
 
-static bool json, every_solver;
+static bool json, every_solver, check;
+static const char *solver_name, *shape, *attributes;
 
 static const struct cli_option options[] = {
     {"--solvers", CLI_FLAG, &every_solver, NULL, "every solver that can, not only the chosen one"},
+    {"--solver", CLI_TEXT, &solver_name, "NAME", "this solver in place of the chosen one"},
+    {"--shape", CLI_TEXT, &shape, "EXTENTS", "inputs of your own, 32,56,56,64; FILTER is an op"},
+    {"--attrs", CLI_TEXT, &attributes, "KEYS", "its attributes, \"filters=64 size=3\""},
+    {"--check", CLI_FLAG, &check, NULL, "compare what is timed with the reference too"},
     {"--json", CLI_FLAG, &json, NULL, "one JSON object instead of a table"},
     {0}};
 
@@ -36,6 +39,7 @@ struct bench {
     struct bench_peak peak;
     json_t *rows;
     struct cli_table table;
+    size_t n_wrong;
     bool terminal; /* shows what is being timed */
 };
 
@@ -77,58 +81,97 @@ static double problem_bytes(const struct umb_problem *p)
     return sum;
 }
 
-static void add_row(struct bench *b, const struct umb_problem *p, const struct umb_op_case *row,
-                    const char *solver, double median_ns, double min_ns)
+/* The peak is the fastest of several runs, so the share of it is that of the op's fastest. */
+struct figures {
+    double median_ns, min_ns, gflops, gbs;
+    double error; /* with --check */
+};
+
+/* Ten times what a reduction of some thousand terms in float32 is off by. */
+static bool is_right(double error)
 {
-    /* The peak is the fastest of several runs, so the share of it is that of the op's fastest. */
-    double gflops = (p->op->flops ? p->op->flops(p) : 0) / min_ns;
-    double gbs = problem_bytes(p) / min_ns;
-    if (json) {
-        json_array_append_new(
-            b->rows, json_pack("{s:s, s:s, s:s, s:s, s:{s:f, s:f}, s:f, s:f, s:f, s:f}", "op",
-                               p->op->name, "in", row->in, "attrs", row->attrs ? row->attrs : "",
-                               "solver", solver, "ms", "median", median_ns * 1e-6, "min",
-                               min_ns * 1e-6, "gflops", gflops, "gbs", gbs, "of_peak_flops",
-                               gflops / b->peak.gflops, "of_peak_bytes", gbs / b->peak.gbs));
-        return;
+    return error <= 1e-5;
+}
+
+static void add_json(struct bench *b, const struct bench_line *line, const struct figures *f)
+{
+    json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:{s:f, s:f}, s:f, s:f, s:f, s:f}", "op",
+                            line->problem->op->name, "in", line->row->in, "attrs",
+                            line->row->attrs ? line->row->attrs : "", "solver", line->solver->name,
+                            "ms", "median", f->median_ns * 1e-6, "min", f->min_ns * 1e-6, "gflops",
+                            f->gflops, "gbs", f->gbs, "of_peak_flops", f->gflops / b->peak.gflops,
+                            "of_peak_bytes", f->gbs / b->peak.gbs);
+    if (check) {
+        json_object_set_new(row, "right", json_boolean(is_right(f->error)));
+        json_object_set_new(row, "error", json_real(f->error));
     }
+    json_array_append_new(b->rows, row);
+}
+
+static void add_text(struct bench *b, const struct bench_line *line, const struct figures *f)
+{
     struct cli_table *t = &b->table;
-    cli_table_add(t, "%s", p->op->name);
+    const struct umb_op_case *row = line->row;
+    cli_table_add(t, "%s", line->problem->op->name);
     cli_table_add(t, "%.60s%s%.40s", row->in, row->attrs ? "  " : "", row->attrs ? row->attrs : "");
-    cli_table_add(t, "%s", solver);
-    cli_table_add(t, "%.3f", median_ns * 1e-6);
-    cli_table_add(t, "%.3f", min_ns * 1e-6);
-    cli_table_add(t, "%.1f", gflops);
-    cli_table_add(t, "%.0f %%", 100 * gflops / b->peak.gflops);
-    cli_table_add(t, "%.1f", gbs);
-    cli_table_add(t, "%.0f %%", 100 * gbs / b->peak.gbs);
+    cli_table_add(t, "%s", line->solver->name);
+    cli_table_add(t, "%.3f", f->median_ns * 1e-6);
+    cli_table_add(t, "%.3f", f->min_ns * 1e-6);
+    cli_table_add(t, "%.1f", f->gflops);
+    cli_table_add(t, "%.0f %%", 100 * f->gflops / b->peak.gflops);
+    cli_table_add(t, "%.1f", f->gbs);
+    cli_table_add(t, "%.0f %%", 100 * f->gbs / b->peak.gbs);
+    if (check) { cli_table_add(t, is_right(f->error) ? "%.1e" : "WRONG, %.1e", f->error); }
+}
+
+static enum umb_status time_line(struct bench *b, struct umb_trial *t,
+                                 const struct bench_line *line)
+{
+    const struct umb_problem *p = line->problem;
+    struct figures f = {0};
+    enum umb_status st = time_solver(b, t, line->index, line->solver, &f.median_ns, &f.min_ns);
+    if (st == UMB_OK && check) { st = bench_check(b->cli->ctx, b->device, line, &f.error); }
+    if (st != UMB_OK) { return st; }
+    f.gflops = (p->op->flops ? p->op->flops(p) : 0) / f.min_ns;
+    f.gbs = problem_bytes(p) / f.min_ns;
+    b->n_wrong += check && !is_right(f.error);
+    (json ? add_json : add_text)(b, line, &f);
+    return UMB_OK;
+}
+
+/* Is the solver asked for? It is known that it can. */
+static bool is_wanted(const struct umb_solver *s, const struct umb_solver *chosen)
+{
+    if (solver_name) { return strcmp(s->name, solver_name) == 0; }
+    return every_solver || s == chosen;
 }
 
 static enum umb_status time_problem(struct bench *b, struct umb_trial *t, int index,
-                                    const struct umb_op_case *row)
+                                    const struct umb_op *op, const struct umb_op_case *row,
+                                    size_t *ret_n)
 {
     struct umb_problem p = *umb__trial_problem(t, index);
     p.caps = umb_device_get_caps(b->device);
     const struct umb_solver *chosen = umb__solver_choose(&p, NULL);
     for (const struct umb_solver *s = p.op->solvers; s && s->name; s++) {
-        double median_ns = 0, min_ns = 0;
-        if (s != chosen && (!every_solver || s->applicable(&p) <= 0)) { continue; }
-        enum umb_status st = time_solver(b, t, index, s, &median_ns, &min_ns);
+        if (s->applicable(&p) <= 0 || !is_wanted(s, chosen)) { continue; }
+        struct bench_line line = {op, row, &p, index, s};
+        enum umb_status st = time_line(b, t, &line);
         if (st != UMB_OK) { return st; }
-        add_row(b, &p, row, s->name, median_ns, min_ns);
+        ++*ret_n;
     }
     return UMB_OK;
 }
 
 static enum umb_status time_case(struct bench *b, const struct umb_op *op,
-                                 const struct umb_op_case *row)
+                                 const struct umb_op_case *row, size_t *ret_n)
 {
     struct umb_trial *t = NULL;
-    enum umb_status st = umb__trial_create(b->cli->ctx, op, row, SEED, &t);
+    enum umb_status st = umb__trial_create(b->cli->ctx, op, row, BENCH_SEED, &t);
     if (b->terminal) { fprintf(stderr, "\r\033[K%s %s", op->name, row->in); }
     for (int i = 0; st == UMB_OK && i < umb__trial_n_problems(t); i++) {
         if (umb__trial_problem(t, i)->op->flags & UMB_OP_VIEW) { continue; }
-        st = time_problem(b, t, i, row);
+        st = time_problem(b, t, i, op, row, ret_n);
     }
     umb__trial_destroy(t);
     return st;
@@ -147,20 +190,31 @@ static enum umb_status time_all(struct bench *b, const char *filter, size_t *ret
         for (const struct umb_op *const *op = *family; *op; op++) {
             for (const struct umb_op_case *row = (*op)->cases; row && row->in; row++) {
                 if (!(row->flags & UMB_CASE_BENCH) || !matches(*op, row, filter)) { continue; }
-                st = time_case(b, *op, row);
+                st = time_case(b, *op, row, ret_n);
                 if (st != UMB_OK) { return st; }
-                ++*ret_n;
             }
         }
     }
     return st;
 }
 
+/* A case of the user's own; FILTER is the op's whole name then. */
+static enum umb_status time_own(struct bench *b, const char *name, size_t *ret_n)
+{
+    const struct umb_op_case row = {.in = shape, .attrs = attributes};
+    const struct umb_op *op = umb__op_find(name);
+    if (!op) {
+        return umb__fail(b->cli->ctx, UMB_ERR_INVALID, "'%s' is no op; expected one with --shape",
+                         name);
+    }
+    return time_case(b, op, &row, ret_n);
+}
+
 static void add_heading(struct cli_table *t)
 {
-    static const char *const names[] = {"op",      "case",    "solver", "ms",     "fastest",
-                                        "GFLOP/s", "of peak", "GB/s",   "of peak"};
-    t->n_columns = sizeof names / sizeof *names;
+    static const char *const names[] = {"op",      "case",    "solver", "ms",      "fastest",
+                                        "GFLOP/s", "of peak", "GB/s",   "of peak", "error"};
+    t->n_columns = sizeof names / sizeof *names - !check;
     for (size_t i = 0; i < t->n_columns; i++) {
         cli_table_add(t, "%s", names[i]);
     }
@@ -182,26 +236,37 @@ static void print(struct bench *b)
     cli_table_print(&b->table, stdout);
 }
 
+static int run(struct bench *b)
+{
+    const struct cli *cli = b->cli;
+    const char *filter = cli->n_arguments ? cli->argument[0] : NULL;
+    size_t n = 0;
+    if (shape ? !filter : attributes != NULL) {
+        return cli_wrong(cli, "--shape wants an op before it, and --attrs wants --shape");
+    }
+    enum umb_status st = umb_device_open(cli->ctx, cli->device, &b->device);
+    if (st != UMB_OK) { return cli_fail_setup(cli, st); }
+    st = bench_measure_peak(b->device, &b->peak);
+    if (st == UMB_OK) { st = shape ? time_own(b, filter, &n) : time_all(b, filter, &n); }
+    if (st == UMB_ERR_INVALID) { return cli_fail_setup(cli, st); }
+    if (st != UMB_OK) { return cli_fail_work(cli, st); }
+    if (n == 0) {
+        return cli_wrong(cli, "'%s' is in no op or case%s", filter ? filter : "",
+                         solver_name ? " that this solver can compute" : "");
+    }
+    print(b);
+    return b->n_wrong ? EXIT_FAILED : EXIT_DONE;
+}
+
 int bench_op(int argc, char **argv)
 {
     struct cli cli;
     struct bench b = {.cli = &cli, .terminal = isatty(STDERR_FILENO)};
-    size_t n = 0;
     int code;
     if (!cli_start(&cli, &usage, argc, argv, &code)) { return code; }
     b.rows = json_array();
     add_heading(&b.table);
-    const char *filter = cli.n_arguments ? cli.argument[0] : NULL;
-    enum umb_status st = umb_device_open(cli.ctx, cli.device, &b.device);
-    if (st != UMB_OK) {
-        code = cli_fail_setup(&cli, st);
-    } else {
-        st = bench_measure_peak(b.device, &b.peak);
-        if (st == UMB_OK) { st = time_all(&b, filter, &n); }
-        if (st != UMB_OK) { code = cli_fail_work(&cli, st); }
-        if (st == UMB_OK && n == 0) { code = cli_wrong(&cli, "'%s' is in no op or case", filter); }
-        if (st == UMB_OK && n > 0) { print(&b); }
-    }
+    code = run(&b);
     json_decref(b.rows);
     cli_table_free(&b.table);
     umb_device_close(b.device);

@@ -35,6 +35,7 @@ struct umb_trial_result {
     int tensor;
     int64_t index;
     double got, expected, tolerance;
+    double error; /* largest |got − expected| ÷ largest |expected| of a tensor */
 };
 /* Runs problem `index` by a solver (NULL for views) from inputs rounded to the device's types, and
  * compares with the reference from the same inputs. A wrong result is not an error: see the score.
@@ -56,6 +57,14 @@ int umb__trial_gradient(const struct umb_trial *t, int value);
 /* Input `index` of the op is a number that the output depends on smoothly: no label, no mask. */
 bool umb__trial_is_smooth(const struct umb_trial *t, int index);
 double umb__trial_probe(struct umb_trial *t);
+
+/* A number is right for this problem by this solver (NULL: a view) if
+ * |got − expected| ≤ at_least + share·|expected|. */
+struct umb_tolerance {
+    double at_least, share;
+};
+struct umb_tolerance umb__trial_tolerance(const struct umb_problem *p,
+                                          const struct umb_solver *solver);
 
 /* ---- trial_fill.c ------------------------------------------------------------------------------
  */

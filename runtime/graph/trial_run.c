@@ -45,6 +45,14 @@ static double reduction_length(const struct umb_problem *p)
     return length > 1 ? length : 1;
 }
 
+struct umb_tolerance umb__trial_tolerance(const struct umb_problem *p,
+                                          const struct umb_solver *solver)
+{
+    const struct tolerance *t = find_tolerance(p->op->name, solver ? solver->name : NULL);
+    return (struct umb_tolerance){t->atol + t->k * FLT_EPSILON * sqrt(reduction_length(p)),
+                                  t->rtol};
+}
+
 /* ---- running ----------------------------------------------------------------------------------
  */
 
@@ -147,28 +155,45 @@ static enum umb_status run(struct umb_trial *t, struct umb_device *device, int i
     return umb__op_run(device, &desc);
 }
 
+/* 0: equal, as NaN and infinities are to themselves; at most 1: right. */
+static double score_element(double got, double expected, double tolerance)
+{
+    if ((isnan(got) && isnan(expected)) || (isinf(got) && (float)expected == (float)got)) {
+        return 0;
+    }
+    const double score = fabs(got - expected) / tolerance;
+    return isnan(score) ? INFINITY : score;
+}
+
 /* Keeps the worst element of tensor `at` in r. */
 static void compare(const struct tensors *s, int at, const struct tolerance *t, double length,
                     struct umb_trial_result *r)
 {
     const struct umb_type *type = s->exact[at].type;
     const int64_t n = umb__shape_count(&type->shape);
+    const bool input = at < s->n_in;
+    double largest = 0, furthest = 0;
     for (int64_t i = 0; i < n; i++) {
         const double got = load(type->dtype, s->host[at], i), expected = s->exact[at].data[i];
         const double tolerance =
             t->atol + t->rtol * fabs(expected) + t->k * FLT_EPSILON * sqrt(length);
-        double score = fabs(got - expected) / tolerance;
-        if ((isnan(got) && isnan(expected)) || (isinf(got) && (float)expected == (float)got)) {
-            score = 0;
-        } else if (isnan(score)) {
-            score = INFINITY;
-        }
+        const double score = score_element(got, expected, tolerance);
+        largest = fmax(largest, fabs(expected));
+        furthest =
+            fmax(furthest, isfinite(score) ? (score > 0 ? fabs(got - expected) : 0) : INFINITY);
         if (score > r->score) {
-            const bool input = at < s->n_in;
-            *r = (struct umb_trial_result){score,    input,    input ? at : at - s->n_in, i, got,
-                                           expected, tolerance};
+            const struct umb_trial_result worst = {.score = score,
+                                                   .input = input,
+                                                   .tensor = input ? at : at - s->n_in,
+                                                   .index = i,
+                                                   .got = got,
+                                                   .expected = expected,
+                                                   .tolerance = tolerance,
+                                                   .error = r->error};
+            *r = worst;
         }
     }
+    if (furthest > r->error * largest) { r->error = furthest / largest; }
 }
 
 enum umb_status umb__trial_check(struct umb_trial *t, struct umb_device *device, int index,
