@@ -1,5 +1,6 @@
 /* nearest.c: which known name an unknown one was probably meant to be. */
 #include "text.h"
+#include <stdbool.h>
 #include <string.h>
 
 #define LONGEST 63 /* names above this get no suggestion; keeps the rows on the stack */
@@ -10,24 +11,28 @@ static size_t min3(size_t a, size_t b, size_t c)
     return m < c ? m : c;
 }
 
-/* Levenshtein distance, by the two-row form: row[j] is the distance from the first i characters of
- * a to the first j of b. */
+/*
+ * Damerau and Levenshtein's distance in its restricted form: a letter put in, left out or changed
+ * counts 1, and so do two neighbours that changed places (where nothing else happens between
+ * them). row[i % 3][j] is the distance from the first i characters of a to the first j of b.
+ */
 static size_t distance(const char *a, size_t n_a, const char *b, size_t n_b)
 {
-    size_t row[LONGEST + 1];
+    size_t row[3][LONGEST + 1];
     for (size_t j = 0; j <= n_b; j++) {
-        row[j] = j;
+        row[0][j] = j;
     }
     for (size_t i = 1; i <= n_a; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
+        size_t *now = row[i % 3];
+        const size_t *above = row[(i + 2) % 3], *two_above = row[(i + 1) % 3];
+        now[0] = i;
         for (size_t j = 1; j <= n_b; j++) {
-            size_t changed = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            row[j] = min3(changed, row[j] + 1, row[j - 1] + 1);
+            now[j] = min3(above[j - 1] + (a[i - 1] != b[j - 1]), above[j] + 1, now[j - 1] + 1);
+            bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+            if (swapped && two_above[j - 2] + 1 < now[j]) { now[j] = two_above[j - 2] + 1; }
         }
     }
-    return row[n_b];
+    return row[n_a % 3][n_b];
 }
 
 const char *umb__nearest(const char *name, const char *const *candidates, size_t n)

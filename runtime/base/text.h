@@ -27,8 +27,8 @@ UMB_MUST_USE enum umb_status umb__text_status(struct umb_context *ctx, const str
 void umb__text_finish(struct umb_text *t);
 const char *umb__text_string(const struct umb_text *t); /* never NULL */
 
-/* The candidate nearest to name (Levenshtein distance at most a third of its length, at least 1),
- * or NULL. */
+/* The candidate nearest to name, or NULL: letters put in, left out, changed or swapped with their
+ * neighbour, at most as many as a third of its length, at least 1. */
 const char *umb__nearest(const char *name, const char *const *candidates, size_t n);
 
 /* Whole-string number readers: false on anything else than exactly one finite number in range. */

@@ -70,6 +70,18 @@ static void nearest_names(void **state)
     assert_string_equal(NEAREST("flaten"), "flatten");
 }
 
+/* Two letters that changed places are one mistake, which even a short name may have. */
+static void nearest_names_of_swapped_letters(void **state)
+{
+    (void)state;
+    assert_string_equal(NEAREST("cnov"), "conv");
+    assert_string_equal(NEAREST("ocnv"), "conv");
+    assert_string_equal(NEAREST("covn"), "conv");
+    assert_string_equal(NEAREST("rleu"), "relu");
+    assert_string_equal(NEAREST("dnese"), "dense");
+    assert_null(NEAREST("vnoc"));
+}
+
 static void too_far_names_have_none(void **state)
 {
     (void)state;
@@ -298,6 +310,7 @@ int main(void)
         cmocka_unit_test(texts_grow),
         cmocka_unit_test(texts_remember_failure),
         cmocka_unit_test(nearest_names),
+        cmocka_unit_test(nearest_names_of_swapped_letters),
         cmocka_unit_test(too_far_names_have_none),
         cmocka_unit_test(whole_numbers),
         cmocka_unit_test(not_whole_numbers),
