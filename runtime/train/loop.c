@@ -144,6 +144,8 @@ static enum umb_status train_epoch(struct umb_loop *l)
 {
     int64_t begin = l->state.epoch * l->steps_per_epoch, end = begin + l->steps_per_epoch;
     struct flight f = {.last_ns = umb__clock_ns()};
+    l->images = 0;
+    l->train_ns = 0;
     enum umb_status st = umb__feed_start(l->feed, begin + l->state.batch, end);
     for (int64_t step = begin + l->state.batch; st == UMB_OK && step < end; step++) {
         if (asked_to_stop(l)) {

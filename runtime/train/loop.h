@@ -26,7 +26,7 @@ struct umb_loop_report {
     int64_t epoch, epochs;  /* the present one, from 1 */
     int64_t batch, batches; /* done in it, of */
     int64_t step;           /* updates so far */
-    double images_per_s;    /* training, of this process */
+    double images_per_s;    /* training, in the present epoch */
     double seconds_left;    /* of training; NaN: not known yet */
     double epoch_seconds;
     const double *losses;                    /* STEP: [tasks], NaN: none */

@@ -29,7 +29,7 @@ struct umb_loop {
     struct umb_loop_state state;
     struct umb_split_results *results; /* [UMB_SPLIT_COUNT] */
     uint64_t began_ns;                 /* this process's start of the loop */
-    /* Of this process's training, for the rate. */
+    /* Of the present epoch, as far as this process trained it: for the rate. */
     int64_t images;
     uint64_t train_ns;
     /* Since the last step row. */

@@ -54,6 +54,8 @@ struct rig {
     volatile sig_atomic_t stop;
     int64_t epochs_seen;
     bool stopped_early;
+    double rate[4]; /* of every epoch, from 1 */
+    bool first_is_slow;
 };
 
 static void check(struct rig *r, enum umb_status st, const char *what)
@@ -98,8 +100,11 @@ static void listen(void *user, const struct umb_loop_report *report)
     if (report->news == UMB_NEWS_STEP && r->stop_behind && report->step >= r->stop_behind) {
         r->stop = 1;
     }
+    if (report->news == UMB_NEWS_STEP && r->first_is_slow && report->epoch == 1) {
+        umb__sleep_ns(300000000);
+    }
     if (report->news == UMB_NEWS_EPOCH) {
-        r->epochs_seen++;
+        r->rate[++r->epochs_seen] = report->images_per_s;
         r->stopped_early = report->stopped_early;
     }
 }
@@ -348,6 +353,19 @@ static void early_stop_stops(void **state)
     close_rig(&r);
 }
 
+/* Were it the rate since the start, an epoch as long as the slow one before it at most doubled it.
+ */
+static void the_rate_is_the_epochs_own(void **state)
+{
+    (void)state;
+    struct rig r;
+    open_rig(&r, &(const char *){"train.epochs=2"}, 1);
+    r.first_is_slow = true;
+    check(&r, run_loop(&r, "rate", false), "rate");
+    close_rig(&r);
+    if (r.rate[2] < 3 * r.rate[1]) { fail_msg("%g, then %g images/s", r.rate[1], r.rate[2]); }
+}
+
 static void a_loss_that_is_not_finite_ends_it(void **state)
 {
     (void)state;
@@ -474,6 +492,7 @@ int main(void)
         cmocka_unit_test(rows_behind_the_checkpoint_are_cut),
         cmocka_unit_test(a_complete_run_is_left_alone),
         cmocka_unit_test(early_stop_stops),
+        cmocka_unit_test(the_rate_is_the_epochs_own),
         cmocka_unit_test(a_loss_that_is_not_finite_ends_it),
         cmocka_unit_test(another_experiment_is_not_resumed),
         cmocka_unit_test(a_checkpoint_knows_the_shapes),
