@@ -10,10 +10,11 @@
 #define INPUTS 1
 #endif
 
-/* y[first + i] = a[i] + b[i] + c[i] + d[i], from the left. */
+/* y[first + i] = a[i] + b[i] + c[i] + d[i], from the left; with -DMASK 0 where saved[i] ≤ 0. */
 __kernel void add_inputs(__global const float *a, ulong a_at, __global const float *b, ulong b_at,
                          __global const float *c, ulong c_at, __global const float *d, ulong d_at,
-                         __global float *y, ulong y_at, int first, int n, int span)
+                         __global const float *saved, ulong saved_at, __global float *y,
+                         ulong y_at, int first, int n, int span)
 {
     FOR_ELEMENTS(n, span)
     {
@@ -26,6 +27,9 @@ __kernel void add_inputs(__global const float *a, ulong a_at, __global const flo
 #endif
 #if INPUTS > 3
         sum += lanes_load(d + d_at + i, left);
+#endif
+#ifdef MASK
+        sum = lanes_load(saved + saved_at + i, left) <= (lanes_t)0.0f ? (lanes_t)0.0f : sum;
 #endif
         lanes_store(sum, y + y_at + first + i, left);
     }

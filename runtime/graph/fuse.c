@@ -1,80 +1,197 @@
 /*
- * Puts a ReLU into the node that feeds it, where that op's kernels can apply it while they still
- * hold the result (UMB_OP_FUSES_RELU) and nobody else reads what was before it. ReLU's gradient
- * needs its output only, so this holds for training graphs too.
+ * Behind differentiation: what one node would write only for the next to change goes into the node
+ * that makes it.
+ *
+ *   relu(v), v read by it alone                       → its maker's activation (UMB_OP_FUSES_RELU);
+ *                                                       relu's gradient needs its output only
+ *   W = …_backward_weights(x, dy), bias_backward(dy)  → W with dbias: one pass over dy
+ *   relu_backward(y, D), D = …_backward_data(…, x=y)  → D with mask, D's gradient being y's
+ *   relu_backward(y, sum(a, b, …))                    → sum with mask
+ *
+ * The last three where a kernel made for it is there (umb__fuse_pays).
  */
 #include <string.h>
 
-#include "graph.h"
+#include "graph_edit.h"
+#include "steps.h"
 
-static int *count_readers(const struct umb_graph *g)
-{
-    int *readers = umb__calloc(g->ctx, (size_t)g->n_values + 1, sizeof *readers);
-    for (int i = 0; readers && i < g->n_nodes; i++) {
-        for (int k = 0; k < g->node[i].n_in; k++) {
-            readers[g->node[i].in[k]]++;
-        }
-    }
-    return readers;
-}
+struct fusing {
+    struct umb_graph *g;
+    const struct umb_device_caps *caps;
+};
 
-static int *activation_of(const struct umb_node *n)
+static int *attr_int(const struct umb_attr_desc *list, const struct umb_node *n, const char *name)
 {
-    for (const struct umb_attr_desc *d = n->op->attrs; d && d->name; d++) {
-        if (strcmp(d->name, "activation") == 0) {
-            return (int *)(void *)((char *)n->attrs + d->offset);
-        }
+    for (const struct umb_attr_desc *d = list; d && d->name; d++) {
+        if (strcmp(d->name, name) == 0) { return (int *)(void *)((char *)n->attrs + d->offset); }
     }
     return NULL;
 }
 
-/* Fuses node i (a relu) into its producer; true when it is done and the node is of no use any more.
- */
-static bool fuse_relu(struct umb_graph *g, int i, const int *readers)
+static bool *inner_flag(const struct umb_node *n, const char *name)
 {
-    struct umb_node *relu = &g->node[i];
-    int before = relu->in[0], after = relu->out[0];
-    const struct umb_value *v = &g->value[before];
-    if (v->producer < 0 || v->kind != UMB_VALUE_TEMP || v->output || v->base >= 0 ||
-        readers[before] != 1) {
-        return false;
+    return (bool *)attr_int(n->op->inner, n, name);
+}
+
+static bool is_op(const struct umb_graph *g, int node, const char *name)
+{
+    return node >= 0 && g->node[node].op && strcmp(g->node[node].op->name, name) == 0;
+}
+
+/* ---- relu into its maker ------------------------------------------------------------------------
+ */
+
+static void fuse_relu(struct umb_graph *g, int i)
+{
+    const int before = g->node[i].in[0], after = g->node[i].out[0];
+    if (!is_op(g, i, "relu") || !umb__graph_is_inner(g, before) ||
+        umb__graph_only_reader(g, before) != i) {
+        return;
     }
-    struct umb_node *maker = &g->node[v->producer];
-    int *activation = activation_of(maker);
+    struct umb_node *maker = &g->node[g->value[before].producer];
+    int *activation = attr_int(maker->op->attrs, maker, "activation");
     if (!(maker->op->flags & UMB_OP_FUSES_RELU) || !activation || *activation != UMB_ACT_LINEAR) {
-        return false;
+        return;
     }
     *activation = UMB_ACT_RELU;
     maker->out[0] = after;
-    g->value[after].producer = v->producer;
+    g->value[after].producer = g->value[before].producer;
     g->value[before].producer = -1;
+    g->node[i].op = NULL;
+}
+
+/* ---- would it pay? -----------------------------------------------------------------------------
+ */
+
+#define MOST_IN 8
+
+/* Whether node n with `flag` set, and with output `more` (−1: none), is as well computed as it is.
+ */
+static bool pays(const struct fusing *f, const struct umb_node *n, bool *flag, int more)
+{
+    struct umb_type in[MOST_IN], out[UMB_OP_MAX_OUT];
+    if (n->n_in > MOST_IN || n->n_out + 1 > UMB_OP_MAX_OUT) { return false; }
+    struct umb_problem p = {.ctx = f->g->ctx,
+                            .op = n->op,
+                            .attrs = n->attrs,
+                            .training = f->g->training,
+                            .caps = f->caps,
+                            .n_in = n->n_in,
+                            .n_out = n->n_out,
+                            .in = in,
+                            .out = out};
+    for (int k = 0; k < n->n_in; k++) {
+        in[k] = f->g->value[n->in[k]].type;
+    }
+    for (int k = 0; k < n->n_out; k++) {
+        out[k] = f->g->value[n->out[k]].type;
+    }
+    const int plain = p.caps ? umb__solver_rank(&p) : 0;
+    if (more >= 0) { out[p.n_out++] = f->g->value[more].type; }
+    *flag = true;
+    const bool better = umb__fuse_pays(plain, &p);
+    *flag = false;
+    return better;
+}
+
+/* ---- the bias's gradient
+ * -------------------------------------------------------------------------
+ */
+
+/* The node before i that makes gradients to weights from dy. */
+static int find_weights(const struct umb_graph *g, int i, int dy)
+{
+    for (int j = i - 1; j >= 0; j--) {
+        const struct umb_node *n = &g->node[j];
+        if (n->op && n->n_in > 1 && n->in[1] == dy && inner_flag(n, "dbias")) { return j; }
+    }
+    return -1;
+}
+
+static void fuse_bias(const struct fusing *f, int i)
+{
+    struct umb_graph *g = f->g;
+    if (!is_op(g, i, "bias_backward")) { return; }
+    const int j = find_weights(g, i, g->node[i].in[0]), db = g->node[i].out[0];
+    if (j < 0) { return; }
+    struct umb_node *n = &g->node[j];
+    bool *dbias = inner_flag(n, "dbias");
+    if (*dbias || !pays(f, n, dbias, db)) { return; }
+    *dbias = true;
+    n->out[n->n_out++] = db;
+    g->value[db].producer = j;
+    g->node[i].op = NULL;
+}
+
+/* ---- masks
+ * ---------------------------------------------------------------------------------------
+ */
+
+/* The node that makes d, through views of it which nobody else reads; −1: none. */
+static int find_maker(const struct umb_graph *g, int d, int reader)
+{
+    for (;;) {
+        if (!umb__graph_is_inner(g, d) || umb__graph_only_reader(g, d) != reader) { return -1; }
+        reader = g->value[d].producer;
+        const struct umb_node *n = &g->node[reader];
+        if (!n->op || n->out[0] != d) { return -1; }
+        if (!(n->op->flags & UMB_OP_VIEW)) { return reader; }
+        const int64_t count = umb__shape_count(&g->value[d].type.shape);
+        if (umb__shape_count(&g->value[n->in[0]].type.shape) != count) { return -1; }
+        d = n->in[0];
+    }
+}
+
+/* y joins the sum's inputs. */
+static bool mask_sum(struct umb_graph *g, struct umb_node *n, int y)
+{
+    int *in = umb__arena_calloc(g->arena, (size_t)n->n_in + 1, sizeof *in);
+    if (!in) { return false; }
+    memcpy(in, n->in, (size_t)n->n_in * sizeof *in);
+    in[n->n_in] = y;
+    n->in = in;
+    n->n_in++;
     return true;
 }
 
-/* Drops the nodes marked with op NULL and renumbers producers. */
-static void compact(struct umb_graph *g)
+/* Whether the maker can tell where y is not positive: gradients to an input know that input, which
+ * must be y or a view of it. */
+static bool can_mask(const struct fusing *f, struct umb_node *n, bool *mask, int y)
 {
-    int n = 0;
-    for (int i = 0; i < g->n_nodes; i++) {
-        if (!g->node[i].op) { continue; }
-        g->node[n] = g->node[i];
-        for (int k = 0; k < g->node[n].n_out; k++) {
-            g->value[g->node[n].out[k]].producer = n;
-        }
-        n++;
-    }
-    g->n_nodes = n;
+    if (strcmp(n->op->name, "sum") == 0) { return mask_sum(f->g, n, y); }
+    return umb__graph_viewed(f->g, n->in[2]) == umb__graph_viewed(f->g, y) && pays(f, n, mask, -1);
 }
 
-enum umb_status umb__graph_fuse(struct umb_graph *g)
+static void fuse_mask(const struct fusing *f, int i)
 {
-    int *readers = count_readers(g);
-    if (!readers) { return UMB_ERR_NO_MEMORY; }
-    const struct umb_op *relu = umb__op_find("relu");
-    for (int i = 0; i < g->n_nodes; i++) {
-        if (g->node[i].op == relu && fuse_relu(g, i, readers)) { g->node[i].op = NULL; }
+    struct umb_graph *g = f->g;
+    if (!is_op(g, i, "relu_backward") || !umb__graph_is_inner(g, g->node[i].out[0])) { return; }
+    const int y = g->node[i].in[0], d = g->node[i].in[1], masked = g->node[i].out[0];
+    const int maker = find_maker(g, d, i);
+    if (maker < 0) { return; }
+    struct umb_node *n = &g->node[maker];
+    bool *mask = inner_flag(n, "mask");
+    if (!mask || *mask || !can_mask(f, n, mask, y)) { return; }
+    *mask = true;
+    for (int j = i + 1; j < g->n_nodes; j++) {
+        for (int k = 0; k < g->node[j].n_in; k++) {
+            if (g->node[j].in[k] == masked) { g->node[j].in[k] = d; }
+        }
     }
-    umb__free(readers);
-    compact(g);
+    g->value[masked].producer = -1;
+    g->node[i].op = NULL;
+}
+
+enum umb_status umb__graph_fuse(struct umb_graph *g, const struct umb_device_caps *caps)
+{
+    const struct fusing f = {g, caps};
+    for (int i = 0; i < g->n_nodes; i++) {
+        fuse_relu(g, i);
+    }
+    for (int i = 0; i < g->n_nodes; i++) {
+        fuse_bias(&f, i);
+        fuse_mask(&f, i);
+    }
+    umb__graph_compact(g);
     return umb__graph_verify(g);
 }

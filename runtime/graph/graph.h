@@ -112,8 +112,18 @@ void umb__graph_interpret_free(const struct umb_graph *g, double **data, const b
 UMB_MUST_USE enum umb_status umb__graph_simplify(struct umb_graph *g);
 UMB_MUST_USE enum umb_status umb__graph_pack(struct umb_graph *g, const int *gradient,
                                              int n_gradient, int *ret_params,
-                                             int *ret_gradients);  /* pack.c */
-UMB_MUST_USE enum umb_status umb__graph_fuse(struct umb_graph *g); /* fuse.c */
+                                             int *ret_gradients); /* pack.c */
+/*
+ * Fusing. caps are the device's that the graph will run on: what has no kernel of its own there
+ * stays as it is. NULL: everything that the ops' references know is fused.
+ */
+struct umb_device_caps;
+/* Before differentiation: fuse_pool.c. */
+UMB_MUST_USE enum umb_status umb__graph_fuse_pool(struct umb_graph *g,
+                                                  const struct umb_device_caps *caps);
+/* Behind differentiation: fuse.c. */
+UMB_MUST_USE enum umb_status umb__graph_fuse(struct umb_graph *g,
+                                             const struct umb_device_caps *caps);
 UMB_MUST_USE enum umb_status umb__graph_alias(
     struct umb_graph *g); /* alias.c: views and joins share memory */
 /* Checks every invariant above; UMB_ERR_INVALID names the first broken one. */

@@ -6,21 +6,7 @@
  */
 #include <string.h>
 
-#include "graph.h"
-
-/* The one node that reads value v, −1 if there are none or several. */
-static int only_reader(const struct umb_graph *g, int v)
-{
-    int reader = -1;
-    for (int i = 0; i < g->n_nodes; i++) {
-        for (int k = 0; k < g->node[i].n_in; k++) {
-            if (g->node[i].in[k] != v) { continue; }
-            if (reader >= 0) { return -1; }
-            reader = i;
-        }
-    }
-    return reader;
-}
+#include "graph_edit.h"
 
 /* Takes node `from` out and puts it back behind node `to` > from. */
 static void move_behind(struct umb_graph *g, int from, int to)
@@ -60,7 +46,7 @@ enum umb_status umb__graph_simplify(struct umb_graph *g)
         if (n->op != relu || g->value[n->out[0]].output || g->value[n->in[0]].base >= 0) {
             continue;
         }
-        const int reader = only_reader(g, n->out[0]);
+        const int reader = umb__graph_only_reader(g, n->out[0]);
         if (reader < 0 || g->node[reader].op != max_pool ||
             g->value[g->node[reader].out[0]].output) {
             continue;

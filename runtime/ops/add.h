@@ -5,7 +5,13 @@
 #include "simple.h"
 
 /* out[first + i] = Σ_k in_k[i], i < n, from the left; one input makes a copy. */
-UMB_MUST_USE enum umb_status umb__emit_sum(struct umb_emit *e, int n_in, const int *in, int out,
-                                           int64_t first, int64_t n);
+struct umb_sum {
+    int n_in;
+    const int *in;
+    int mask; /* where this value is not positive the sum is 0; −1: none */
+    int out;
+    int64_t first, n;
+};
+UMB_MUST_USE enum umb_status umb__emit_sum(struct umb_emit *e, const struct umb_sum *sum);
 
 #endif

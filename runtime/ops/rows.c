@@ -89,7 +89,7 @@ static enum umb_status join_emit(struct umb_emit *e)
     enum umb_status st = UMB_OK;
     for (int i = 0; i < e->p.n_in && st == UMB_OK; i++) {
         const int64_t n = umb__shape_count(&e->p.in[i].shape);
-        st = umb__emit_sum(e, 1, &e->in[i], e->out[0], first, n);
+        st = umb__emit_sum(e, &(struct umb_sum){1, &e->in[i], -1, e->out[0], first, n});
         first += n;
     }
     return st;

@@ -169,3 +169,13 @@ const struct umb_solver *umb__solver_choose(const struct umb_problem *p, const c
     }
     return best;
 }
+
+int umb__solver_rank(const struct umb_problem *p)
+{
+    int best = 0;
+    for (const struct umb_solver *s = p->op->solvers; s && s->name; s++) {
+        const int rank = s->applicable(p);
+        best = rank > best ? rank : best;
+    }
+    return best;
+}

@@ -83,6 +83,8 @@ char *umb__emit_printf(struct umb_emit *e, const char *fmt, ...) UMB_PRINTF(2, 3
 
 /* The solver of that name, or with name NULL the applicable one of highest rank; NULL if none. */
 const struct umb_solver *umb__solver_choose(const struct umb_problem *p, const char *name);
+/* The highest rank of an applicable one, whatever is tuned; 0: none. */
+int umb__solver_rank(const struct umb_problem *p);
 
 /* A bound step. resolve gives each value's place. */
 struct umb_bound_step;

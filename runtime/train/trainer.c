@@ -116,7 +116,9 @@ static enum umb_status build_graph(struct umb_trainer *tr, int mode, struct umb_
                  ? umb__tasks_answers(tr->net, side->graph, &side->net, side->answer)
                  : umb__tasks_attach(tr->net, side->graph, &side->net, side->task);
     }
+    const struct umb_device_caps *caps = umb_device_get_caps(tr->device);
     if (st == UMB_OK) { st = umb__graph_simplify(side->graph); }
+    if (st == UMB_OK) { st = umb__graph_fuse_pool(side->graph, caps); }
     if (st == UMB_OK && mode == UMB_TRAINER_TRAIN) { st = differentiate(tr, side, &gradient); }
     if (st == UMB_OK && gradient) { n_gradient = side->weights; }
     if (st == UMB_OK) {
@@ -124,7 +126,7 @@ static enum umb_status build_graph(struct umb_trainer *tr, int mode, struct umb_
     }
     if (st == UMB_OK) { tr->packed_bytes = umb__type_bytes(&side->graph->value[params].type); }
     if (st == UMB_OK && mode == UMB_TRAINER_TRAIN) { st = add_update(tr, side, params, gradients); }
-    if (st == UMB_OK) { st = umb__graph_fuse(side->graph); }
+    if (st == UMB_OK) { st = umb__graph_fuse(side->graph, caps); }
     return st == UMB_OK ? umb__graph_alias(side->graph) : st;
 }
 

@@ -1,11 +1,7 @@
 /*
  * Plans on the device against the interpreter in double: losses, outputs and gradients of whole
  * nets, fused and not, on one queue and several; and what a plan says of itself.
- *
- * Tolerance: 4·ε·√L of the largest number of a value, L the elements of the widest value, which no
- * sum behind a number exceeds by much.
  */
-#include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -75,78 +71,6 @@ static struct umb_net *two_residual(struct umb_context *ctx)
     return net;
 }
 
-/* ---- comparing ---- */
-
-static double tolerance_of(const struct lab *lab, int value)
-{
-    int64_t widest = 1;
-    double largest = 0;
-    for (int v = 0; v < lab->n_values; v++) {
-        int64_t n = lab_count(lab, v);
-        widest = n > widest ? n : widest;
-    }
-    for (int64_t i = 0; i < lab_count(lab, value); i++) {
-        largest = fmax(largest, fabs(lab->data[value][i]));
-    }
-    return 4 * (double)FLT_EPSILON * sqrt((double)widest) * (largest + 1e-3);
-}
-
-static double compare_output(const struct rig *rig, int slot, int value)
-{
-    const struct lab *lab = rig->lab;
-    const float *got = rig_output(rig, slot, value);
-    double tolerance = tolerance_of(lab, value), worst = 0;
-    for (int64_t i = 0; i < lab_count(lab, value); i++) {
-        double expected = lab->data[value][i], off = fabs((double)got[i] - expected);
-        if (!(off <= tolerance)) {
-            fail_msg("seed %d, %s[%lld]: %.9g, expected %.9g ± %.1e", (int)lab->seed,
-                     lab->graph->value[value].name, (long long)i, (double)got[i], expected,
-                     tolerance);
-        }
-        worst = fmax(worst, off / tolerance);
-    }
-    return worst;
-}
-
-/* Every output of the plan against the lab's; returns the worst share of the tolerance. */
-static double compare_all(const struct rig *rig, int slot)
-{
-    const struct lab *lab = rig->lab;
-    double worst = 0;
-    int n = 0;
-    for (int v = 0; v < lab->n_values; v++) {
-        const struct umb_value *value = &lab->graph->value[v];
-        if (!value->output || value->kind != UMB_VALUE_TEMP || !lab->data[v]) { continue; }
-        worst = fmax(worst, compare_output(rig, slot, v));
-        n++;
-    }
-    assert_true(n >= 2);
-    return worst;
-}
-
-/* States that steps wrote: running statistics and counters. */
-static void compare_states(const struct rig *rig)
-{
-    const struct lab *lab = rig->lab;
-    for (int v = 0; v < lab->n_values; v++) {
-        const struct umb_value *value = &lab->graph->value[v];
-        if (value->kind != UMB_VALUE_STATE) { continue; }
-        size_t bytes = umb__type_bytes(&value->type);
-        void *data = umb__calloc(lab->ctx, bytes, 1);
-        assert_non_null(data);
-        assert_int_equal(umb__store_read(rig->store, value->name, 0, bytes, data), UMB_OK);
-        for (int64_t i = 0; i < lab_count(lab, v); i++) {
-            double got = value->type.dtype == UMB_I32 ? (double)((int32_t *)data)[i]
-                                                      : (double)((float *)data)[i];
-            if (!(fabs(got - lab->data[v][i]) <= tolerance_of(lab, v))) {
-                fail_msg("%s[%lld]: %.9g, expected %.9g", value->name, (long long)i, got,
-                         lab->data[v][i]);
-            }
-        }
-        umb__free(data);
-    }
-}
-
 /* ---- against the interpreter ---- */
 
 struct plan_case {
@@ -167,44 +91,11 @@ static void is_the_interpreters(void **state)
     struct rig rig = rig_open(&lab, &desc);
     assert_int_equal(umb__plan_verify(rig.plan), UMB_OK);
     rig_run(&rig, 0);
-    double worst = compare_all(&rig, 0);
-    compare_states(&rig);
+    double worst = rig_compare(&rig, 0);
+    rig_compare_states(&rig);
     print_message("# worst is %.2f of the tolerance\n", worst);
     rig_close(&rig);
     lab_close(&lab);
-    umb_net_destroy(net);
-}
-
-/* Losses and parameters' gradients of two labs, the parameters by name. */
-static void compare_labs(struct lab *a, struct lab *b, double tolerance)
-{
-    double x = lab_evaluate(a), y = lab_evaluate(b);
-    if (!(fabs(x - y) <= tolerance)) { fail_msg("loss %.15g, behind the pass %.15g", x, y); }
-    for (int v = 0; v < a->n_values; v++) {
-        const char *name = a->graph->value[v].name;
-        if (a->graph->value[v].kind != UMB_VALUE_PARAM) { continue; }
-        int d = a->gradient[v], e = b->gradient[umb__graph_find_value(b->graph, name)];
-        assert_int_equal(d < 0, e < 0);
-        for (int64_t i = 0; d >= 0 && i < lab_count(a, d); i++) {
-            if (!(fabs(a->data[d][i] - b->data[e][i]) <= tolerance)) {
-                fail_msg("d(%s)[%lld]: %g, behind the pass %g", name, (long long)i, a->data[d][i],
-                         b->data[e][i]);
-            }
-        }
-    }
-}
-
-static void fusing_keeps_the_meaning(void **state)
-{
-    (void)state;
-    struct umb_net *net = mixed(world.ctx);
-    struct lab a = lab_open(world.ctx, net, 2, true, 3), b = lab_open(world.ctx, net, 2, true, 3);
-    int nodes = b.graph->n_nodes;
-    assert_int_equal(umb__graph_fuse(b.graph), UMB_OK);
-    assert_true(b.graph->n_nodes < nodes);
-    compare_labs(&a, &b, 1e-12);
-    lab_close(&a);
-    lab_close(&b);
     umb_net_destroy(net);
 }
 
@@ -224,7 +115,7 @@ static void simplifying_keeps_every_bit(void **state)
                      strstr(b.graph->value[n->in[0]].name, ".pooled") != NULL;
         }
         assert_int_equal(moved, k == 0 ? 2 : 0); /* mixed: a concat reads it as well */
-        compare_labs(&a, &b, 0);
+        lab_compare(&a, &b, 0);
         lab_close(&a);
         lab_close(&b);
         umb_net_destroy(net);
@@ -341,13 +232,13 @@ static void traces_leave_results_right(void **state)
     struct rig rig = rig_open(&lab, &desc);
     uint64_t bound;
     assert_int_equal(umb__plan_trace(rig.plan, 1), UMB_OK);
-    (void)compare_all(&rig, 1);
+    (void)rig_compare(&rig, 1);
     assert_int_equal(umb__plan_bound(rig.plan, 0, &bound), UMB_OK);
-    (void)compare_all(&rig, 0);
+    (void)rig_compare(&rig, 0);
     rig_reset(&rig, 1);
     rig_run(&rig, 1);
-    (void)compare_all(&rig, 1);
-    compare_states(&rig);
+    (void)rig_compare(&rig, 1);
+    rig_compare_states(&rig);
     rig_close(&rig);
     lab_close(&lab);
     umb_net_destroy(net);
@@ -440,7 +331,6 @@ int main(void)
         {"residual blocks, evaluation", is_the_interpreters, NULL, NULL, &cases[9]},
         {"ResNet-18, two queues", is_the_interpreters, NULL, NULL, &cases[10]},
         {"ResNet-18, evaluation, unfused", is_the_interpreters, NULL, NULL, &cases[11]},
-        cmocka_unit_test(fusing_keeps_the_meaning),
         cmocka_unit_test(simplifying_keeps_every_bit),
         cmocka_unit_test(aliasing_changes_no_bit),
         cmocka_unit_test(deep_nets_share_memory),

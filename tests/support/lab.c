@@ -129,8 +129,11 @@ void lab_set_rows(struct lab *lab, int stream, int64_t n)
     }
 }
 
+/* Passes before differentiation. */
+enum { AS_BUILT, SIMPLIFIED, POOLED };
+
 static struct lab open_lab(struct umb_context *ctx, const struct umb_net *net, int64_t batch,
-                           bool training, uint64_t seed, bool simplified)
+                           bool training, uint64_t seed, int passes)
 {
     struct lab lab = {.ctx = ctx,
                       .net = net,
@@ -141,7 +144,8 @@ static struct lab open_lab(struct umb_context *ctx, const struct umb_net *net, i
     must(&lab, umb__graph_create(ctx, training, lab.n_streams, &lab.graph));
     must(&lab, umb__net_build(net, lab.graph, batch, &lab.values));
     must(&lab, umb__tasks_attach(net, lab.graph, &lab.values, lab.task));
-    if (simplified) { must(&lab, umb__graph_simplify(lab.graph)); }
+    if (passes >= SIMPLIFIED) { must(&lab, umb__graph_simplify(lab.graph)); }
+    if (passes >= POOLED) { must(&lab, umb__graph_fuse_pool(lab.graph, NULL)); }
     if (training) { differentiate(&lab); }
     must(&lab, umb__graph_verify(lab.graph));
     lab.n_values = lab.graph->n_values;
@@ -163,13 +167,19 @@ static struct lab open_lab(struct umb_context *ctx, const struct umb_net *net, i
 struct lab lab_open(struct umb_context *ctx, const struct umb_net *net, int64_t batch,
                     bool training, uint64_t seed)
 {
-    return open_lab(ctx, net, batch, training, seed, false);
+    return open_lab(ctx, net, batch, training, seed, AS_BUILT);
 }
 
 struct lab lab_open_simplified(struct umb_context *ctx, const struct umb_net *net, int64_t batch,
                                bool training, uint64_t seed)
 {
-    return open_lab(ctx, net, batch, training, seed, true);
+    return open_lab(ctx, net, batch, training, seed, SIMPLIFIED);
+}
+
+struct lab lab_open_fused(struct umb_context *ctx, const struct umb_net *net, int64_t batch,
+                          bool training, uint64_t seed)
+{
+    return open_lab(ctx, net, batch, training, seed, POOLED);
 }
 
 void lab_close(struct lab *lab)
@@ -209,4 +219,22 @@ double lab_evaluate(struct lab *lab)
         sum += umb__net_task(lab->net, t)->weight * lab_loss(lab, t);
     }
     return sum;
+}
+
+void lab_compare(struct lab *a, struct lab *b, double tolerance)
+{
+    double x = lab_evaluate(a), y = lab_evaluate(b);
+    if (!(fabs(x - y) <= tolerance)) { fail_msg("loss %.15g, behind the pass %.15g", x, y); }
+    for (int v = 0; v < a->n_values; v++) {
+        const char *name = a->graph->value[v].name;
+        if (a->graph->value[v].kind != UMB_VALUE_PARAM) { continue; }
+        int d = a->gradient[v], e = b->gradient[umb__graph_find_value(b->graph, name)];
+        assert_int_equal(d < 0, e < 0);
+        for (int64_t i = 0; d >= 0 && i < lab_count(a, d); i++) {
+            if (!(fabs(a->data[d][i] - b->data[e][i]) <= tolerance)) {
+                fail_msg("d(%s)[%lld]: %g, behind the pass %g", name, (long long)i, a->data[d][i],
+                         b->data[e][i]);
+            }
+        }
+    }
 }

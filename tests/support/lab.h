@@ -31,6 +31,9 @@ struct lab lab_open(struct umb_context *ctx, const struct umb_net *net, int64_t 
 /* The same behind umb__graph_simplify. */
 struct lab lab_open_simplified(struct umb_context *ctx, const struct umb_net *net, int64_t batch,
                                bool training, uint64_t seed);
+/* The same behind everything that runs before differentiation, fusing what references know. */
+struct lab lab_open_fused(struct umb_context *ctx, const struct umb_net *net, int64_t batch,
+                          bool training, uint64_t seed);
 void lab_close(struct lab *lab);
 
 /* Evaluates everything anew; returns Σ weight·loss. */
@@ -39,6 +42,8 @@ double lab_loss(const struct lab *lab, int task);
 int64_t lab_count(const struct lab *lab, int value);
 /* Real samples of a stream: rows beyond have mask 0. */
 void lab_set_rows(struct lab *lab, int stream, int64_t n);
+/* Evaluates both: losses and the parameters' gradients, by name, must agree. */
+void lab_compare(struct lab *a, struct lab *b, double tolerance);
 /* Uniform in −1…1, exact in float. */
 double lab_random(uint64_t seed, uint32_t stream, int64_t i);
 

@@ -1,5 +1,7 @@
 #include "rig.h"
 
+#include <float.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -76,7 +78,8 @@ struct rig rig_open(struct lab *lab, const struct rig_desc *desc)
 {
     struct rig rig = {.lab = lab};
     choose_outputs(lab);
-    if (!desc->unfused) { must(&rig, umb__graph_fuse(lab->graph)); }
+    const struct umb_device_caps *caps = umb_device_get_caps(desc->device);
+    if (!desc->unfused) { must(&rig, umb__graph_fuse(lab->graph, desc->fuse_all ? NULL : caps)); }
     must(&rig, umb__graph_alias(lab->graph));
     must(&rig, umb__store_create(desc->device, &rig.store));
     struct umb_plan_desc plan = {.device = desc->device,
@@ -106,4 +109,78 @@ void rig_run(struct rig *rig, int slot)
 const float *rig_output(const struct rig *rig, int slot, int value)
 {
     return umb__plan_output(rig->plan, slot, value);
+}
+
+/* ---- comparing ----
+ *
+ * Tolerance: 4·ε·√L of the largest number of a value, L the elements of the widest value, which no
+ * sum behind a number exceeds by much.
+ */
+
+static double tolerance_of(const struct lab *lab, int value)
+{
+    int64_t widest = 1;
+    double largest = 0;
+    for (int v = 0; v < lab->n_values; v++) {
+        int64_t n = lab_count(lab, v);
+        widest = n > widest ? n : widest;
+    }
+    for (int64_t i = 0; i < lab_count(lab, value); i++) {
+        largest = fmax(largest, fabs(lab->data[value][i]));
+    }
+    return 4 * (double)FLT_EPSILON * sqrt((double)widest) * (largest + 1e-3);
+}
+
+static double compare_output(const struct rig *rig, int slot, int value)
+{
+    const struct lab *lab = rig->lab;
+    const float *got = rig_output(rig, slot, value);
+    double tolerance = tolerance_of(lab, value), worst = 0;
+    for (int64_t i = 0; i < lab_count(lab, value); i++) {
+        double expected = lab->data[value][i], off = fabs((double)got[i] - expected);
+        if (!(off <= tolerance)) {
+            fail_msg("seed %d, %s[%lld]: %.9g, expected %.9g ± %.1e", (int)lab->seed,
+                     lab->graph->value[value].name, (long long)i, (double)got[i], expected,
+                     tolerance);
+        }
+        worst = fmax(worst, off / tolerance);
+    }
+    return worst;
+}
+
+double rig_compare(const struct rig *rig, int slot)
+{
+    const struct lab *lab = rig->lab;
+    double worst = 0;
+    int n = 0;
+    for (int v = 0; v < lab->n_values; v++) {
+        const struct umb_value *value = &lab->graph->value[v];
+        if (!value->output || value->kind != UMB_VALUE_TEMP || !lab->data[v]) { continue; }
+        worst = fmax(worst, compare_output(rig, slot, v));
+        n++;
+    }
+    assert_true(n >= 2);
+    return worst;
+}
+
+void rig_compare_states(const struct rig *rig)
+{
+    const struct lab *lab = rig->lab;
+    for (int v = 0; v < lab->n_values; v++) {
+        const struct umb_value *value = &lab->graph->value[v];
+        if (value->kind != UMB_VALUE_STATE) { continue; }
+        size_t bytes = umb__type_bytes(&value->type);
+        void *data = umb__calloc(lab->ctx, bytes, 1);
+        assert_non_null(data);
+        assert_int_equal(umb__store_read(rig->store, value->name, 0, bytes, data), UMB_OK);
+        for (int64_t i = 0; i < lab_count(lab, v); i++) {
+            double got = value->type.dtype == UMB_I32 ? (double)((int32_t *)data)[i]
+                                                      : (double)((float *)data)[i];
+            if (!(fabs(got - lab->data[v][i]) <= tolerance_of(lab, v))) {
+                fail_msg("%s[%lld]: %.9g, expected %.9g", value->name, (long long)i, got,
+                         lab->data[v][i]);
+            }
+        }
+        umb__free(data);
+    }
 }

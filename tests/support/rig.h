@@ -14,6 +14,7 @@ struct rig_desc {
     struct umb_device *device;
     int queues, slots;
     bool unfused;
+    bool fuse_all; /* where only naive kernels know it, too */
 };
 struct rig {
     struct lab *lab;
@@ -29,6 +30,11 @@ void rig_close(struct rig *rig);
 void rig_reset(struct rig *rig, int slot);
 void rig_run(struct rig *rig, int slot);
 const float *rig_output(const struct rig *rig, int slot, int value);
+
+/* Every output of the plan against the lab's, at least two; the worst share of the tolerance. */
+double rig_compare(const struct rig *rig, int slot);
+/* States that steps wrote: running statistics and counters. */
+void rig_compare_states(const struct rig *rig);
 
 /* The first device of UMBEL_DEVICE. */
 struct umb_device *rig_device(struct umb_context *ctx);

@@ -1,0 +1,248 @@
+/*
+ * Fusing: every net fused as far as references go, against the same net unfused, in double and on
+ * the device; what is fused where; and that nothing is where no kernel is made for it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "conv.h"
+#include "nets.h"
+#include "rig.h"
+
+struct world {
+    struct umb_context *ctx;
+    struct umb_device *device;
+};
+
+static struct world world;
+
+static int open_world(void **state)
+{
+    (void)state; /* the cases have their own */
+    assert_int_equal(umb_context_create(NULL, &world.ctx), UMB_OK);
+    world.device = rig_device(world.ctx);
+    return 0;
+}
+
+static int close_world(void **state)
+{
+    (void)state;
+    umb_device_close(world.device);
+    umb_context_destroy(world.ctx);
+    return 0;
+}
+
+/* ---- nets --------------------------------------------------------------------------------------
+ */
+
+static struct umb_net *finish(struct umb_context *ctx, struct umb_net *net, int h)
+{
+    h = test_layer(ctx, net, "flatten", NULL, h);
+    test_task(ctx, net, "kind", test_layer(ctx, net, "dense", "units=4", h), "cross_entropy", 1);
+    return net;
+}
+
+/* Pools of both kinds, with a relu and without, over odd extents. */
+static struct umb_net *pools(struct umb_context *ctx)
+{
+    struct umb_net *net = test_net(ctx);
+    int h = test_stream(ctx, net, "a", 19, 18, 3);
+    h = test_layer(ctx, net, "conv", "filters=6 size=3 padding=1 activation=relu", h);
+    h = test_layer(ctx, net, "avg_pool", "size=2", h);
+    h = test_layer(ctx, net, "conv", "filters=17 size=3 padding=1 activation=relu", h);
+    h = test_layer(ctx, net, "max_pool", "size=2 stride=2 padding=valid", h);
+    h = test_layer(ctx, net, "conv", "filters=5 size=1 bias=false", h);
+    h = test_layer(ctx, net, "max_pool", "size=2", h);
+    return finish(ctx, net, h);
+}
+
+/* Pools that are not of 2×2 pixels side by side, and one whose input others read. */
+static struct umb_net *other_pools(struct umb_context *ctx)
+{
+    struct umb_net *net = test_net(ctx);
+    int h = test_stream(ctx, net, "a", 17, 17, 3);
+    h = test_layer(ctx, net, "conv", "filters=6 size=3", h);
+    h = test_layer(ctx, net, "max_pool", "size=3 stride=2", h);
+    h = test_layer(ctx, net, "conv", "filters=5 size=3 padding=1 activation=relu", h);
+    h = test_layer(ctx, net, "avg_pool", "size=2 padding=same", h);
+    int a = test_layer(ctx, net, "conv", "filters=4 size=1", h);
+    int b = test_layer(ctx, net, "max_pool", "size=2", a);
+    int c = test_layer(ctx, net, "avg_pool", "size=2", a);
+    return finish(ctx, net, test_layer2(ctx, net, "add", NULL, b, c));
+}
+
+static struct umb_net *chain(struct umb_context *ctx)
+{
+    struct umb_net *net = test_net(ctx);
+    int h = test_stream(ctx, net, "a", 9, 8, 3);
+    h = test_layer(ctx, net, "conv", "filters=6 size=3 padding=1 activation=relu", h);
+    h = test_layer(ctx, net, "conv", "filters=7 size=3 stride=2 activation=relu", h);
+    h = test_layer(ctx, net, "conv", "filters=5 size=1 activation=relu", h);
+    return finish(ctx, net, h);
+}
+
+/* Two blocks without batch norm: sums of gradients behind a relu. */
+static struct umb_net *residual(struct umb_context *ctx)
+{
+    struct umb_net *net = test_net(ctx);
+    int h = test_stream(ctx, net, "a", 6, 6, 3);
+    h = test_layer(ctx, net, "conv", "filters=8 size=3 padding=1 activation=relu", h);
+    for (int i = 0; i < 2; i++) {
+        int x = test_layer(ctx, net, "conv", "filters=8 size=3 padding=1 activation=relu", h);
+        x = test_layer(ctx, net, "conv", "filters=8 size=3 padding=1", x);
+        h = test_layer(ctx, net, "relu", NULL, test_layer2(ctx, net, "add", NULL, x, h));
+    }
+    return finish(ctx, net, h);
+}
+
+static struct umb_net *two_streams(struct umb_context *ctx)
+{
+    return test_net_two_streams(ctx, 7);
+}
+
+static struct umb_net *mixed(struct umb_context *ctx)
+{
+    return test_net_mixed(ctx, true);
+}
+
+static struct umb_net *resnet18(struct umb_context *ctx)
+{
+    return test_net_resnet18(ctx, 16, 6);
+}
+
+/* ---- what is where -----------------------------------------------------------------------------
+ */
+
+static int count_ops(const struct umb_graph *g, const char *op)
+{
+    int n = 0;
+    for (int i = 0; i < g->n_nodes; i++) {
+        n += strcmp(g->node[i].op->name, op) == 0;
+    }
+    return n;
+}
+
+static int count_pools(const struct umb_graph *g, int kind)
+{
+    int n = 0;
+    for (int i = 0; i < g->n_nodes; i++) {
+        const struct umb_conv_attrs *a = g->node[i].attrs;
+        n += strcmp(g->node[i].op->name, "conv") == 0 && a->pool == kind;
+    }
+    return n;
+}
+
+struct fuse_case {
+    struct umb_net *(*build)(struct umb_context *ctx);
+    bool evaluation;
+    int max_pools, avg_pools; /* taken in */
+    int left;                 /* relu_backward nodes that remain */
+};
+
+static void keeps_the_meaning(void **state)
+{
+    const struct fuse_case *c = *state;
+    struct umb_net *net = c->build(world.ctx);
+    struct lab a = lab_open(world.ctx, net, 2, true, 3);
+    struct lab b = lab_open_fused(world.ctx, net, 2, true, 3);
+    assert_int_equal(umb__graph_fuse(b.graph, NULL), UMB_OK);
+    assert_int_equal(count_pools(b.graph, UMB_CONV_POOL_MAX), c->max_pools);
+    assert_int_equal(count_pools(b.graph, UMB_CONV_POOL_AVG), c->avg_pools);
+    assert_int_equal(count_ops(b.graph, "relu_backward"), c->left);
+    assert_int_equal(count_ops(b.graph, "bias_backward"), count_ops(b.graph, "dense"));
+    lab_compare(&a, &b, 1e-12);
+    lab_close(&a);
+    lab_close(&b);
+    umb_net_destroy(net);
+}
+
+static void runs_on_the_device(void **state)
+{
+    const struct fuse_case *c = *state;
+    struct umb_net *net = c->build(world.ctx);
+    struct lab lab = lab_open_fused(world.ctx, net, 3, !c->evaluation, 11);
+    (void)lab_evaluate(&lab);
+    const struct rig_desc desc = {.device = world.device, .queues = 2, .fuse_all = true};
+    struct rig rig = rig_open(&lab, &desc);
+    assert_int_equal(count_pools(lab.graph, UMB_CONV_POOL_MAX), c->max_pools);
+    assert_int_equal(umb__plan_verify(rig.plan), UMB_OK);
+    rig_run(&rig, 0);
+    print_message("# worst is %.2f of the tolerance\n", rig_compare(&rig, 0));
+    rig_compare_states(&rig);
+    rig_close(&rig);
+    lab_close(&lab);
+    umb_net_destroy(net);
+}
+
+/* ---- where it does not pay ---------------------------------------------------------------------
+ */
+
+static void only_for_real_kernels(void **state)
+{
+    (void)state;
+    struct umb_device_caps caps = *umb_device_get_caps(world.device);
+    caps.type = UMB_DEVICE_ACCELERATOR; /* naive kernels only */
+    struct umb_net *net = pools(world.ctx);
+    struct lab a = lab_open_simplified(world.ctx, net, 2, true, 3);
+    const int convs = count_ops(a.graph, "conv"), nodes = a.graph->n_nodes;
+    assert_int_equal(umb__graph_fuse_pool(a.graph, &caps), UMB_OK);
+    assert_int_equal(a.graph->n_nodes, nodes);
+    assert_int_equal(count_pools(a.graph, UMB_CONV_POOL_NONE), convs);
+    const int biases = count_ops(a.graph, "bias_backward");
+    assert_int_equal(umb__graph_fuse(a.graph, &caps), UMB_OK);
+    assert_int_equal(count_ops(a.graph, "bias_backward"), biases);
+    lab_close(&a);
+    umb_net_destroy(net);
+}
+
+/* A value that the host reads stays. */
+static void outputs_stay(void **state)
+{
+    (void)state;
+    struct umb_net *net = pools(world.ctx);
+    struct lab a = lab_open_simplified(world.ctx, net, 2, false, 3);
+    struct umb_graph *g = a.graph;
+    for (int i = 0; i < g->n_nodes; i++) {
+        if (strcmp(g->node[i].op->name, "conv") == 0) { g->value[g->node[i].out[0]].output = true; }
+    }
+    const int nodes = g->n_nodes;
+    assert_int_equal(umb__graph_fuse_pool(g, NULL), UMB_OK);
+    assert_int_equal(umb__graph_fuse(g, NULL), UMB_OK);
+    assert_int_equal(g->n_nodes, nodes);
+    lab_close(&a);
+    umb_net_destroy(net);
+}
+
+int main(void)
+{
+    static struct fuse_case cases[] = {
+        {pools, false, 2, 1, 0},       {other_pools, false, 0, 0, 1},
+        {chain, false, 0, 0, 1},       {residual, false, 0, 0, 1},
+        {two_streams, false, 0, 0, 0}, {mixed, false, 0, 0, 1},
+        {resnet18, false, 0, 0, 1},    {test_net_mnist_fashion, false, 2, 0, 2},
+        {pools, true, 2, 1, 0},        {test_net_mnist_fashion, true, 2, 0, 0}};
+#define BOTH(name, i)                                                         \
+    {name " keeps its meaning", keeps_the_meaning, NULL, NULL, &cases[i]},    \
+    {                                                                         \
+        name " runs on the device", runs_on_the_device, NULL, NULL, &cases[i] \
+    }
+    const struct CMUnitTest tests[] = {
+        BOTH("pools", 0),
+        BOTH("other pools", 1),
+        BOTH("a chain", 2),
+        BOTH("residual blocks", 3),
+        BOTH("two streams", 4),
+        BOTH("four heads", 5),
+        BOTH("ResNet-18", 6),
+        BOTH("mnist-fashion", 7),
+        {"pools, evaluation", runs_on_the_device, NULL, NULL, &cases[8]},
+        {"mnist-fashion, evaluation", runs_on_the_device, NULL, NULL, &cases[9]},
+        cmocka_unit_test(only_for_real_kernels),
+        cmocka_unit_test(outputs_stay)};
+    return cmocka_run_group_tests(tests, open_world, close_world);
+}
