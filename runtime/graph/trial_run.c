@@ -15,7 +15,8 @@ static const struct tolerance {
     const char *op, *solver;
     double atol, rtol, k;
 } tolerances[] = {
-    {NULL, "winograd", 2e-5, 2e-5, 32},
+    {NULL, "winograd4", 2e-5, 2e-5, 32},
+    {NULL, "winograd2", 2e-5, 2e-5, 32},
     /* One accumulator over all n terms: its rounding grows with n, not with its root. */
     {NULL, "naive", 2e-6, 2e-6, 32},
     {"error_sums", NULL, 2e-6, 2e-6, 32},

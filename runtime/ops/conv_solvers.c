@@ -57,6 +57,8 @@ const struct umb_solver umb__conv_forward_solvers[] = {
     {"clblast", umb__conv_pointwise_rank_forward, umb__conv_pointwise_forward},
     {"direct", direct, umb__conv_direct_forward},
     {"depthwise", depthwise, umb__conv_depthwise_forward},
+    {"winograd4", umb__conv_winograd4_rank_forward, umb__conv_winograd4_forward},
+    {"winograd2", umb__conv_winograd2_rank_forward, umb__conv_winograd2_forward},
     {0}};
 
 const struct umb_solver umb__conv_data_solvers[] = {
@@ -64,6 +66,8 @@ const struct umb_solver umb__conv_data_solvers[] = {
     {"clblast", umb__conv_pointwise_rank_data, umb__conv_pointwise_data},
     {"direct", direct_data, umb__conv_direct_data},
     {"depthwise", depthwise, umb__conv_depthwise_data},
+    {"winograd4", umb__conv_winograd4_rank_data, umb__conv_winograd4_data},
+    {"winograd2", umb__conv_winograd2_rank_data, umb__conv_winograd2_data},
     {0}};
 
 const struct umb_solver umb__conv_weights_solvers[] = {
@@ -71,4 +75,6 @@ const struct umb_solver umb__conv_weights_solvers[] = {
     {"clblast", umb__conv_pointwise_rank_weights, umb__conv_pointwise_weights},
     {"direct", direct_weights, umb__conv_direct_weights},
     {"depthwise", depthwise, umb__conv_depthwise_weights},
+    {"winograd4", umb__conv_winograd4_rank_weights, umb__conv_winograd4_weights},
+    {"winograd2", umb__conv_winograd2_rank_weights, umb__conv_winograd2_weights},
     {0}};

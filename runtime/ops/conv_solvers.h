@@ -23,6 +23,20 @@ UMB_MUST_USE enum umb_status umb__conv_direct_forward(struct umb_emit *e);
 UMB_MUST_USE enum umb_status umb__conv_direct_data(struct umb_emit *e);
 UMB_MUST_USE enum umb_status umb__conv_direct_weights(struct umb_emit *e);
 
+/* 3×3 by Winograd's transforms, tiles of 4×4 or 2×2 outputs, on CPUs. */
+int umb__conv_winograd4_rank_forward(const struct umb_problem *p);
+int umb__conv_winograd4_rank_data(const struct umb_problem *p);
+int umb__conv_winograd2_rank_forward(const struct umb_problem *p);
+int umb__conv_winograd2_rank_data(const struct umb_problem *p);
+int umb__conv_winograd4_rank_weights(const struct umb_problem *p);
+int umb__conv_winograd2_rank_weights(const struct umb_problem *p);
+UMB_MUST_USE enum umb_status umb__conv_winograd4_weights(struct umb_emit *e);
+UMB_MUST_USE enum umb_status umb__conv_winograd2_weights(struct umb_emit *e);
+UMB_MUST_USE enum umb_status umb__conv_winograd4_forward(struct umb_emit *e);
+UMB_MUST_USE enum umb_status umb__conv_winograd4_data(struct umb_emit *e);
+UMB_MUST_USE enum umb_status umb__conv_winograd2_forward(struct umb_emit *e);
+UMB_MUST_USE enum umb_status umb__conv_winograd2_data(struct umb_emit *e);
+
 /* One channel a group, on CPUs. */
 UMB_MUST_USE enum umb_status umb__conv_depthwise_forward(struct umb_emit *e);
 UMB_MUST_USE enum umb_status umb__conv_depthwise_data(struct umb_emit *e);

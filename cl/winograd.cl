@@ -1,0 +1,288 @@
+/*
+ * winograd.cl: what the kernels of Winograd's convolution share: tiles, and the transforms of one
+ * tile. For CPUs.
+ *
+ * EDGE × EDGE outputs of a 3×3 convolution of stride 1 come from SPAN × SPAN inputs d and the
+ * filter g (Lavin and Gray, 2016):
+ *
+ *   y = Aᵀ[ (G g Gᵀ) ⊙ (Bᵀ d B) ]A,   SPAN = EDGE + 2,
+ *
+ * POINTS = SPAN² products instead of 9·EDGE². Summed over channels, the products at one point are a
+ * matrix product. The three matrices follow from the points where the polynomials are evaluated:
+ * 0, ±1, ∞ for EDGE = 2; 0, ±√½, ±√2, ∞ for EDGE = 4, which round as well as a direct sum does
+ * (0, ±1, ±2, ∞ are five times worse).
+ *
+ * Tunables: EDGE = 2 or 4, and those of gemm_tile.cl.
+ */
+#ifndef WINOGRAD_CL
+#define WINOGRAD_CL
+#include "gemm_tile.cl"
+#ifndef EDGE
+#define EDGE 4
+#endif
+#define SPAN (EDGE + 2)
+#define POINTS (SPAN * SPAN)
+#define NEAR 0.70710678f /* √½; its square is ½ */
+#define FAR 1.41421356f  /* √2; its square is 2 */
+
+/* Which tile of which image: rows EDGE·ty …, columns EDGE·tx … of the output. */
+struct spot {
+    int n, ty, tx;
+};
+
+static INLINED struct spot spot_of(int tile, int TH, int TW)
+{
+    const int row = tile / TW, n = row / TH;
+    const struct spot s = {n, row - n * TH, tile - row * TW};
+    return s;
+}
+
+/* ---- one line of a tile, `step` apart, in place ---- */
+
+static INLINED void input_line(vec_t *d, int step)
+{
+    const vec_t d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step];
+#if EDGE == 4
+    const vec_t d4 = d[4 * step], d5 = d[5 * step];
+    const vec_t far_even = d4 - 0.5f * d2, far_odd = FAR * (d3 - 0.5f * d1);
+    const vec_t near_even = d4 - 2.0f * d2, near_odd = NEAR * (d3 - 2.0f * d1);
+    d[0] = d0 - 2.5f * d2 + d4;
+    d[step] = near_even + near_odd;
+    d[2 * step] = near_even - near_odd;
+    d[3 * step] = far_even + far_odd;
+    d[4 * step] = far_even - far_odd;
+    d[5 * step] = d1 - 2.5f * d3 + d5;
+#else
+    d[0] = d0 - d2;
+    d[step] = d1 + d2;
+    d[2 * step] = d2 - d1;
+    d[3 * step] = d1 - d3;
+#endif
+}
+
+/* SPAN numbers become EDGE. */
+static INLINED void output_line(vec_t *m, int step)
+{
+    const vec_t m0 = m[0], m1 = m[step], m2 = m[2 * step], m3 = m[3 * step];
+#if EDGE == 4
+    const vec_t m4 = m[4 * step], m5 = m[5 * step];
+    const vec_t near_sum = m1 + m2, near_apart = NEAR * (m1 - m2);
+    const vec_t far_sum = m3 + m4, far_apart = FAR * (m3 - m4);
+    m[0] = m0 + near_sum + far_sum;
+    m[step] = near_apart + far_apart;
+    m[2 * step] = 0.5f * near_sum + 2.0f * far_sum;
+    m[3 * step] = 0.5f * near_apart + 2.0f * far_apart + m5;
+#else
+    m[0] = m0 + m1 + m2;
+    m[step] = m1 - m2 - m3;
+#endif
+}
+
+/* 3 numbers become SPAN. */
+static INLINED void weight_line(vec_t *g, int step)
+{
+    const vec_t g0 = g[0], g1 = g[step], g2 = g[2 * step];
+#if EDGE == 4
+    const vec_t near_even = (g0 + 0.5f * g2) * (-1.0f / 1.5f), near_odd = g1 * (-NEAR / 1.5f);
+    const vec_t far_even = (g0 + 2.0f * g2) * (1.0f / 6.0f), far_odd = g1 * (FAR / 6.0f);
+    g[step] = near_even + near_odd;
+    g[2 * step] = near_even - near_odd;
+    g[3 * step] = far_even + far_odd;
+    g[4 * step] = far_even - far_odd;
+    g[5 * step] = g2;
+#else
+    const vec_t even = 0.5f * (g0 + g2), odd = 0.5f * g1;
+    g[step] = even + odd;
+    g[2 * step] = even - odd;
+    g[3 * step] = g2;
+#endif
+}
+
+/* A: EDGE numbers become SPAN. */
+static INLINED void gradient_line(vec_t *d, int step)
+{
+    const vec_t d0 = d[0], d1 = d[step];
+#if EDGE == 4
+    const vec_t d2 = d[2 * step], d3 = d[3 * step];
+    const vec_t near_even = d0 + 0.5f * d2, near_odd = NEAR * (d1 + 0.5f * d3);
+    const vec_t far_even = d0 + 2.0f * d2, far_odd = FAR * (d1 + 2.0f * d3);
+    d[step] = near_even + near_odd;
+    d[2 * step] = near_even - near_odd;
+    d[3 * step] = far_even + far_odd;
+    d[4 * step] = far_even - far_odd;
+    d[5 * step] = d3;
+#else
+    d[step] = d0 + d1;
+    d[2 * step] = d0 - d1;
+    d[3 * step] = -d1;
+#endif
+}
+
+/* Gᵀ: SPAN numbers become 3. */
+static INLINED void filter_line(vec_t *m, int step)
+{
+    const vec_t m0 = m[0], m1 = m[step], m2 = m[2 * step], m3 = m[3 * step];
+#if EDGE == 4
+    const vec_t m4 = m[4 * step], m5 = m[5 * step];
+    const vec_t near_sum = (m1 + m2) * (-1.0f / 1.5f), far_sum = (m3 + m4) * (1.0f / 6.0f);
+    m[0] = m0 + near_sum + far_sum;
+    m[step] = (m1 - m2) * (-NEAR / 1.5f) + (m3 - m4) * (FAR / 6.0f);
+    m[2 * step] = 0.5f * near_sum + 2.0f * far_sum + m5;
+#else
+    const vec_t sum = 0.5f * (m1 + m2);
+    m[0] = m0 + sum;
+    m[step] = 0.5f * (m1 - m2);
+    m[2 * step] = sum + m3;
+#endif
+}
+
+/* ---- whole tiles ---- */
+
+/* edge × edge pixels of an image; what is outside it is zero. */
+struct window {
+    __global const float *x; /* its first pixel, which may be outside */
+    int row, column;         /* steps in x */
+    ulong inside;            /* bit i·SPAN + j: pixel (i,j) is inside */
+    ulong all;               /* `inside` of a window that is inside */
+};
+
+static INLINED struct window window_of(__global const float *x, int y0, int x0, int H, int W, int C,
+                                       int edge)
+{
+    struct window w = {x + (y0 * W + x0) * C, W * C, C, 0, 0};
+    for (int i = 0; i < edge; ++i) {
+        for (int j = 0; j < edge; ++j) {
+            const ulong bit = 1UL << (i * SPAN + j);
+            w.all |= bit;
+            if ((uint)(y0 + i) < (uint)H && (uint)(x0 + j) < (uint)W) { w.inside |= bit; }
+        }
+    }
+    return w;
+}
+
+/* Channels c … c + VW − 1, of which `left` exist, pixel (i,j) to d[i·SPAN + j]. Only unrolled loops
+ * index d, so that it stays in registers. */
+static INLINED void load_window(vec_t *d, struct window w, int edge, int c, int left)
+{
+    __global const float *x = w.x + c;
+    if (left < VW) {
+        float part[SPAN * SPAN * VW];
+        for (int i = 0; i < edge; ++i) {
+            for (int j = 0; j < edge; ++j) {
+                const int n = w.inside >> (i * SPAN + j) & 1 ? left : 0;
+                VEC_STORE(load_part(x + i * w.row + j * w.column, n), i * SPAN + j, part);
+            }
+        }
+        UNROLL for (int i = 0; i < edge; ++i)
+        {
+            UNROLL for (int j = 0; j < edge; ++j)
+            {
+                d[i * SPAN + j] = VEC_LOAD(i * SPAN + j, part);
+            }
+        }
+    } else if (w.inside == w.all) {
+        UNROLL for (int i = 0; i < edge; ++i)
+        {
+            UNROLL for (int j = 0; j < edge; ++j)
+            {
+                d[i * SPAN + j] = VEC_LOAD(0, x + i * w.row + j * w.column);
+            }
+        }
+    } else {
+        UNROLL for (int i = 0; i < edge; ++i)
+        {
+            UNROLL for (int j = 0; j < edge; ++j)
+            {
+                d[i * SPAN + j] = (vec_t)(0.0f);
+                if (w.inside >> (i * SPAN + j) & 1) {
+                    d[i * SPAN + j] = VEC_LOAD(0, x + i * w.row + j * w.column);
+                }
+            }
+        }
+    }
+}
+
+/* Bᵀ d B of VW channels: point i at to + i·plane. */
+static INLINED void transform_input(float *to, int plane, struct window w, int c, int left)
+{
+    vec_t d[POINTS];
+    load_window(d, w, SPAN, c, left);
+    UNROLL for (int j = 0; j < SPAN; ++j) { input_line(d + j, SPAN); }
+    UNROLL for (int i = 0; i < SPAN; ++i)
+    {
+        input_line(d + i * SPAN, 1);
+        UNROLL for (int j = 0; j < SPAN; ++j)
+        {
+            VEC_STORE(d[i * SPAN + j], 0, to + (i * SPAN + j) * plane);
+        }
+    }
+}
+
+/* A d Aᵀ of VW columns. */
+static INLINED void transform_gradient(float *to, int plane, struct window w, int k, int left)
+{
+    vec_t d[POINTS];
+    load_window(d, w, EDGE, k, left);
+    UNROLL for (int j = 0; j < EDGE; ++j) { gradient_line(d + j, SPAN); }
+    UNROLL for (int i = 0; i < SPAN; ++i)
+    {
+        gradient_line(d + i * SPAN, 1);
+        UNROLL for (int j = 0; j < SPAN; ++j)
+        {
+            VEC_STORE(d[i * SPAN + j], 0, to + (i * SPAN + j) * plane);
+        }
+    }
+}
+
+/* G g Gᵀ of VW columns: tap i at from + i·tap, point i at to + i·plane. */
+static INLINED void transform_weights(float *to, int plane, const float *from, int tap)
+{
+    vec_t g[POINTS];
+    UNROLL for (int s = 0; s < 3; ++s)
+    {
+        UNROLL for (int r = 0; r < 3; ++r) { g[r * SPAN + s] = VEC_LOAD(0, from + (r * 3 + s) * tap); }
+        weight_line(g + s, SPAN);
+    }
+    UNROLL for (int i = 0; i < SPAN; ++i)
+    {
+        weight_line(g + i * SPAN, 1);
+        UNROLL for (int j = 0; j < SPAN; ++j)
+        {
+            VEC_STORE(g[i * SPAN + j], 0, to + (i * SPAN + j) * plane);
+        }
+    }
+}
+
+/* Aᵀ m A of VW columns: point i at from + i·plane. */
+static INLINED void transform_output(vec_t *y, const float *from, int plane)
+{
+    vec_t m[POINTS];
+    UNROLL for (int j = 0; j < SPAN; ++j)
+    {
+        UNROLL for (int i = 0; i < SPAN; ++i)
+        {
+            m[i * SPAN + j] = VEC_LOAD(0, from + (i * SPAN + j) * plane);
+        }
+        output_line(m + j, SPAN);
+    }
+    UNROLL for (int i = 0; i < EDGE; ++i)
+    {
+        output_line(m + i * SPAN, 1);
+        UNROLL for (int j = 0; j < EDGE; ++j) { y[i * EDGE + j] = m[i * SPAN + j]; }
+    }
+}
+
+/* Gᵀ m G of VW columns: tap r·3 + s to w[r·SPAN + s]. */
+static INLINED void transform_filter(vec_t *w, const float *from, int plane)
+{
+    UNROLL for (int j = 0; j < SPAN; ++j)
+    {
+        UNROLL for (int i = 0; i < SPAN; ++i)
+        {
+            w[i * SPAN + j] = VEC_LOAD(0, from + (i * SPAN + j) * plane);
+        }
+        filter_line(w + j, SPAN);
+    }
+    UNROLL for (int i = 0; i < 3; ++i) { filter_line(w + i * SPAN, 1); }
+}
+#endif

@@ -1,0 +1,194 @@
+/*
+ * Convolution by Winograd's transforms, forward and backward to the input: when it applies, and how
+ * its work is cut (cl/conv_winograd.cl). Backward is the forward pass of dy by the filters turned
+ * round, with a padding of 2 less the forward one.
+ */
+#include "conv_winograd.h"
+
+/* The kernel's sizes, which make its own memory about 1 MB: V holds all channels of a block's
+ * tiles, in blocks of CB. */
+#define CB 64
+#define MAX_TILE_BLOCKS 128 /* tiles · blocks of channels */
+#define MAX_TILES 32
+/* Items to aim for; a block of more tiles reads the weights less often. */
+#define MAX_ITEMS 16
+
+static const struct umb_kernel forward = {"conv_winograd", "conv_winograd.cl", "conv_winograd",
+                                          "rrrwiiiiiiiiiii"};
+static const struct umb_kernel backward_data = {"conv_winograd_data", "conv_winograd.cl",
+                                                "conv_winograd", "rrrwiiiiiiiiiii"};
+static const struct umb_kernel filters = {"conv_winograd_filters", "conv_winograd.cl",
+                                          "conv_winograd_filters", "rwiii"};
+
+static int ceil_div(int a, int b)
+{
+    return (a + b - 1) / b;
+}
+
+static int smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* In the letters of cl/conv_winograd.cl: C are summed over. */
+struct pass {
+    const struct umb_kernel *kernel;
+    struct umb_conv g;
+    int edge;
+    bool turned;
+};
+
+static struct pass forward_pass(const struct umb_problem *p, int edge)
+{
+    return (struct pass){&forward, umb__conv_of(p), edge, false};
+}
+
+/* The convolution of dy that makes dx. */
+static struct pass data_pass(const struct umb_problem *p, int edge)
+{
+    const struct umb_conv f = umb__conv_of(p);
+    struct umb_conv g = f;
+    g.H = f.P;
+    g.W = f.Q;
+    g.C = f.K;
+    g.P = f.H;
+    g.Q = f.W;
+    g.K = f.C;
+    g.padding[0] = 2 - f.padding[0];
+    g.padding[1] = 2 - f.padding[1];
+    g.bias = g.relu = false;
+    return (struct pass){&backward_data, g, edge, true};
+}
+
+/* As gemm_tile.c has it. */
+static int tile_rows(int width)
+{
+    return width == 16 ? 8 : 6;
+}
+
+struct cut {
+    int width, TP, tiles, T, G;
+};
+
+/* How many tiles' V fits. */
+static int most_tiles(const struct umb_conv *g)
+{
+    return smaller(MAX_TILES, MAX_TILE_BLOCKS / ceil_div(g->C, CB));
+}
+
+static struct cut cut(const struct umb_device_caps *caps, const struct pass *p)
+{
+    struct cut c = {.width = umb__tile_width(caps)};
+    c.TP = tile_rows(c.width);
+    c.tiles = p->g.N * ceil_div(p->g.P, p->edge) * ceil_div(p->g.Q, p->edge);
+    const int most = most_tiles(&p->g) / c.TP * c.TP;
+    c.T = smaller(smaller(most, 32), ceil_div(c.tiles, MAX_ITEMS));
+    c.T = ceil_div(c.T, c.TP) * c.TP;
+    c.G = smaller(ceil_div(c.tiles, c.T), MAX_ITEMS);
+    return c;
+}
+
+static int rank(const struct umb_problem *problem, const struct pass *p)
+{
+    const struct umb_device_caps *caps = problem->caps;
+    if (!umb__winograd_applies(caps, &p->g) || !umb__conv_knows(&p->g, 0)) { return 0; }
+    const int points = (p->edge + 2) * (p->edge + 2), NV = 2 * umb__tile_width(caps);
+    const int64_t weights = (int64_t)points * p->g.C * ceil_div(p->g.K, NV) * NV;
+    const bool fits = most_tiles(&p->g) >= tile_rows(umb__tile_width(caps)) && weights <= INT32_MAX;
+    return fits ? umb__winograd_rank(caps, &p->g, p->edge) : 0;
+}
+
+static const char *options(struct umb_emit *e, const struct cut *c, int edge)
+{
+    const int points = (edge + 2) * (edge + 2);
+    return umb__emit_printf(e, "-DVW=%d -DEDGE=%d -DTP=%d -DCB=%d -DV_FLOATS=%d -DY_FLOATS=%d",
+                            c->width, edge, c->TP, CB,
+                            points * (MAX_TILE_BLOCKS * (CB + 16) + 16 * (MAX_TILE_BLOCKS / c->TP)),
+                            points * (MAX_TILES * 2 * c->width + 16));
+}
+
+static enum umb_status emit(struct umb_emit *e, const struct pass *p, int x, int w, int bias, int y)
+{
+    const struct umb_conv *g = &p->g;
+    const struct cut c = cut(e->p.caps, p);
+    const int k_blocks = ceil_div(g->K, 2 * c.width), points = (p->edge + 2) * (p->edge + 2);
+    const char *text = options(e, &c, p->edge);
+    int u;
+    if (!text) { return UMB_ERR_NO_MEMORY; }
+    const size_t bytes =
+        (size_t)k_blocks * (size_t)points * (size_t)(2 * c.width) * (size_t)g->C * sizeof(float);
+    enum umb_status st = umb__emit_temp(e, bytes, &u);
+    if (st != UMB_OK) { return st; }
+    const struct umb_emit_launch prepare = {
+        .kernel = &filters,
+        .options = text,
+        .dimensions = 2,
+        .global = {(size_t)ceil_div(g->C, c.width), (size_t)k_blocks},
+        .local = {1, 1}};
+    st = umb__emit_launch(e, &prepare, w, u, g->C, g->K, (int)p->turned);
+    if (st != UMB_OK) { return st; }
+    const struct umb_emit_launch launch = {.kernel = p->kernel,
+                                           .options = text,
+                                           .dimensions = 1,
+                                           .global = {(size_t)c.G},
+                                           .local = {1}};
+    return umb__emit_launch(e, &launch, x, u, bias, y, g->H, g->W, g->C, g->P, g->Q, g->K,
+                            g->padding[0], g->padding[1], c.tiles, c.T,
+                            (g->bias ? 1 : 0) | (g->relu ? 2 : 0));
+}
+
+static enum umb_status emit_forward(struct umb_emit *e, int edge)
+{
+    const struct pass p = forward_pass(&e->p, edge);
+    return emit(e, &p, e->in[0], e->in[1], e->in[p.g.bias ? 2 : 1], e->out[0]);
+}
+
+static enum umb_status emit_data(struct umb_emit *e, int edge)
+{
+    const struct pass p = data_pass(&e->p, edge);
+    return emit(e, &p, e->in[0], e->in[1], e->in[1], e->out[0]);
+}
+
+int umb__conv_winograd4_rank_forward(const struct umb_problem *p)
+{
+    const struct pass pass = forward_pass(p, 4);
+    return rank(p, &pass);
+}
+
+enum umb_status umb__conv_winograd4_forward(struct umb_emit *e)
+{
+    return emit_forward(e, 4);
+}
+
+int umb__conv_winograd4_rank_data(const struct umb_problem *p)
+{
+    const struct pass pass = data_pass(p, 4);
+    return rank(p, &pass);
+}
+
+enum umb_status umb__conv_winograd4_data(struct umb_emit *e)
+{
+    return emit_data(e, 4);
+}
+
+int umb__conv_winograd2_rank_forward(const struct umb_problem *p)
+{
+    const struct pass pass = forward_pass(p, 2);
+    return rank(p, &pass);
+}
+
+enum umb_status umb__conv_winograd2_forward(struct umb_emit *e)
+{
+    return emit_forward(e, 2);
+}
+
+int umb__conv_winograd2_rank_data(const struct umb_problem *p)
+{
+    const struct pass pass = data_pass(p, 2);
+    return rank(p, &pass);
+}
+
+enum umb_status umb__conv_winograd2_data(struct umb_emit *e)
+{
+    return emit_data(e, 2);
+}

@@ -1,0 +1,17 @@
+/*
+ * conv_winograd.h: what the solvers by Winograd's transforms share; see cl/winograd.cl.
+ */
+#ifndef UMB_CONV_WINOGRAD_H
+#define UMB_CONV_WINOGRAD_H
+
+#include "conv_solvers.h"
+#include "gemm_tile.h"
+
+/* 3×3, stride 1, no dilation, one group, a padding of at most 2, on a CPU. */
+bool umb__winograd_applies(const struct umb_device_caps *caps, const struct umb_conv *g);
+
+/* Where it applies: above direct's rank where tiles of edge × edge outputs (4 or 2) are the
+ * quickest of the three, else below it. g has a pass's own letters: C are summed over. */
+int umb__winograd_rank(const struct umb_device_caps *caps, const struct umb_conv *g, int edge);
+
+#endif

@@ -1,0 +1,88 @@
+/*
+ * The gradient to a convolution's weights by Winograd's transforms (cl/conv_winograd_weights.cl):
+ * how tiles, channels and columns are cut. What is added to what depends on the shape and the
+ * vector width only.
+ */
+#include "conv_winograd.h"
+
+/* Of an item: with these its memory is about 1.2 MB, and a point's part of it 32 KB. */
+#define TILES 32
+#define CHANNELS 64
+#define COLUMNS 64
+/* Items to aim for, so that the last ones to finish are short; but a group of fewer tiles than this
+ * would spend more on its slab than on its products. */
+#define ITEMS 16
+#define FEW_TILES 128
+
+static const struct umb_kernel kernel = {"conv_winograd_weights", "conv_winograd_weights.cl",
+                                         "conv_winograd_weights", "rrwiiiiiiiii"};
+
+static int ceil_div(int a, int b)
+{
+    return (a + b - 1) / b;
+}
+
+static int n_tiles(const struct umb_conv *g, int edge)
+{
+    return g->N * ceil_div(g->P, edge) * ceil_div(g->Q, edge);
+}
+
+static int groups(const struct umb_conv *g, int tiles)
+{
+    const int pieces = ceil_div(g->C, CHANNELS) * ceil_div(g->K, COLUMNS);
+    const int wanted = ceil_div(ITEMS, pieces), most = ceil_div(tiles, FEW_TILES);
+    return wanted < most ? wanted : most;
+}
+
+static enum umb_status emit(struct umb_emit *e, int edge)
+{
+    const struct umb_conv g = umb__conv_of(&e->p);
+    const int width = umb__tile_width(e->p.caps), count = 9 * g.C * g.K;
+    const int tiles = n_tiles(&g, edge), G = groups(&g, tiles);
+    const char *options =
+        umb__emit_printf(e, "-DVW=%d -DEDGE=%d -DCT=%d -DT=%d -DCS=%d -DKS=%d", width, edge,
+                         width == 16 ? 8 : 4, TILES, CHANNELS, COLUMNS);
+    int slabs = e->out[0];
+    enum umb_status st = options ? UMB_OK : UMB_ERR_NO_MEMORY;
+    if (st == UMB_OK && G > 1) {
+        st = umb__emit_temp(e, (size_t)G * (size_t)count * sizeof(float), &slabs);
+    }
+    if (st != UMB_OK) { return st; }
+    const struct umb_emit_launch launch = {
+        .kernel = &kernel,
+        .options = options,
+        .dimensions = 3,
+        .global = {(size_t)G, (size_t)ceil_div(g.C, CHANNELS), (size_t)ceil_div(g.K, COLUMNS)},
+        .local = {1, 1, 1}};
+    st = umb__emit_launch(e, &launch, e->in[0], e->in[1], slabs, g.H, g.W, g.C, g.P, g.Q, g.K,
+                          g.padding[0], g.padding[1], tiles);
+    return st == UMB_OK && G > 1 ? umb__emit_slab_sum(e, slabs, G, count, e->out[0]) : st;
+}
+
+static int rank(const struct umb_problem *p, int edge)
+{
+    const struct umb_conv g = umb__conv_of(p);
+    if (!umb__winograd_applies(p->caps, &g) || !umb__conv_knows(&g, 0)) { return 0; }
+    const int64_t slabs = (int64_t)groups(&g, n_tiles(&g, edge)) * 9 * g.C * g.K;
+    return slabs <= INT32_MAX ? umb__winograd_rank(p->caps, &g, edge) : 0;
+}
+
+int umb__conv_winograd4_rank_weights(const struct umb_problem *p)
+{
+    return rank(p, 4);
+}
+
+enum umb_status umb__conv_winograd4_weights(struct umb_emit *e)
+{
+    return emit(e, 4);
+}
+
+int umb__conv_winograd2_rank_weights(const struct umb_problem *p)
+{
+    return rank(p, 2);
+}
+
+enum umb_status umb__conv_winograd2_weights(struct umb_emit *e)
+{
+    return emit(e, 2);
+}
