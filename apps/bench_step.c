@@ -3,7 +3,9 @@
 #include "hold.h"
 #include "system.h"
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define WARM_UP 3
 
@@ -28,8 +30,11 @@ static const struct cli_usage usage = {
     .max_arguments = 1};
 
 struct result {
-    double *ms; /* [n_steps], sorted */
+    double *ms;      /* [n_steps], sorted */
+    double *host_us; /* [n_steps], sorted: processor time of the thread that enqueues */
     double first_step_s, images_per_s, bound_ms;
+    /* of the batches held, summed: at first, and with 3 steps or more at last */
+    double first_loss, last_loss;
 };
 
 static int ascending(const void *a, const void *b)
@@ -38,10 +43,17 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double median(const struct result *r)
+static double median(const double *sorted)
 {
     size_t n = (size_t)n_steps;
-    return n % 2 ? r->ms[n / 2] : (r->ms[n / 2 - 1] + r->ms[n / 2]) / 2;
+    return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
+}
+
+static double thread_us(void)
+{
+    struct timespec t = {0};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
 }
 
 static enum umb_status step(const struct session *s, int64_t i)
@@ -50,9 +62,16 @@ static enum umb_status step(const struct session *s, int64_t i)
     return umb__trainer_submit(s->trainer, UMB_TRAINER_TRAIN, (int)(i % UMB_TRAINER_SLOTS), rate);
 }
 
-static enum umb_status wait(const struct session *s, int64_t i)
+/* Waits for step i, and adds the tasks' losses to *sum; NaN where a task had no label. */
+static enum umb_status wait(const struct session *s, int64_t i, double *sum)
 {
-    return umb__trainer_wait(s->trainer, UMB_TRAINER_TRAIN, (int)(i % UMB_TRAINER_SLOTS), NULL);
+    double losses[UMB_MAX_TASKS];
+    enum umb_status st =
+        umb__trainer_wait(s->trainer, UMB_TRAINER_TRAIN, (int)(i % UMB_TRAINER_SLOTS), losses);
+    for (int t = 0; st == UMB_OK && t < umb_net_n_tasks(s->net); t++) {
+        *sum += isnan(losses[t]) ? 0 : losses[t];
+    }
+    return st;
 }
 
 /* Steps follow one another without a gap; a step's time is from the end of the one before to its
@@ -61,10 +80,15 @@ static enum umb_status time_steps(const struct session *s, struct result *r, con
 {
     int64_t all = WARM_UP + n_steps, seen = 0;
     uint64_t began = 0, last = 0;
+    double ignored = 0;
     enum umb_status st = step(s, 0);
     for (int64_t i = 0; st == UMB_OK && i < all; i++) {
+        double host_began = thread_us();
         if (i > 0 && i + 1 < all) { st = step(s, i + 1); }
-        if (st == UMB_OK) { st = wait(s, i); }
+        double *loss = i < UMB_TRAINER_SLOTS          ? &r->first_loss
+                       : i >= all - UMB_TRAINER_SLOTS ? &r->last_loss
+                                                      : &ignored;
+        if (st == UMB_OK) { st = wait(s, i, loss); }
         uint64_t now = umb__clock_ns();
         if (i == 0) {
             r->first_step_s = (double)umb__process_age_ns() * 1e-9;
@@ -73,6 +97,7 @@ static enum umb_status time_steps(const struct session *s, struct result *r, con
         if (i == WARM_UP - 1) { began = now; }
         if (i >= WARM_UP) {
             r->ms[i - WARM_UP] = (double)(now - last) * 1e-6;
+            r->host_us[i - WARM_UP] = thread_us() - host_began;
             seen += images[i % UMB_TRAINER_SLOTS];
         }
         last = now;
@@ -87,18 +112,24 @@ static enum umb_status measure(struct session *s, const struct cli *cli, struct 
     enum umb_status st = hold_batches(s, cli, images);
     if (st == UMB_OK) { st = time_steps(s, r, images); }
     if (st == UMB_OK) { st = hold_bound(s, &r->bound_ms); }
-    if (st == UMB_OK) { qsort(r->ms, (size_t)n_steps, sizeof *r->ms, ascending); }
+    if (st == UMB_OK) {
+        qsort(r->ms, (size_t)n_steps, sizeof *r->ms, ascending);
+        qsort(r->host_us, (size_t)n_steps, sizeof *r->host_us, ascending);
+    }
     return st;
 }
 
 static void print_json(const struct session *s, const struct result *r)
 {
     json_t *all = json_pack(
-        "{s:s, s:s, s:f, s:{s:f, s:f}, s:f, s:f, s:I, s:{s:f, s:f}}", "experiment", s->exp->name,
-        "device", umb_device_get_caps(s->device)->name, "images_per_s", r->images_per_s, "step_ms",
-        "median", median(r), "min", r->ms[0], "first_step_s", r->first_step_s, "peak_rss_mib",
-        umb__peak_rss_mib(), "device_bytes", (json_int_t)umb_device_peak_bytes(s->device),
-        "overlap", "makespan_ms", median(r), "bound_ms", r->bound_ms);
+        "{s:s, s:s, s:f, s:{s:f, s:f}, s:f, s:f, s:I, s:{s:f, s:f}, s:f, s:I, s:{s:f, s:f}}",
+        "experiment", s->exp->name, "device", umb_device_get_caps(s->device)->name, "images_per_s",
+        r->images_per_s, "step_ms", "median", median(r->ms), "min", r->ms[0], "first_step_s",
+        r->first_step_s, "peak_rss_mib", umb__peak_rss_mib(), "device_bytes",
+        (json_int_t)umb_device_peak_bytes(s->device), "overlap", "makespan_ms", median(r->ms),
+        "bound_ms", r->bound_ms, "host_us", median(r->host_us), "parameters",
+        (json_int_t)umb_trainer_n_parameters(s->trainer), "loss", "first", r->first_loss, "last",
+        r->last_loss);
     json_dumpf(all, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(all);
@@ -108,12 +139,13 @@ static void print_text(const struct session *s, const struct result *r)
 {
     char rate[CLI_NUMBER], bytes[CLI_NUMBER];
     printf("%s on %s\n", s->exp->name, umb_device_get_caps(s->device)->name);
-    printf("  step         %.3f ms (median of %lld; fastest %.3f)\n", median(r), (long long)n_steps,
-           r->ms[0]);
+    printf("  step         %.3f ms (median of %lld; fastest %.3f)\n", median(r->ms),
+           (long long)n_steps, r->ms[0]);
+    printf("  host         %.0f µs of the enqueuing thread a step\n", median(r->host_us));
     printf("  images/s     %s\n", cli_count(r->images_per_s, rate));
     printf("  first step   %.2f s after the start\n", r->first_step_s);
     printf("  lower bound  %.3f ms, %.0f %% of the step\n", r->bound_ms,
-           100 * r->bound_ms / median(r));
+           100 * r->bound_ms / median(r->ms));
     printf("  memory       %s on the device, %.0f MiB at most in the process\n",
            cli_bytes((double)umb_device_peak_bytes(s->device), bytes), umb__peak_rss_mib());
 }
@@ -140,7 +172,8 @@ int bench_step(int argc, char **argv)
     struct session s = {0};
     int code;
     if (!cli_start(&cli, &usage, argc, argv, &code)) { return code; }
-    struct result r = {.ms = calloc((size_t)n_steps, sizeof *r.ms)};
+    struct result r = {.ms = calloc(2 * (size_t)n_steps, sizeof *r.ms)};
+    r.host_us = r.ms + n_steps;
     code = r.ms ? run(&s, &cli, &r) : cli_wrong(&cli, "out of memory");
     free(r.ms);
     session_finish(&s);

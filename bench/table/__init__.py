@@ -1,0 +1,1 @@
+"""What bench/run is made of: rows that measure, a store of results, and the page made from it."""

@@ -1,0 +1,54 @@
+"""The machine, the system and the versions, for the page's head."""
+import os
+import pathlib
+import platform
+import subprocess
+
+
+def processor():
+    for line in pathlib.Path('/proc/cpuinfo').read_text().splitlines():
+        if line.startswith('model name'):
+            return line.split(':', 1)[1].strip()
+    return platform.machine()
+
+
+def vector_extensions():
+    flags = set()
+    for line in pathlib.Path('/proc/cpuinfo').read_text().splitlines():
+        if line.startswith('flags'):
+            flags = set(line.split())
+            break
+    return [name for flag, name in (('avx2', 'AVX2'), ('avx512f', 'AVX-512'),
+                                    ('amx_tile', 'AMX')) if flag in flags]
+
+
+def memory_gib():
+    total = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+    return total / 2 ** 30
+
+
+def system():
+    return platform.freedesktop_os_release()['PRETTY_NAME'] + f', Linux {platform.release()}'
+
+
+def commit(root):
+    """The newest commit, with a + if the files differ from it."""
+    def git(*words):
+        return subprocess.run(['git', '-C', root, *words], capture_output=True, text=True,
+                              check=False).stdout.strip()
+    name = git('rev-parse', '--short', 'HEAD') or 'unknown'
+    return name + ('+' if git('status', '--porcelain', '--untracked-files=no') else '')
+
+
+def describe(umbel, root):
+    device = umbel.device()
+    cores = len(os.sched_getaffinity(0))
+    extensions = ', '.join(vector_extensions())
+    return {'machine': f'{processor()}, {cores} cores, {extensions}, {memory_gib():.0f} GiB',
+            'system': system(), 'device': f'{device["name"]}, {device["platform"]}, '
+            f'driver {device["driver"].split(",")[0]}', 'umbel': commit(root)}
+
+
+def load():
+    """How busy the machine was in the last minute."""
+    return os.getloadavg()[0]
