@@ -30,6 +30,11 @@ UMB_MUST_USE enum umb_status umb__emit_gemm_naive(struct umb_emit *e, const stru
 UMB_MUST_USE enum umb_status umb__emit_gemm_finish(struct umb_emit *e, const struct umb_gemm *g,
                                                    int bias, int y);
 
+/* By packed panels on a CPU: cl/gemm_packed.cl. */
+bool umb__gemm_packed_applies(const struct umb_device_caps *caps);
+UMB_MUST_USE enum umb_status umb__emit_gemm_packed(struct umb_emit *e, const struct umb_gemm *g,
+                                                   int a, int b, int bias, int out);
+
 /* By CLBlast, where the build has it: 2 on a GPU, 1 (after the naive kernel) elsewhere, else 0. */
 int umb__clblast_rank(const struct umb_device_caps *caps, const struct umb_gemm *g);
 UMB_MUST_USE enum umb_status umb__emit_gemm_clblast(struct umb_emit *e, const struct umb_gemm *g,

@@ -41,7 +41,13 @@ static enum umb_status emit_naive(struct umb_emit *e)
     return umb__emit_gemm_naive(e, e->p.attrs, e->in[0], e->in[1], e->in[2], e->out[0]);
 }
 
+static enum umb_status emit_packed(struct umb_emit *e)
+{
+    return umb__emit_gemm_packed(e, e->p.attrs, e->in[0], e->in[1], e->in[2], e->out[0]);
+}
+
 static const struct umb_solver naive = {"naive", NULL, emit_naive};
+static const struct umb_solver packed = {"packed", NULL, emit_packed};
 
 #define MOST (1 << 17)
 static float a[MOST], b[MOST], bias[MOST], out[MOST];
@@ -133,6 +139,64 @@ static void naive_transposed(void **state)
     for (int t = 1; t < 4; t++) {
         check_all(&naive, t);
     }
+}
+
+/* ---- packed panels ------------------------------------------------------------------------------
+ */
+
+/* Rows around a third of a tile and around a block, columns around a vector, a strip and a block,
+ * sums around a vector of terms, a piece, and slabs. */
+static const int packed_sizes[][3] = {{4, 16, 16},   {5, 15, 15},    {8, 17, 17},   {11, 31, 256},
+                                      {12, 32, 257}, {13, 33, 255},  {16, 48, 31},  {23, 47, 33},
+                                      {25, 49, 300}, {288, 10, 20},  {289, 16, 40}, {301, 7, 12},
+                                      {3, 256, 64},  {2, 257, 70},   {1, 300, 65},  {20, 12, 6000},
+                                      {9, 70, 1024}, {37, 41, 3079}, {1, 1, 4099}};
+
+static bool skip_packed(void)
+{
+    return !umb__gemm_packed_applies(umb_device_get_caps(harness_device()));
+}
+
+static void check_packed(int transposes)
+{
+    if (skip_packed()) { skip(); }
+    check_all(&packed, transposes);
+    const size_t n = sizeof packed_sizes / sizeof *packed_sizes;
+    for (size_t s = 0; s < (harness_small() ? 6 : n); s++) {
+        const int *size = packed_sizes[s];
+        check_product(&(struct umb_gemm){.M = size[0],
+                                         .N = size[1],
+                                         .L = size[2],
+                                         .transpose_a = transposes & 1,
+                                         .transpose_b = transposes & 2,
+                                         .bias = s % 2 == 0,
+                                         .relu = s % 3 == 0},
+                      &packed);
+    }
+}
+
+static void packed_plain(void **state)
+{
+    (void)state;
+    check_packed(0);
+}
+
+static void packed_a_transposed(void **state)
+{
+    (void)state;
+    check_packed(1);
+}
+
+static void packed_b_transposed(void **state)
+{
+    (void)state;
+    check_packed(2);
+}
+
+static void packed_both_transposed(void **state)
+{
+    (void)state;
+    check_packed(3);
 }
 
 /* ---- CLBlast ----------------------------------------------------------------------------------
@@ -236,6 +300,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(naive_plain),
         cmocka_unit_test(naive_transposed),
+        cmocka_unit_test(packed_plain),
+        cmocka_unit_test(packed_a_transposed),
+        cmocka_unit_test(packed_b_transposed),
+        cmocka_unit_test(packed_both_transposed),
 #ifdef UMB_HAVE_CLBLAST
         cmocka_unit_test(clblast_plain),
         cmocka_unit_test(clblast_a_transposed),

@@ -1,0 +1,276 @@
+/*
+ * gemm_packed.cl: matrix products by packed panels, for CPUs: dense layers in all three directions,
+ * and 1×1 convolutions.
+ *
+ *   out[i,j] = Σ_l A(i,l) · B(l,j)  (+ bias[j], then relu)
+ *   A(i,l) = a[i·lda + l], or a[l·lda + i] with A_TRANSPOSED
+ *   B(l,j) = b[l·ldb + j], or b[j·ldb + l] with B_TRANSPOSED
+ *
+ *            strips·NV columns         An item computes a block of out. It goes through the sum in
+ *           ┌───┬───┬───┬───┐          pieces of at most KC terms, for which it packs both factors
+ *           │ B │   │   │   │ KC       so that what follows reads them from end to end:
+ *           └───┴───┴───┴───┘            A [tile][term/VW][row][VW], or [tile][term][row]
+ *   ┌─────┐ ┌───┬───┬───┬───┐            B [strip][term][NV]
+ *   │ A   │ │out│   │   │   │ TR       A tile of A times a strip of B are TR × NV sums, in
+ *   ├─────┤ ├───┼───┼───┼───┤          registers. The strip stays in the first-level cache while
+ *   │     │ │   │   │   │   │          all tiles of the block meet it, A and B in the second. out
+ *   └─────┘ └───┴───┴───┴───┘          holds the sums between one piece and the next.
+ *     KC      `tiles` of them
+ *
+ * The last tile has as many thirds of TR rows as it needs, the last strip one vector where that
+ * does. Long sums with a small result are cut into slabs [slab][M][N] of `pieces` pieces, which
+ * gemm_packed_sum adds in their order. Pieces and slabs follow from the shape alone, so the same
+ * numbers are added in the same order whatever the blocks.
+ *
+ * NDRange of gemm_packed [1 + blocks of rows · blocks of columns · slabs], one item a group. Group 0
+ * does nothing: PoCL gives the thread that comes first one group more than its share.
+ * flags: 1 add bias [N], 2 relu.
+ * Tunables: VW; TR, a multiple of 3; KC, a multiple of VW, about what keeps a strip in the
+ * first-level cache; TILES, STRIPS of a block at most, and about what keeps A, B and the block of
+ * out in the second.
+ */
+#include "gemm_tile.cl"
+#ifndef TR
+#define TR 6
+#endif
+#ifndef KC
+#define KC 256
+#endif
+#ifndef TILES
+#define TILES 24
+#endif
+#ifndef STRIPS
+#define STRIPS 8
+#endif
+#define THIRD (TR / 3)
+#define ADD_BIAS 1
+#define RELU 2
+
+#ifdef A_TRANSPOSED
+#define A_STEP(lda) (lda) /* from a term to the next, and from a row to the next */
+#define A_PITCH(lda) 1
+#define TO_TERM(rows) (rows)
+#define TO_ROW 1
+#else
+#define A_STEP(lda) 1
+#define A_PITCH(lda) (lda)
+#define TO_TERM(rows) 1
+#define TO_ROW VW
+#endif
+#ifdef B_TRANSPOSED
+#define B_STEP(ldb) 1
+#define B_PITCH(ldb) (ldb)
+#else
+#define B_STEP(ldb) (ldb)
+#define B_PITCH(ldb) 1
+#endif
+
+/* sums [row][NV] of a tile of ROWS rows and VECTORS vectors, of `terms` terms. */
+#define DEFINE_MULTIPLY(name, ROWS, VECTORS)                                                       \
+    static inline void name(float *sums, const float *a, const float *b, int terms)               \
+    {                                                                                              \
+        vec_t sum[(ROWS) * (VECTORS)];                                                             \
+        UNROLL for (int i = 0; i < (ROWS) * (VECTORS); ++i) { sum[i] = (vec_t)(0.0f); }            \
+        for (; terms > 0; terms -= VW, a += (ROWS) * VW) {                                         \
+            const int n = min(terms, VW);                                                          \
+            for (int l = 0; l < n; ++l, b += NV) {                                                 \
+                vec_t w[VECTORS];                                                                  \
+                UNROLL for (int j = 0; j < (VECTORS); ++j) { w[j] = VEC_LOAD(j, b); }              \
+                UNROLL for (int i = 0; i < (ROWS); ++i)                                            \
+                {                                                                                  \
+                    const vec_t v = (vec_t)(a[i * TO_ROW + l * TO_TERM(ROWS)]);                    \
+                    UNROLL for (int j = 0; j < (VECTORS); ++j)                                     \
+                    {                                                                              \
+                        const int at = i * (VECTORS) + j;                                          \
+                        sum[at] = fma(v, w[j], sum[at]);                                           \
+                    }                                                                              \
+                }                                                                                  \
+            }                                                                                      \
+        }                                                                                          \
+        UNROLL for (int i = 0; i < (ROWS); ++i)                                                    \
+        {                                                                                          \
+            UNROLL for (int j = 0; j < (VECTORS); ++j)                                             \
+            {                                                                                      \
+                VEC_STORE(sum[i * (VECTORS) + j], j, sums + i * NV);                               \
+            }                                                                                      \
+        }                                                                                          \
+    }
+DEFINE_MULTIPLY(multiply_3_2, 3 * THIRD, 2)
+DEFINE_MULTIPLY(multiply_2_2, 2 * THIRD, 2)
+DEFINE_MULTIPLY(multiply_1_2, 1 * THIRD, 2)
+DEFINE_MULTIPLY(multiply_3_1, 3 * THIRD, 1)
+DEFINE_MULTIPLY(multiply_2_1, 2 * THIRD, 1)
+DEFINE_MULTIPLY(multiply_1_1, 1 * THIRD, 1)
+
+/* Thirds of the tile that begins where `left` rows are left. */
+static inline int thirds_of(int left)
+{
+    return min(3, (left + THIRD - 1) / THIRD);
+}
+
+static INLINED void multiply(float *sums, const float *a, const float *b, int terms, int thirds,
+                             bool narrow)
+{
+    if (narrow) {
+        if (thirds == 3) {
+            multiply_3_1(sums, a, b, terms);
+        } else if (thirds == 2) {
+            multiply_2_1(sums, a, b, terms);
+        } else {
+            multiply_1_1(sums, a, b, terms);
+        }
+    } else if (thirds == 3) {
+        multiply_3_2(sums, a, b, terms);
+    } else if (thirds == 2) {
+        multiply_2_2(sums, a, b, terms);
+    } else {
+        multiply_1_2(sums, a, b, terms);
+    }
+}
+
+/* What becomes of a tile's sums. */
+struct finish {
+    int rows, columns; /* how many exist; may be more than a tile's */
+    int pitch;         /* of out's rows */
+    __global float *out;
+    __global const float *bias; /* of these columns, or 0 */
+    bool relu, first;           /* first: out holds nothing yet */
+};
+
+static inline void finish_tile(const float *sums, const struct finish *f)
+{
+    __global float *out = f->out;
+    const int rows = min(TR, f->rows), columns = min(NV, f->columns);
+    for (int i = 0; i < rows; ++i, out += f->pitch, sums += NV) {
+        for (int j = 0; j < columns; j += VW) {
+            vec_t v = VEC_LOAD(0, sums + j);
+            if (f->bias) { v += load_part(f->bias + j, columns - j); }
+            if (!f->first) { v += load_part(out + j, columns - j); }
+            if (f->relu) { v = relu(v); }
+            store_part(v, out + j, columns - j);
+        }
+    }
+}
+
+static inline int round_up(int n, int to)
+{
+    return (n + to - 1) / to * to;
+}
+
+/* A row that does not exist is the last one once more. */
+static inline void pack_rows(float *A, __global const float *a, int lda, int rows, int terms)
+{
+    for (int i = 0; i < rows; i += TR) {
+        const int n = thirds_of(rows - i) * THIRD, left = rows - i;
+#ifdef A_TRANSPOSED
+        __global const float *from = a + i;
+        float *to = A;
+        for (int l = 0; l < terms; ++l, from += lda, to += n) {
+            if (left >= round_up(n, VW)) { /* what is too much is written over by what follows */
+                for (int r = 0; r < n; r += VW) { VEC_STORE(VEC_LOAD(0, from + r), 0, to + r); }
+            } else {
+                for (int r = 0; r < n; ++r) { to[r] = from[min(r, left - 1)]; }
+            }
+        }
+#else
+        for (int r = 0; r < n; ++r) {
+            __global const float *from = a + min(i + r, rows - 1) * lda;
+            float *to = A + r * VW;
+            int l = 0;
+            for (; l + VW <= terms; l += VW, to += n * VW) {
+                VEC_STORE(VEC_LOAD(0, from + l), 0, to);
+            }
+            if (l < terms) { VEC_STORE(load_part(from + l, terms - l), 0, to); }
+        }
+#endif
+        A += n * round_up(terms, VW);
+    }
+}
+
+/* Row by row of b where its columns lie in one piece: a page of memory is then met once. */
+static inline void pack_columns(float *B, __global const float *b, int ldb, int columns, int terms)
+{
+#ifdef B_TRANSPOSED
+    for (int j = 0; j < columns; j += NV, B += NV * terms) {
+        transpose_columns(B, b + j * ldb, ldb, terms, columns - j);
+    }
+#else
+    for (int l = 0; l < terms; ++l, b += ldb, B += NV) {
+        float *to = B;
+        int j = 0;
+        for (; j + NV <= columns; j += NV, to += NV * terms) {
+            const vec_t lo = VEC_LOAD(0, b + j), hi = VEC_LOAD(1, b + j);
+            VEC_STORE(lo, 0, to);
+            VEC_STORE(hi, 1, to);
+        }
+        if (j < columns) {
+            VEC_STORE(load_part(b + j, columns - j), 0, to);
+            VEC_STORE(load_part(b + j + VW, columns - j - VW), 1, to);
+        }
+    }
+#endif
+}
+
+__kernel ONE_ITEM void gemm_packed(__global const float *restrict a, ulong a_at,
+                                   __global const float *restrict b, ulong b_at,
+                                   __global const float *restrict bias, ulong bias_at,
+                                   __global float *restrict out, ulong out_at, int M, int N, int L,
+                                   int lda, int ldb, int flags, int tiles, int strips, int piece,
+                                   int pieces)
+{
+    float A[TILES * TR * KC + VW] __attribute__((aligned(64)));
+    float B[STRIPS * NV * KC] __attribute__((aligned(64)));
+    float sums[TR * NV] __attribute__((aligned(64)));
+    if (get_group_id(0) == 0) { return; }
+    const int row_blocks = (M + tiles * TR - 1) / (tiles * TR);
+    const int column_blocks = (N + strips * NV - 1) / (strips * NV);
+    const int rest = (get_group_id(0) - 1) / row_blocks, slab = rest / column_blocks;
+    const int i0 = (get_group_id(0) - 1 - rest * row_blocks) * tiles * TR;
+    const int j0 = (rest - slab * column_blocks) * strips * NV;
+    const int rows = min(tiles * TR, M - i0), columns = min(strips * NV, N - j0);
+    const int begin = slab * pieces * piece, end = min(begin + pieces * piece, L);
+    a += a_at + i0 * A_PITCH(lda);
+    b += b_at + j0 * B_PITCH(ldb);
+    bias += bias_at + j0;
+    out += out_at + (slab * M + i0) * N + j0;
+    for (int l0 = begin; l0 < end; l0 += piece) {
+        const int terms = min(piece, end - l0);
+        const bool last = l0 + terms == end;
+        pack_rows(A, a + l0 * A_STEP(lda), lda, rows, terms);
+        pack_columns(B, b + l0 * B_STEP(ldb), ldb, columns, terms);
+        for (int j = 0; j < columns; j += NV) {
+            const float *tile = A;
+            struct finish f = {.columns = columns - j, .pitch = N, .first = l0 == begin};
+            f.relu = last && (flags & RELU);
+            if (last && (flags & ADD_BIAS)) { f.bias = bias + j; }
+            for (int i = 0; i < rows; i += TR) {
+                const int thirds = thirds_of(rows - i);
+                multiply(sums, tile, B + j * terms, terms, thirds, f.columns <= VW);
+                tile += thirds * THIRD * round_up(terms, VW);
+                f.rows = rows - i;
+                f.out = out + i * N + j;
+                finish_tile(sums, &f);
+            }
+        }
+    }
+}
+
+/* out [M,N] = Σ_s slabs[s,M,N], in the order of s (+ bias, then relu). NDRange [⌈M/rows⌉], one item
+ * a group. */
+__kernel ONE_ITEM void gemm_packed_sum(__global const float *restrict slabs, ulong slabs_at,
+                                       __global const float *restrict bias, ulong bias_at,
+                                       __global float *restrict out, ulong out_at, int M, int N,
+                                       int n_slabs, int flags, int rows)
+{
+    const int begin = get_group_id(0) * rows, end = min(begin + rows, M);
+    for (int i = begin; i < end; ++i) {
+        for (int j = 0; j < N; j += VW) {
+            __global const float *from = slabs + slabs_at + i * N + j;
+            vec_t v = load_part(from, N - j);
+            for (int s = 1; s < n_slabs; ++s) { v += load_part(from + s * M * N, N - j); }
+            if (flags & ADD_BIAS) { v += load_part(bias + bias_at + j, N - j); }
+            if (flags & RELU) { v = relu(v); }
+            store_part(v, out + out_at + i * N + j, N - j);
+        }
+    }
+}
