@@ -2,9 +2,9 @@
  * bias.cl: y[i,c] = x[i,c] + b[c], and the gradient db[c] = Σ_i dy[i,c].
  *
  * x is [rows,C], whatever its rank. Forward: NDRange [groups·L], units as in walk.cl. Backward in
- * two kernels, so that the order of the sum is fixed: item (part, block) of an NDRange
- * [parts·blocks] adds up rows part·per … of a block of VW channels, partial [parts,C]; then one
- * item a block adds up the parts. With one part the first writes db itself.
+ * stages, so that the order of the sum is fixed: item (part, block) of an NDRange [parts·blocks]
+ * adds up rows part·per … of a block of VW channels, sum [parts,C]; then the parts are the rows,
+ * until there is one.
  */
 #include "walk.cl"
 

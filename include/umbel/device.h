@@ -31,6 +31,7 @@ struct umb_device_caps {
     uint32_t compute_units;
     uint32_t clock_mhz;   /* 0: unknown */
     uint32_t float_width; /* native vector width for float32; ≥ 1 */
+    uint32_t registers;   /* of 32 bits, that a work-item may use before it spills; 0: unknown */
     uint32_t sub_group;   /* width of a warp, wavefront or largest sub-group; 0: unknown */
     size_t max_work_group;
     uint64_t global_bytes, max_alloc_bytes, cache_bytes;

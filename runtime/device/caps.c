@@ -16,6 +16,12 @@
 #define AMD_WAVEFRONT_WIDTH 0x4043
 #define INTEL_SUB_GROUP_SIZES 0x4108
 
+/* What a work-item has of the register file, as the makers document it: Intel's 128 registers of 8
+ * numbers at the narrowest sub-group, the only one for kernels that need many. */
+#define NV_REGISTERS 255
+#define AMD_REGISTERS 256
+#define INTEL_REGISTERS 128
+
 /* A text without blanks at its ends, control bytes as blanks; "" when the query fails. */
 static char *tidy(char *text)
 {
@@ -99,10 +105,13 @@ static void read_extensions(cl_device_id device, const char *extensions,
             (uint32_t)(device_number(device, NV_COMPUTE_CAPABILITY_MAJOR) * 10 +
                        device_number(device, NV_COMPUTE_CAPABILITY_MINOR));
         caps->sub_group = (uint32_t)device_number(device, NV_WARP_SIZE);
+        caps->registers = NV_REGISTERS;
     } else if (lists(extensions, "cl_amd_device_attribute_query")) {
         caps->sub_group = (uint32_t)device_number(device, AMD_WAVEFRONT_WIDTH);
+        caps->registers = AMD_REGISTERS;
     } else if (lists(extensions, "cl_intel_required_subgroup_size")) {
         caps->sub_group = largest_intel_sub_group(device);
+        caps->registers = INTEL_REGISTERS;
     }
 }
 

@@ -19,6 +19,9 @@ static const struct tolerance {
     {NULL, "winograd2", 2e-5, 2e-5, 32},
     /* One accumulator over all n terms: its rounding grows with n, not with its root. */
     {NULL, "naive", 2e-6, 2e-6, 32},
+    {NULL, "tile_large", 2e-6, 2e-6, 32},
+    {NULL, "tile_medium", 2e-6, 2e-6, 32},
+    {NULL, "tile_small", 2e-6, 2e-6, 32},
     {"error_sums", NULL, 2e-6, 2e-6, 32},
     {NULL, NULL, 2e-6, 2e-6, 8},
 };

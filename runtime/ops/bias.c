@@ -1,6 +1,7 @@
 /*
  * bias: y[…,c] = x[…,c] + b[c]. Its gradient into x is dy itself; that into b sums dy's rows.
  */
+#include "column_sum.h"
 #include "simple.h"
 
 static enum umb_status infer(struct umb_infer *io)
@@ -57,7 +58,6 @@ static void backward_reference(const struct umb_reference *r)
 }
 
 static const struct umb_kernel forward_kernel = {"bias", "bias.cl", "bias_forward", "rrwiiiii"};
-static const struct umb_kernel sum_kernel = {"bias_backward", "bias.cl", "column_sum", "rwiiii"};
 
 static enum umb_status emit(struct umb_emit *e)
 {
@@ -70,41 +70,10 @@ static enum umb_status emit(struct umb_emit *e)
                             walk.n_units, walk.units_per_pixel, walk.unit_channels, walk.span);
 }
 
-/* Rows a part: enough that the second sum is cheap, and the same on every device. */
-#define PART_ROWS 256
-#define MOST_PARTS 256
-
-static enum umb_status emit_sum(struct umb_emit *e, const char *options, int lanes, int in, int out,
-                                int64_t rows, int64_t per)
-{
-    const int64_t channels = umb__shape_channels(&e->p.in[0].shape);
-    const int64_t parts = (rows + per - 1) / per;
-    const int64_t n_items = parts * ((channels + lanes - 1) / lanes);
-    const size_t local = umb__spread_local(e->p.caps);
-    const struct umb_emit_launch launch = {.kernel = &sum_kernel,
-                                           .options = options,
-                                           .dimensions = 1,
-                                           .global = {(size_t)n_items},
-                                           .local = {local}};
-    return umb__emit_launch(e, &launch, in, out, (int)rows, (int)channels, (int)per, (int)n_items);
-}
-
 static enum umb_status emit_backward(struct umb_emit *e)
 {
-    const int64_t rows = umb__shape_rows(&e->p.in[0].shape);
-    const int64_t channels = umb__shape_channels(&e->p.in[0].shape);
-    const int lanes = umb__channel_lanes(e->p.caps, channels);
-    const char *options = umb__lanes_option(e, lanes);
-    if (!options) { return UMB_ERR_NO_MEMORY; }
-    int64_t per = PART_ROWS;
-    if (rows > per * MOST_PARTS) { per = (rows + MOST_PARTS - 1) / MOST_PARTS; }
-    const int64_t parts = (rows + per - 1) / per;
-    if (parts == 1) { return emit_sum(e, options, lanes, e->in[0], e->out[0], rows, rows); }
-    int partial;
-    enum umb_status st = umb__emit_temp(e, (size_t)(parts * channels) * sizeof(float), &partial);
-    if (st == UMB_OK) { st = emit_sum(e, options, lanes, e->in[0], partial, rows, per); }
-    if (st == UMB_OK) { st = emit_sum(e, options, lanes, partial, e->out[0], parts, parts); }
-    return st;
+    return umb__emit_column_sum(e, e->in[0], e->out[0], umb__shape_rows(&e->p.in[0].shape),
+                                umb__shape_channels(&e->p.in[0].shape));
 }
 
 static const struct umb_solver solvers[] = {{"rows", umb__applies_always, emit}, {0}};

@@ -2,7 +2,7 @@
  * Which solver of convolution applies where, and which is to be preferred.
  */
 #include "conv_solvers.h"
-#include "gemm_tile.h"
+#include "gpu_tile.h"
 
 /* Backward to the input makes a launch per class of pixels; beyond this many, the naive kernel. */
 #define MAX_CLASSES 64
@@ -59,6 +59,7 @@ const struct umb_solver umb__conv_forward_solvers[] = {
     {"depthwise", depthwise, umb__conv_depthwise_forward},
     {"winograd4", umb__conv_winograd4_rank_forward, umb__conv_winograd4_forward},
     {"winograd2", umb__conv_winograd2_rank_forward, umb__conv_winograd2_forward},
+    UMB_GPU_TILE_ROWS(conv, forward),
     {0}};
 
 const struct umb_solver umb__conv_data_solvers[] = {
@@ -68,6 +69,7 @@ const struct umb_solver umb__conv_data_solvers[] = {
     {"depthwise", depthwise, umb__conv_depthwise_data},
     {"winograd4", umb__conv_winograd4_rank_data, umb__conv_winograd4_data},
     {"winograd2", umb__conv_winograd2_rank_data, umb__conv_winograd2_data},
+    UMB_GPU_TILE_ROWS(conv, data),
     {0}};
 
 const struct umb_solver umb__conv_weights_solvers[] = {
@@ -77,4 +79,5 @@ const struct umb_solver umb__conv_weights_solvers[] = {
     {"depthwise", depthwise, umb__conv_depthwise_weights},
     {"winograd4", umb__conv_winograd4_rank_weights, umb__conv_winograd4_weights},
     {"winograd2", umb__conv_winograd2_rank_weights, umb__conv_winograd2_weights},
+    UMB_GPU_TILE_ROWS(conv, weights),
     {0}};

@@ -1,7 +1,7 @@
 /*
  * The solvers of the dense layer: the naive kernel, CLBlast, and packed panels on CPUs.
  */
-#include "dense.h"
+#include "gpu_tile.h"
 
 static int naive(const struct umb_problem *p)
 {
@@ -51,6 +51,7 @@ const struct umb_solver umb__dense_forward_solvers[] = {
     {"naive", naive, forward_naive},
     {"clblast", clblast_forward, forward_clblast},
     {"packed", packed, forward_packed},
+    UMB_GPU_TILE_ROWS(dense, forward),
     {0}};
 
 /* ---- backward to the input ----------------------------------------------------------------------
@@ -83,6 +84,7 @@ static enum umb_status data_clblast(struct umb_emit *e)
 const struct umb_solver umb__dense_data_solvers[] = {{"naive", naive, data_naive},
                                                      {"clblast", clblast_data, data_clblast},
                                                      {"packed", packed, data_packed},
+                                                     UMB_GPU_TILE_ROWS(dense, data),
                                                      {0}};
 
 /* ---- backward to the weights
@@ -117,4 +119,5 @@ const struct umb_solver umb__dense_weights_solvers[] = {
     {"naive", naive, weights_naive},
     {"clblast", clblast_weights, weights_clblast},
     {"packed", packed, weights_packed},
+    UMB_GPU_TILE_ROWS(dense, weights),
     {0}};

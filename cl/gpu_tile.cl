@@ -1,0 +1,146 @@
+/*
+ * gpu_tile.cl: a work-group's tile of a matrix product, for GPUs. To be included.
+ *
+ *   C [BM][BN] += Aᵀ·B,   A [BK][BM], B [BK][BN], BK terms of the sums at a time
+ *
+ * A and B lie in local memory, twice: while the group multiplies one pair, its items fetch the next
+ * from global memory into registers and put it into the other, so that a step has one barrier. C
+ * lies in registers: an item has TM/4 quads of rows, 4·WY apart, and TN/4 quads of columns, 4·WX
+ * apart, so that neighbours read neighbouring quads of local memory.
+ *
+ *            ◄──────── BN ────────►        item t: wx = t mod WX, wy = t / WX
+ *            0 0 0 0 1 1 1 1 … │ 0 …       its columns 4·wx + {0…3}, + 4·WX, …
+ *          ┌───────────────────┴────       its rows    4·wy + {0…3}, + 4·WY, …
+ *        0 │ ■ ■ ■ ■           │ ■
+ *
+ * Fetching goes in runs of VA numbers along the terms, or of VB along the columns: 4 where those
+ * lie side by side and begin at multiples of 4 (hosts look; offsets of buffers are multiples of 16
+ * numbers), else 1. Sums run over the terms in their order: every tile gives the same bits.
+ *
+ * Tunables: BM, BN, BK; TM, TN (multiples of 4); VA, VB; PAD, numbers behind a row of A or B, a
+ * multiple of 4, that spread a column over the banks; UNROLL_TERMS.
+ */
+#ifndef BM
+#define BM 32
+#endif
+#ifndef BN
+#define BN 32
+#endif
+#ifndef BK
+#define BK 16
+#endif
+#ifndef TM
+#define TM 4
+#endif
+#ifndef TN
+#define TN 4
+#endif
+#ifndef VA
+#define VA 1
+#endif
+#ifndef VB
+#define VB 1
+#endif
+#ifndef PAD
+#define PAD 4
+#endif
+#ifndef UNROLL_TERMS
+#define UNROLL_TERMS 4
+#endif
+#define WX (BN / TN)
+#define WY (BM / TM)
+#define ITEMS (WX * WY)
+#define A_PITCH (BM + PAD)
+#define B_PITCH (BN + PAD)
+#define PRAGMA_(text) _Pragma(#text)
+#define PRAGMA(text) PRAGMA_(text)
+#define UNROLL _Pragma("unroll")
+#define ONE_TILE __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
+#define ADD_BIAS 1
+#define RELU 2
+#define MASK 4
+/* A row or column of pixels that is outside of every image, whatever a tap adds. */
+#define NOWHERE (-(1 << 30))
+
+/* A run of v numbers in the lanes .x … of a quad; what is not loaded is 0. */
+static inline float4 tile_load(__global const float *p, int v, bool inside)
+{
+    if (!inside) { return (float4)(0.0f); }
+    return v == 4 ? *(__global const float4 *)p : (float4)(*p, 0.0f, 0.0f, 0.0f);
+}
+
+/* A run along the terms becomes a piece of a column of A or B. */
+static inline void tile_put_column(__local float *to, int pitch, float4 run)
+{
+    to[0] = run.x;
+    if (VA == 4) {
+        to[pitch] = run.y;
+        to[2 * pitch] = run.z;
+        to[3 * pitch] = run.w;
+    }
+}
+
+static inline void tile_put_row(__local float *to, int v, float4 run)
+{
+    if (v == 4) {
+        *(__local float4 *)to = run;
+    } else {
+        *to = run.x;
+    }
+}
+
+struct sums {
+    float4 c[TM][TN / 4];
+};
+
+static inline void tile_clear(struct sums *s)
+{
+    UNROLL for (int i = 0; i < TM; ++i)
+    {
+        UNROLL for (int j = 0; j < TN / 4; ++j) { s->c[i][j] = (float4)(0.0f); }
+    }
+}
+
+/* A and B begin at the item's first quads. */
+static inline void tile_multiply(struct sums *s, __local const float *A, __local const float *B)
+{
+    PRAGMA(unroll UNROLL_TERMS) for (int k = 0; k < BK; ++k)
+    {
+        float4 b[TN / 4];
+        UNROLL for (int j = 0; j < TN / 4; ++j)
+        {
+            b[j] = *(__local const float4 *)(B + k * B_PITCH + j * 4 * WX);
+        }
+        UNROLL for (int i = 0; i < TM / 4; ++i)
+        {
+            const float4 a = *(__local const float4 *)(A + k * A_PITCH + i * 4 * WY);
+            UNROLL for (int j = 0; j < TN / 4; ++j)
+            {
+                s->c[4 * i][j] = fma((float4)(a.x), b[j], s->c[4 * i][j]);
+                s->c[4 * i + 1][j] = fma((float4)(a.y), b[j], s->c[4 * i + 1][j]);
+                s->c[4 * i + 2][j] = fma((float4)(a.z), b[j], s->c[4 * i + 2][j]);
+                s->c[4 * i + 3][j] = fma((float4)(a.w), b[j], s->c[4 * i + 3][j]);
+            }
+        }
+    }
+}
+
+/* The first n columns of a quad, n ≥ 1; runs of VB. */
+static inline void tile_store(__global float *to, float4 v, int n)
+{
+    if (VB == 4) {
+        *(__global float4 *)to = v;
+        return;
+    }
+    to[0] = v.x;
+    if (n > 1) { to[1] = v.y; }
+    if (n > 2) { to[2] = v.z; }
+    if (n > 3) { to[3] = v.w; }
+}
+
+static inline float4 tile_fetch(__global const float *from, int n)
+{
+    if (VB == 4) { return *(__global const float4 *)from; }
+    return (float4)(from[0], n > 1 ? from[1] : 0.0f, n > 2 ? from[2] : 0.0f,
+                    n > 3 ? from[3] : 0.0f);
+}

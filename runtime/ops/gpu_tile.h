@@ -1,0 +1,85 @@
+/*
+ * gpu_tile.h: the tiled matrix products of GPUs (cl/gpu_conv.cl, cl/gpu_conv_weights.cl), for
+ * convolutions and dense layers, and the solver rows that are made of them.
+ *
+ * The three tiles give the same bits; which one is fastest depends on the registers of a device and
+ * on how many tiles the shape has. Each is a row of its own, so that a tuner can choose.
+ */
+#ifndef UMB_GPU_TILE_H
+#define UMB_GPU_TILE_H
+
+#include "dense.h"
+#include "gemm_tile.h"
+
+enum umb_gpu_tile { UMB_GPU_LARGE, UMB_GPU_MEDIUM, UMB_GPU_SMALL, UMB_GPU_TILES };
+
+/* A GPU, or any device that is no CPU and no rasterizer. */
+bool umb__gpu_applies(const struct umb_device_caps *caps);
+
+/* How the tile suits a product of rows × columns, `batches` times over: 0, the device has not the
+ * room for it; 1, only if named; else 4 to 6, the best tile of the shape 6. */
+int umb__gpu_tile_rank(const struct umb_device_caps *caps, enum umb_gpu_tile tile, int64_t rows,
+                       int64_t columns, int64_t batches);
+
+/* One launch of cl/gpu_conv.cl: the gather, and how far a group lies further on. */
+struct umb_gpu_gather {
+    struct umb_gather g;
+    int xg, wg, yg;
+    bool mask; /* bias is the relu's result that y is the gradient to */
+};
+/* With the group steps of a grouped convolution. */
+struct umb_gpu_gather umb__gpu_gather(const struct umb_gather *g);
+/* bias: any value's id where there is none. */
+UMB_MUST_USE enum umb_status umb__emit_gpu_gather(struct umb_emit *e,
+                                                  const struct umb_kernel *kernel,
+                                                  enum umb_gpu_tile tile,
+                                                  const struct umb_gpu_gather *g, int x, int w,
+                                                  int bias, int y);
+
+/* dw from x and dy by cl/gpu_conv_weights.cl. */
+UMB_MUST_USE enum umb_status umb__emit_gpu_weights(struct umb_emit *e,
+                                                   const struct umb_kernel *kernel,
+                                                   enum umb_gpu_tile tile, const struct umb_conv *g,
+                                                   int x, int dy, int dw);
+
+/* ---- solver rows: gpu_conv.c, gpu_dense.c -------------------------------------------------------
+ */
+
+#define UMB_GPU_DECLARE(op, pass, size)                           \
+    int umb__##op##_##size##_##pass(const struct umb_problem *p); \
+    UMB_MUST_USE enum umb_status umb__emit_##op##_##size##_##pass(struct umb_emit *e);
+#define UMB_GPU_DECLARE_TILES(op, pass) \
+    UMB_GPU_DECLARE(op, pass, large)    \
+    UMB_GPU_DECLARE(op, pass, medium)   \
+    UMB_GPU_DECLARE(op, pass, small)
+UMB_GPU_DECLARE_TILES(conv, forward)
+UMB_GPU_DECLARE_TILES(conv, data)
+UMB_GPU_DECLARE_TILES(conv, weights)
+UMB_GPU_DECLARE_TILES(dense, forward)
+UMB_GPU_DECLARE_TILES(dense, data)
+UMB_GPU_DECLARE_TILES(dense, weights)
+
+/* Their definitions, from pass##_rank(p, tile) and emit_##pass(e, tile) of the op's file. */
+#define UMB_GPU_DEFINE(op, pass, size, tile)                             \
+    int umb__##op##_##size##_##pass(const struct umb_problem *p)         \
+    {                                                                    \
+        return pass##_rank(p, tile);                                     \
+    }                                                                    \
+    enum umb_status umb__emit_##op##_##size##_##pass(struct umb_emit *e) \
+    {                                                                    \
+        return emit_##pass(e, tile);                                     \
+    }
+#define UMB_GPU_DEFINE_TILES(op, pass)               \
+    UMB_GPU_DEFINE(op, pass, large, UMB_GPU_LARGE)   \
+    UMB_GPU_DEFINE(op, pass, medium, UMB_GPU_MEDIUM) \
+    UMB_GPU_DEFINE(op, pass, small, UMB_GPU_SMALL)
+
+/* The rows of an op's table. */
+#define UMB_GPU_TILE_ROWS(op, pass)                                                 \
+    {"tile_large", umb__##op##_large_##pass, umb__emit_##op##_large_##pass},        \
+        {"tile_medium", umb__##op##_medium_##pass, umb__emit_##op##_medium_##pass}, \
+    {                                                                               \
+        "tile_small", umb__##op##_small_##pass, umb__emit_##op##_small_##pass       \
+    }
+
+#endif
