@@ -13,10 +13,16 @@
  *     [c-block][point][c][NV]                    y         per point, TP tiles × NV columns at a
  *                                                          time, and the outputs are done
  *
+ * With TO_POOLED y is [N,P/2,Q/2,K]: the largest or the mean of windows of 2×2 pixels, and `pass`
+ * beside it says where their gradient goes; with FROM_POOLED x is a gradient to such windows, of
+ * [N,H/2,W/2,C]. P, Q or H, W are then even. runtime/ops/conv.h has the formulas.
+ *
  * NDRange of conv_winograd [G], one item a group: blocks i, i + G, i + 2G … are item i's.
- * flags: 1 add bias [K], 2 relu.
+ * flags: 1 add bias [K], 2 relu, 4 pool the largest, 8 the mean, 16 write pass, 32 zero where x0 ≤ 0,
+ * which is of y's shape. Pointers that no flag asks for may be any.
  * Tunables: VW; EDGE; TP tiles of a register tile; CB channels of a block, what keeps a point's
- * weights in the first-level cache; V_FLOATS, Y_FLOATS: sizes, which the host keeps to.
+ * weights in the first-level cache; V_FLOATS, Y_FLOATS: sizes, which the host keeps to; with
+ * FROM_POOLED ODD_ROW, ODD_COLUMN: py and px are odd.
  */
 #include "winograd.cl"
 #ifndef TP
@@ -47,6 +53,16 @@
 #endif
 #define ADD_BIAS 1
 #define RELU 2
+#define MAX_POOL 4
+#define AVG_POOL 8
+#define KEEP_PASS 16
+#define MASK 32
+#ifdef TO_POOLED
+#define STEP 2 /* pixels of the convolution to one of y, along an axis */
+#else
+#define STEP 1
+#endif
+#define OUT (EDGE / STEP) /* pixels of y in a tile, along an axis */
 
 /* y[TP][NV] = v[TP][n] · u[n][NV], or += */
 static INLINED void multiply(float *y, const float *v, __global const float *u, int n, bool first)
@@ -93,36 +109,117 @@ static inline void multiply_block(float *Y, const float *V, __global const float
 /* Outputs of a tile: VW columns from y on, of which `columns` exist. */
 struct target {
     __global float *y;
-    __global const float *bias; /* of these columns, or 0 */
-    int row, column;            /* steps in y */
-    int rows, cols;             /* that exist; may be more than EDGE */
-    int columns, relu;
+    __global uchar *pass;
+    __global const float *bias, *x0; /* of these columns, or 0; of y's pixels */
+    int row, column;                 /* steps in y, pass, and x0 */
+    int rows, cols;                  /* that exist; may be more than OUT */
+    int columns, flags;
 };
+
+/* Windows of 2×2 of v become v's first numbers, their passes `pass`. */
+static INLINED void pool(vec_t *v, ints_t *pass, int flags)
+{
+    UNROLL for (int w = 0; w < OUT * OUT; ++w)
+    {
+        vec_t best = (vec_t)(-INFINITY), sum = (vec_t)(0.0f);
+        ints_t winner = (ints_t)(0), positive = (ints_t)(0);
+        UNROLL for (int j = 0; j < 4; ++j)
+        {
+            const vec_t x = v[(w / OUT * 2 + j / 2) * EDGE + w % OUT * 2 + j % 2];
+            const ints_t takes = (x > best) | (x != x);
+            best = takes ? x : best;
+            winner = takes ? (ints_t)(1 << j) : winner;
+            const ints_t stopped = (x <= (vec_t)(0.0f)) & ((flags & RELU) ? -1 : 0);
+            positive |= ~stopped & (1 << j);
+            sum += x;
+        }
+        v[w] = flags & AVG_POOL ? 0.25f * sum : best;
+        pass[w] = flags & MAX_POOL ? winner & positive : positive;
+    }
+}
+
+/* y[at …], n ≤ VW columns. */
+static inline void write_pixel(struct target t, int at, vec_t v, int n)
+{
+    if (t.flags & MASK) { v = load_part(t.x0 + at, n) <= (vec_t)(0.0f) ? (vec_t)(0.0f) : v; }
+    store_part(v, t.y + at, n);
+}
+
+static inline void write_pass(__global uchar *pass, ints_t bits, int n)
+{
+    if (n == VW) {
+        BYTES_STORE(BYTES_FROM(bits), 0, pass);
+        return;
+    }
+    int lane[VW];
+    *(loose_ints_t *)lane = bits;
+    for (int l = 0; l < n; ++l) { pass[l] = (uchar)lane[l]; }
+}
 
 static INLINED void write_outputs(const float *from, int plane, struct target t)
 {
-    vec_t y[EDGE * EDGE];
-    transform_output(y, from, plane);
+    vec_t v[EDGE * EDGE];
+    transform_output(v, from, plane);
     const vec_t bias = t.bias ? load_part(t.bias, t.columns) : (vec_t)(0.0f);
     UNROLL for (int i = 0; i < EDGE * EDGE; ++i)
     {
-        y[i] += bias;
-        if (t.relu) { y[i] = relu(y[i]); }
+        v[i] += bias;
+        if (t.flags & RELU) { v[i] = relu(v[i]); }
     }
-    if (t.columns >= VW) {
-        UNROLL for (int i = 0; i < EDGE * EDGE; ++i)
+#ifdef TO_POOLED
+    ints_t pass[OUT * OUT];
+    pool(v, pass, t.flags);
+    if (t.flags & KEEP_PASS) {
+        UNROLL for (int i = 0; i < OUT * OUT; ++i)
         {
-            if (i / EDGE < t.rows && i % EDGE < t.cols) {
-                VEC_WRITE(y[i], 0, t.y + i / EDGE * t.row + i % EDGE * t.column);
+            if (i / OUT < t.rows && i % OUT < t.cols) {
+                write_pass(t.pass + i / OUT * t.row + i % OUT * t.column, pass[i],
+                           min(t.columns, VW));
+            }
+        }
+    }
+#endif
+    if (t.columns >= VW && !(t.flags & MASK)) {
+        UNROLL for (int i = 0; i < OUT * OUT; ++i)
+        {
+            if (i / OUT < t.rows && i % OUT < t.cols) {
+                VEC_WRITE(v[i], 0, t.y + i / OUT * t.row + i % OUT * t.column);
             }
         }
         return;
     }
-    float part[EDGE * EDGE * VW];
-    UNROLL for (int i = 0; i < EDGE * EDGE; ++i) { VEC_STORE(y[i], i, part); }
-    for (int i = 0; i < EDGE * EDGE; ++i) {
-        if (i / EDGE < t.rows && i % EDGE < t.cols) {
-            store_part(VEC_LOAD(i, part), t.y + i / EDGE * t.row + i % EDGE * t.column, t.columns);
+    float all[OUT * OUT * VW];
+    UNROLL for (int i = 0; i < OUT * OUT; ++i) { VEC_STORE(v[i], i, all); }
+    for (int i = 0; i < min(OUT, t.rows); ++i) {
+        for (int j = 0; j < min(OUT, t.cols); ++j) {
+            write_pixel(t, i * t.row + j * t.column, VEC_LOAD(i * OUT + j, all),
+                        min(t.columns, VW));
+        }
+    }
+}
+
+/* Bᵀ·B of one tile: VW channels at a time. */
+static inline void transform_tile(float *to, int plane, __global const float *x,
+                                  __global const uchar *pass, struct spot s, int H, int W, int C,
+                                  int py, int px, int flags)
+{
+    const int y0 = s.ty * EDGE - py, x0 = s.tx * EDGE - px;
+#ifdef FROM_POOLED
+    const int image = s.n * (H / 2) * (W / 2) * C;
+    const struct pooled_window w = pooled_window_of(x + image, pass + image, y0, x0, H, W, C,
+                                                    flags & AVG_POOL ? 0.25f : 1.0f);
+#else
+    const struct window w = window_of(x + s.n * (H * W * C), y0, x0, H, W, C, SPAN);
+#endif
+    for (int c0 = 0; c0 < C; c0 += CB, to += POINTS * plane) {
+        for (int c = 0; c < min(CB, C - c0); c += VW) {
+            vec_t d[POINTS];
+#ifdef FROM_POOLED
+            load_pooled(d, w, SPAN, ODD_ROW, ODD_COLUMN, c0 + c, C - c0 - c);
+#else
+            load_window(d, w, SPAN, c0 + c, C - c0 - c);
+#endif
+            transform_input(to + c, plane, d);
         }
     }
 }
@@ -130,46 +227,45 @@ static INLINED void write_outputs(const float *from, int plane, struct target t)
 __kernel ONE_ITEM void conv_winograd(__global const float *restrict x, ulong x_at,
                                      __global const float *restrict u, ulong u_at,
                                      __global const float *restrict bias, ulong bias_at,
-                                     __global float *restrict y, ulong y_at, int H, int W, int C,
-                                     int P, int Q, int K, int py, int px, int tiles, int T,
-                                     int flags)
+                                     __global const float *restrict x0, ulong x0_at,
+                                     __global float *restrict y, ulong y_at, __global uchar *pass,
+                                     ulong pass_at, int H, int W, int C, int P, int Q, int K, int py,
+                                     int px, int tiles, int T, int flags)
 {
     float V[V_FLOATS] __attribute__((aligned(64)));
     float Y[Y_FLOATS] __attribute__((aligned(64)));
     const int TH = (P + EDGE - 1) / EDGE, TW = (Q + EDGE - 1) / EDGE;
+    const int rows = P / STEP, columns = Q / STEP;
     x += x_at;
     u += u_at;
-    bias += bias_at;
-    y += y_at;
+    pass += pass_at;
     for (int t0 = get_group_id(0) * T; t0 < tiles; t0 += get_num_groups(0) * T) {
         const int here = min(T, tiles - t0), rounded = (here + TP - 1) / TP * TP;
         for (int t = 0; t < rounded; ++t) { /* those beyond the last are copies of it */
-            const struct spot s = spot_of(min(t0 + t, tiles - 1), TH, TW);
-            const struct window w = window_of(x + s.n * (H * W * C), s.ty * EDGE - py,
-                                              s.tx * EDGE - px, H, W, C, SPAN);
-            float *to = V + t * PITCH;
-            for (int c0 = 0; c0 < C; c0 += CB, to += POINTS * PLANE(T)) {
-                for (int c = 0; c < min(CB, C - c0); c += VW) {
-                    transform_input(to + c, PLANE(T), w, c0 + c, C - c0 - c);
-                }
-            }
+            transform_tile(V + t * PITCH, PLANE(T), x, pass,
+                           spot_of(min(t0 + t, tiles - 1), TH, TW), H, W, C, py, px, flags);
         }
-        for (int kb = 0; kb * NV < K; ++kb) {
-            multiply_block(Y, V, u + kb * (POINTS * C * NV), C, T, rounded);
+        for (int k = 0; k < K; k += NV) {
+            multiply_block(Y, V, u + k * (POINTS * C), C, T, rounded);
             for (int t = 0; t < here; ++t) {
                 const struct spot s = spot_of(t0 + t, TH, TW);
-                const int p = s.ty * EDGE, q = s.tx * EDGE;
-                struct target to = {y + ((s.n * P + p) * Q + q) * K + kb * NV,
-                                    flags & ADD_BIAS ? bias + kb * NV : 0,
-                                    Q * K,
+                const int p = s.ty * OUT, q = s.tx * OUT;
+                const int at = ((s.n * rows + p) * columns + q) * K + k;
+                struct target to = {y + y_at + at,
+                                    pass + at,
+                                    flags & ADD_BIAS ? bias + bias_at + k : 0,
+                                    x0 + x0_at + at,
+                                    columns * K,
                                     K,
-                                    P - p,
-                                    Q - q,
-                                    K - kb * NV,
-                                    flags & RELU};
+                                    rows - p,
+                                    columns - q,
+                                    K - k,
+                                    flags};
                 for (int h = 0; h < 2 && to.columns > 0; ++h) {
                     write_outputs(Y + t * NV + h * VW, Y_PLANE(T), to);
                     to.y += VW;
+                    to.pass += VW;
+                    to.x0 += VW;
                     if (to.bias) { to.bias += VW; }
                     to.columns -= VW;
                 }

@@ -13,6 +13,10 @@
  * transforms S into a slab of dw of its own. conv_weights_sum (conv_weights.cl) adds the G slabs in
  * their order: what is added to what depends on the shape alone.
  *
+ * With FROM_POOLED dy is a gradient to windows of 2×2 pixels, [N,P/2,Q/2,K] and `pass`, P and Q even
+ * (runtime/ops/conv.h); flags: 4 their largest was taken, 8 their mean, 64 sum dy itself into slabs
+ * [K], too.
+ *
  * NDRange [G, ⌈C/CS⌉, ⌈K/KS⌉], one item a group.
  * Tunables: VW; EDGE; CT; T; CS, a multiple of VW, and KS, one of NV, so that a point's planes stay
  * in the first-level cache, all planes in the second.
@@ -30,6 +34,8 @@
 #ifndef KS
 #define KS 64
 #endif
+#define AVG_POOL 8
+#define SUM_DY 64
 #define V_PLANE (CS * T + 16)
 #define D_PLANE (KS * T + 16)
 #define S_PLANE (CS * KS + 16)
@@ -69,37 +75,63 @@ static INLINED void write_filter(__global float *dw, const float *sums, int tap,
     }
 }
 
-__kernel ONE_ITEM void conv_winograd_weights(__global const float *restrict x, ulong x_at,
-                                             __global const float *restrict dy, ulong dy_at,
-                                             __global float *restrict slabs, ulong slabs_at, int H,
-                                             int W, int C, int P, int Q, int K, int py, int px,
-                                             int tiles)
+/* sums[VW] += the tile's pixels. */
+static INLINED void add_pixels(float *sums, const vec_t *d)
+{
+    vec_t sum = VEC_LOAD(0, sums);
+    UNROLL for (int i = 0; i < EDGE * EDGE; ++i) { sum += d[i / EDGE * SPAN + i % EDGE]; }
+    VEC_STORE(sum, 0, sums);
+}
+
+__kernel ONE_ITEM void conv_winograd_weights(
+    __global const float *restrict x, ulong x_at, __global const float *restrict dy, ulong dy_at,
+    __global const uchar *restrict pass, ulong pass_at, __global float *restrict slabs,
+    ulong slabs_at, __global float *restrict db, ulong db_at, int H, int W, int C, int P, int Q,
+    int K, int py, int px, int tiles, int flags)
 {
     float V[POINTS * V_PLANE] __attribute__((aligned(64)));
     float D[POINTS * D_PLANE] __attribute__((aligned(64)));
     float S[POINTS * S_PLANE] __attribute__((aligned(64)));
+    float B[KS] __attribute__((aligned(64)));
     const int TH = (P + EDGE - 1) / EDGE, TW = (Q + EDGE - 1) / EDGE;
     const int c0 = get_group_id(1) * CS, channels = min(CS, C - c0);
     const int k0 = get_group_id(2) * KS, columns = min(KS, K - k0);
-    x += x_at;
-    dy += dy_at;
+    const bool sum_dy = (flags & SUM_DY) && c0 == 0;
+    x += x_at + c0;
+    dy += dy_at + k0;
+    pass += pass_at + k0;
     slabs += slabs_at + get_group_id(0) * (9 * C * K) + c0 * K + k0;
     for (int i = 0; i < POINTS * S_PLANE; i += VW) { VEC_STORE((vec_t)(0.0f), 0, S + i); }
+    for (int i = 0; i < KS; i += VW) { VEC_STORE((vec_t)(0.0f), 0, B + i); }
     for (int t0 = get_group_id(0) * T; t0 < tiles; t0 += get_num_groups(0) * T) {
         const int here = min(T, tiles - t0);
         for (int t = 0; t < here; ++t) {
             const struct spot s = spot_of(t0 + t, TH, TW);
             const int p = s.ty * EDGE, q = s.tx * EDGE;
             const struct window w =
-                window_of(x + s.n * (H * W * C) + c0, p - py, q - px, H, W, C, SPAN);
+                window_of(x + s.n * (H * W * C), p - py, q - px, H, W, C, SPAN);
             for (int c = 0; c < channels; c += VW) {
-                transform_input(V + c * T + t * VW, V_PLANE, w, c, channels - c);
+                vec_t d[POINTS];
+                load_window(d, w, SPAN, c, channels - c);
+                transform_input(V + c * T + t * VW, V_PLANE, d);
             }
-            const struct window d =
-                window_of(dy + s.n * (P * Q * K) + k0, p, q, P, Q, K, EDGE);
+#ifdef FROM_POOLED
+            const int image = s.n * (P / 2) * (Q / 2) * K;
+            const struct pooled_window g =
+                pooled_window_of(dy + image, pass + image, p, q, P, Q, K,
+                                 flags & AVG_POOL ? 0.25f : 1.0f);
+#else
+            const struct window g = window_of(dy + s.n * (P * Q * K), p, q, P, Q, K, EDGE);
+#endif
             for (int k = 0; k < columns; k += VW) {
-                transform_gradient(D + k / NV * (NV * T) + t * NV + k % NV, D_PLANE, d, k,
-                                   columns - k);
+                vec_t d[POINTS];
+#ifdef FROM_POOLED
+                load_pooled(d, g, EDGE, 0, 0, k, columns - k);
+#else
+                load_window(d, g, EDGE, k, columns - k);
+#endif
+                if (sum_dy) { add_pixels(B + k, d); }
+                transform_gradient(D + k / NV * (NV * T) + t * NV + k % NV, D_PLANE, d);
             }
         }
         for (int point = 0; point < POINTS; ++point) {
@@ -118,4 +150,5 @@ __kernel ONE_ITEM void conv_winograd_weights(__global const float *restrict x, u
                          columns - k);
         }
     }
+    for (int k = 0; sum_dy && k < columns; ++k) { db[db_at + get_group_id(0) * K + k0 + k] = B[k]; }
 }

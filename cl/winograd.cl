@@ -25,6 +25,13 @@
 #define NEAR 0.70710678f /* √½; its square is ½ */
 #define FAR 1.41421356f  /* √2; its square is 2 */
 
+typedef TILE_CAT(int, VW) ints_t;
+typedef ints_t loose_ints_t __attribute__((aligned(4)));
+#define INTS_FROM TILE_CAT(convert_int, VW)
+#define BYTES_FROM TILE_CAT(convert_uchar, VW)
+#define BYTES_LOAD TILE_CAT(vload, VW)
+#define BYTES_STORE TILE_CAT(vstore, VW)
+
 /* Which tile of which image: rows EDGE·ty …, columns EDGE·tx … of the output. */
 struct spot {
     int n, ty, tx;
@@ -202,11 +209,65 @@ static INLINED void load_window(vec_t *d, struct window w, int edge, int c, int 
     }
 }
 
-/* Bᵀ d B of VW channels: point i at to + i·plane. */
-static INLINED void transform_input(float *to, int plane, struct window w, int c, int left)
+/*
+ * The gradient dv to what was pooled by 2×2, from that to the pooled pixels: pixel (2i + a, 2j + b) gets
+ * the share of pixel (i,j) of dy if bit 2a + b of its pass is set. A tile's first pixel may be the
+ * second of its pair, along each axis.
+ */
+struct pooled_window {
+    __global const float *dy;   /* the first pixel of dy that is seen, which may be outside */
+    __global const uchar *pass; /* likewise */
+    int row, column;            /* steps in both */
+    int i0, i1, j0, j1;         /* those seen that are inside */
+    float share;
+};
+#define MOST_POOLED (SPAN / 2 + 1) /* along an axis */
+
+/* y0 and x0 are even, or less the parity; H and W count whole pairs of pixels of dv. */
+static INLINED struct pooled_window pooled_window_of(__global const float *dy,
+                                                     __global const uchar *pass, int y0, int x0,
+                                                     int H, int W, int C, float share)
 {
-    vec_t d[POINTS];
-    load_window(d, w, SPAN, c, left);
+    const int i = y0 >> 1, j = x0 >> 1, at = (i * (W / 2) + j) * C;
+    const struct pooled_window w = {dy + at, pass + at, W / 2 * C, C, max(0, -i), H / 2 - i,
+                                    max(0, -j), W / 2 - j, share};
+    return w;
+}
+
+/* As load_window; the window begins odd_row and odd_column pixels into its first pairs. */
+static INLINED void load_pooled(vec_t *d, struct pooled_window w, int edge, int odd_row,
+                                int odd_column, int c, int left)
+{
+    float dy[MOST_POOLED * MOST_POOLED * VW];
+    int bits[MOST_POOLED * MOST_POOLED * VW];
+    for (int i = 0; i < (edge + odd_row + 1) / 2; ++i) {
+        for (int j = 0; j < (edge + odd_column + 1) / 2; ++j) {
+            const int to = (i * MOST_POOLED + j) * VW, at = i * w.row + j * w.column + c;
+            const bool inside = i >= w.i0 && i < w.i1 && j >= w.j0 && j < w.j1;
+            const int n = inside ? min(left, VW) : 0;
+            VEC_STORE(w.share * load_part(w.dy + at, n), 0, dy + to);
+            if (n == VW) {
+                *(loose_ints_t *)(bits + to) = INTS_FROM(BYTES_LOAD(0, w.pass + at));
+            } else {
+                for (int l = 0; l < VW; ++l) { bits[to + l] = l < n ? w.pass[at + l] : 0; }
+            }
+        }
+    }
+    UNROLL for (int i = 0; i < edge; ++i)
+    {
+        UNROLL for (int j = 0; j < edge; ++j)
+        {
+            const int y = i + odd_row, x = j + odd_column;
+            const int from = (y / 2 * MOST_POOLED + x / 2) * VW, bit = 1 << (y % 2 * 2 + x % 2);
+            const ints_t passes = (*(const loose_ints_t *)(bits + from) & bit) != 0;
+            d[i * SPAN + j] = passes ? VEC_LOAD(0, dy + from) : (vec_t)(0.0f);
+        }
+    }
+}
+
+/* Bᵀ d B of VW channels: point i at to + i·plane. */
+static INLINED void transform_input(float *to, int plane, vec_t *d)
+{
     UNROLL for (int j = 0; j < SPAN; ++j) { input_line(d + j, SPAN); }
     UNROLL for (int i = 0; i < SPAN; ++i)
     {
@@ -219,10 +280,8 @@ static INLINED void transform_input(float *to, int plane, struct window w, int c
 }
 
 /* A d Aᵀ of VW columns. */
-static INLINED void transform_gradient(float *to, int plane, struct window w, int k, int left)
+static INLINED void transform_gradient(float *to, int plane, vec_t *d)
 {
-    vec_t d[POINTS];
-    load_window(d, w, EDGE, k, left);
     UNROLL for (int j = 0; j < EDGE; ++j) { gradient_line(d + j, SPAN); }
     UNROLL for (int i = 0; i < SPAN; ++i)
     {

@@ -13,10 +13,15 @@
 /* Items to aim for; a block of more tiles reads the weights less often. */
 #define MAX_ITEMS 16
 
+/* Flags of the kernels. */
+enum { ADD_BIAS = 1, RELU = 2, MAX_POOL = 4, AVG_POOL = 8, KEEP_PASS = 16, MASK = 32 };
+
 static const struct umb_kernel forward = {"conv_winograd", "conv_winograd.cl", "conv_winograd",
-                                          "rrrwiiiiiiiiiii"};
+                                          "rrrrwriiiiiiiiiii"};
+static const struct umb_kernel forward_keeping = {"conv_winograd_pool", "conv_winograd.cl",
+                                                  "conv_winograd", "rrrrwwiiiiiiiiiii"};
 static const struct umb_kernel backward_data = {"conv_winograd_data", "conv_winograd.cl",
-                                                "conv_winograd", "rrrwiiiiiiiiiii"};
+                                                "conv_winograd", "rrrrwriiiiiiiiiii"};
 static const struct umb_kernel filters = {"conv_winograd_filters", "conv_winograd.cl",
                                           "conv_winograd_filters", "rwiii"};
 
@@ -30,17 +35,27 @@ static int smaller(int a, int b)
     return a < b ? a : b;
 }
 
-/* In the letters of cl/conv_winograd.cl: C are summed over. */
+/* In the letters of cl/conv_winograd.cl: C are summed over. Values' ids; −1: none. */
 struct pass {
     const struct umb_kernel *kernel;
     struct umb_conv g;
     int edge;
     bool turned;
+    int x, w, bias, x0, y, pass;
 };
+
+/* Of the output, the pixels that are in a window: what is pooled has no others. */
+static void keep_whole_windows(int *rows, int *columns)
+{
+    *rows -= *rows % 2;
+    *columns -= *columns % 2;
+}
 
 static struct pass forward_pass(const struct umb_problem *p, int edge)
 {
-    return (struct pass){&forward, umb__conv_of(p), edge, false};
+    struct pass f = {&forward, umb__conv_of(p), edge, false, -1, -1, -1, -1, -1, -1};
+    if (f.g.pool) { keep_whole_windows(&f.g.P, &f.g.Q); }
+    return f;
 }
 
 /* The convolution of dy that makes dx. */
@@ -57,7 +72,8 @@ static struct pass data_pass(const struct umb_problem *p, int edge)
     g.padding[0] = 2 - f.padding[0];
     g.padding[1] = 2 - f.padding[1];
     g.bias = g.relu = false;
-    return (struct pass){&backward_data, g, edge, true};
+    if (g.pool) { keep_whole_windows(&g.H, &g.W); }
+    return (struct pass){&backward_data, g, edge, true, -1, -1, -1, -1, -1, -1};
 }
 
 /* As gemm_tile.c has it. */
@@ -91,62 +107,109 @@ static struct cut cut(const struct umb_device_caps *caps, const struct pass *p)
 static int rank(const struct umb_problem *problem, const struct pass *p)
 {
     const struct umb_device_caps *caps = problem->caps;
-    if (!umb__winograd_applies(caps, &p->g) || !umb__conv_knows(&p->g, 0)) { return 0; }
+    if (!umb__winograd_applies(caps, &p->g) ||
+        !umb__conv_knows(&p->g, UMB_FUSED_POOL | UMB_FUSED_MASK)) {
+        return 0;
+    }
     const int points = (p->edge + 2) * (p->edge + 2), NV = 2 * umb__tile_width(caps);
     const int64_t weights = (int64_t)points * p->g.C * ceil_div(p->g.K, NV) * NV;
     const bool fits = most_tiles(&p->g) >= tile_rows(umb__tile_width(caps)) && weights <= INT32_MAX;
     return fits ? umb__winograd_rank(caps, &p->g, p->edge) : 0;
 }
 
-static const char *options(struct umb_emit *e, const struct cut *c, int edge)
+static const char *pool_options(struct umb_emit *e, const struct pass *p)
 {
-    const int points = (edge + 2) * (edge + 2);
-    return umb__emit_printf(e, "-DVW=%d -DEDGE=%d -DTP=%d -DCB=%d -DV_FLOATS=%d -DY_FLOATS=%d",
-                            c->width, edge, c->TP, CB,
-                            points * (MAX_TILE_BLOCKS * (CB + 16) + 16 * (MAX_TILE_BLOCKS / c->TP)),
-                            points * (MAX_TILES * 2 * c->width + 16));
+    if (!p->g.pool) { return ""; }
+    if (!p->turned) { return " -DTO_POOLED"; }
+    return umb__emit_printf(e, " -DFROM_POOLED -DODD_ROW=%d -DODD_COLUMN=%d", p->g.padding[0] % 2,
+                            p->g.padding[1] % 2);
 }
 
-static enum umb_status emit(struct umb_emit *e, const struct pass *p, int x, int w, int bias, int y)
+static const char *options(struct umb_emit *e, const struct cut *c, const struct pass *p)
+{
+    const int points = (p->edge + 2) * (p->edge + 2);
+    const char *pool = pool_options(e, p);
+    if (!pool) { return NULL; }
+    return umb__emit_printf(e, "-DVW=%d -DEDGE=%d -DTP=%d -DCB=%d -DV_FLOATS=%d -DY_FLOATS=%d%s",
+                            c->width, p->edge, c->TP, CB,
+                            points * (MAX_TILE_BLOCKS * (CB + 16) + 16 * (MAX_TILE_BLOCKS / c->TP)),
+                            points * (MAX_TILES * 2 * c->width + 16), pool);
+}
+
+static int flags_of(const struct pass *p)
 {
     const struct umb_conv *g = &p->g;
-    const struct cut c = cut(e->p.caps, p);
-    const int k_blocks = ceil_div(g->K, 2 * c.width), points = (p->edge + 2) * (p->edge + 2);
-    const char *text = options(e, &c, p->edge);
-    int u;
-    if (!text) { return UMB_ERR_NO_MEMORY; }
-    const size_t bytes =
-        (size_t)k_blocks * (size_t)points * (size_t)(2 * c.width) * (size_t)g->C * sizeof(float);
-    enum umb_status st = umb__emit_temp(e, bytes, &u);
-    if (st != UMB_OK) { return st; }
-    const struct umb_emit_launch prepare = {
+    return (p->bias >= 0 ? ADD_BIAS : 0) | (g->relu ? RELU : 0) |
+           (g->pool == UMB_CONV_POOL_MAX ? MAX_POOL : 0) |
+           (g->pool == UMB_CONV_POOL_AVG ? AVG_POOL : 0) |
+           (p->kernel == &forward_keeping ? KEEP_PASS : 0) | (p->x0 >= 0 ? MASK : 0);
+}
+
+static int or_any(int value, int any)
+{
+    return value >= 0 ? value : any;
+}
+
+/* U, in a temporary. */
+static enum umb_status emit_filters(struct umb_emit *e, const struct pass *p, const char *text,
+                                    int *ret_u)
+{
+    const int width = umb__tile_width(e->p.caps), k_blocks = ceil_div(p->g.K, 2 * width);
+    const int points = (p->edge + 2) * (p->edge + 2);
+    const size_t count = (size_t)k_blocks * (size_t)(2 * width) * (size_t)points * (size_t)p->g.C;
+    const struct umb_emit_launch launch = {
         .kernel = &filters,
         .options = text,
         .dimensions = 2,
-        .global = {(size_t)ceil_div(g->C, c.width), (size_t)k_blocks},
+        .global = {(size_t)ceil_div(p->g.C, width), (size_t)k_blocks},
         .local = {1, 1}};
-    st = umb__emit_launch(e, &prepare, w, u, g->C, g->K, (int)p->turned);
+    const enum umb_status st = umb__emit_temp(e, count * sizeof(float), ret_u);
+    if (st != UMB_OK) { return st; }
+    return umb__emit_launch(e, &launch, p->w, *ret_u, p->g.C, p->g.K, (int)p->turned);
+}
+
+static enum umb_status emit(struct umb_emit *e, const struct pass *p)
+{
+    const struct umb_conv *g = &p->g;
+    const struct cut c = cut(e->p.caps, p);
+    const char *text = options(e, &c, p);
+    int u;
+    if (!text) { return UMB_ERR_NO_MEMORY; }
+    const enum umb_status st = emit_filters(e, p, text, &u);
     if (st != UMB_OK) { return st; }
     const struct umb_emit_launch launch = {.kernel = p->kernel,
                                            .options = text,
                                            .dimensions = 1,
                                            .global = {(size_t)c.G},
                                            .local = {1}};
-    return umb__emit_launch(e, &launch, x, u, bias, y, g->H, g->W, g->C, g->P, g->Q, g->K,
-                            g->padding[0], g->padding[1], c.tiles, c.T,
-                            (g->bias ? 1 : 0) | (g->relu ? 2 : 0));
+    return umb__emit_launch(e, &launch, p->x, u, or_any(p->bias, p->x), or_any(p->x0, p->x), p->y,
+                            or_any(p->pass, p->x), g->H, g->W, g->C, g->P, g->Q, g->K,
+                            g->padding[0], g->padding[1], c.tiles, c.T, flags_of(p));
 }
 
 static enum umb_status emit_forward(struct umb_emit *e, int edge)
 {
-    const struct pass p = forward_pass(&e->p, edge);
-    return emit(e, &p, e->in[0], e->in[1], e->in[p.g.bias ? 2 : 1], e->out[0]);
+    struct pass p = forward_pass(&e->p, edge);
+    p.x = e->in[0];
+    p.w = e->in[1];
+    p.y = e->out[0];
+    if (p.g.bias) { p.bias = e->in[2]; }
+    if (e->p.n_out > 1) {
+        p.kernel = &forward_keeping;
+        p.pass = e->out[1];
+    }
+    return emit(e, &p);
 }
 
 static enum umb_status emit_data(struct umb_emit *e, int edge)
 {
-    const struct pass p = data_pass(&e->p, edge);
-    return emit(e, &p, e->in[0], e->in[1], e->in[1], e->out[0]);
+    struct pass p = data_pass(&e->p, edge);
+    p.x = e->in[0];
+    p.w = e->in[1];
+    p.y = e->out[0];
+    if (p.g.mask) { p.x0 = e->in[2]; }
+    if (p.g.pool) { p.pass = e->in[3]; }
+    return emit(e, &p);
 }
 
 int umb__conv_winograd4_rank_forward(const struct umb_problem *p)

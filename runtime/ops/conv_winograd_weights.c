@@ -15,7 +15,10 @@
 #define FEW_TILES 128
 
 static const struct umb_kernel kernel = {"conv_winograd_weights", "conv_winograd_weights.cl",
-                                         "conv_winograd_weights", "rrwiiiiiiiii"};
+                                         "conv_winograd_weights", "rrrwwiiiiiiiiii"};
+
+/* Flags of the kernel. */
+enum { MAX_POOL = 4, AVG_POOL = 8, SUM_DY = 64 };
 
 static int ceil_div(int a, int b)
 {
@@ -34,19 +37,38 @@ static int groups(const struct umb_conv *g, int tiles)
     return wanted < most ? wanted : most;
 }
 
+static struct umb_conv conv_of(const struct umb_problem *p)
+{
+    struct umb_conv g = umb__conv_of(p);
+    if (g.pool) { /* pixels in no window have no gradient */
+        g.P -= g.P % 2;
+        g.Q -= g.Q % 2;
+    }
+    return g;
+}
+
+/* *ret_slabs: where to write `count` numbers of each of G groups, which then make `out`. */
+static enum umb_status slabs_of(struct umb_emit *e, int G, int count, int out, int *ret_slabs)
+{
+    *ret_slabs = out;
+    return G > 1 ? umb__emit_temp(e, (size_t)G * (size_t)count * sizeof(float), ret_slabs) : UMB_OK;
+}
+
 static enum umb_status emit(struct umb_emit *e, int edge)
 {
-    const struct umb_conv g = umb__conv_of(&e->p);
+    const struct umb_conv g = conv_of(&e->p);
     const int width = umb__tile_width(e->p.caps), count = 9 * g.C * g.K;
     const int tiles = n_tiles(&g, edge), G = groups(&g, tiles);
-    const char *options =
-        umb__emit_printf(e, "-DVW=%d -DEDGE=%d -DCT=%d -DT=%d -DCS=%d -DKS=%d", width, edge,
-                         width == 16 ? 8 : 4, TILES, CHANNELS, COLUMNS);
-    int slabs = e->out[0];
+    const int flags = (g.pool == UMB_CONV_POOL_MAX ? MAX_POOL : 0) |
+                      (g.pool == UMB_CONV_POOL_AVG ? AVG_POOL : 0) | (g.dbias ? SUM_DY : 0);
+    const char *options = umb__emit_printf(e, "-DVW=%d -DEDGE=%d -DCT=%d -DT=%d -DCS=%d -DKS=%d%s",
+                                           width, edge, width == 16 ? 8 : 4, TILES, CHANNELS,
+                                           COLUMNS, g.pool ? " -DFROM_POOLED" : "");
+    int slabs, bias_slabs;
     enum umb_status st = options ? UMB_OK : UMB_ERR_NO_MEMORY;
-    if (st == UMB_OK && G > 1) {
-        st = umb__emit_temp(e, (size_t)G * (size_t)count * sizeof(float), &slabs);
-    }
+    if (st == UMB_OK) { st = slabs_of(e, G, count, e->out[0], &slabs); }
+    bias_slabs = slabs;
+    if (st == UMB_OK && g.dbias) { st = slabs_of(e, G, g.K, e->out[1], &bias_slabs); }
     if (st != UMB_OK) { return st; }
     const struct umb_emit_launch launch = {
         .kernel = &kernel,
@@ -54,15 +76,19 @@ static enum umb_status emit(struct umb_emit *e, int edge)
         .dimensions = 3,
         .global = {(size_t)G, (size_t)ceil_div(g.C, CHANNELS), (size_t)ceil_div(g.K, COLUMNS)},
         .local = {1, 1, 1}};
-    st = umb__emit_launch(e, &launch, e->in[0], e->in[1], slabs, g.H, g.W, g.C, g.P, g.Q, g.K,
-                          g.padding[0], g.padding[1], tiles);
-    return st == UMB_OK && G > 1 ? umb__emit_slab_sum(e, slabs, G, count, e->out[0]) : st;
+    st = umb__emit_launch(e, &launch, e->in[0], e->in[1], e->in[g.pool ? 2 : 1], slabs, bias_slabs,
+                          g.H, g.W, g.C, g.P, g.Q, g.K, g.padding[0], g.padding[1], tiles, flags);
+    if (st == UMB_OK && G > 1) { st = umb__emit_slab_sum(e, slabs, G, count, e->out[0]); }
+    if (st == UMB_OK && G > 1 && g.dbias) {
+        st = umb__emit_slab_sum(e, bias_slabs, G, g.K, e->out[1]);
+    }
+    return st;
 }
 
 static int rank(const struct umb_problem *p, int edge)
 {
-    const struct umb_conv g = umb__conv_of(p);
-    if (!umb__winograd_applies(p->caps, &g) || !umb__conv_knows(&g, 0)) { return 0; }
+    const struct umb_conv g = conv_of(p);
+    if (!umb__winograd_applies(p->caps, &g)) { return 0; }
     const int64_t slabs = (int64_t)groups(&g, n_tiles(&g, edge)) * 9 * g.C * g.K;
     return slabs <= INT32_MAX ? umb__winograd_rank(p->caps, &g, edge) : 0;
 }
