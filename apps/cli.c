@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A process has one command, and its log two receivers: standard error up to a level, and a run. */
 static struct umb_run *log_run;
@@ -208,10 +209,22 @@ static bool wants_help(int argc, char **argv)
 static enum umb_status check_environment(struct umb_context *ctx, size_t *ret_level)
 {
     static const char *const levels[] = {"error", "warn", "info", "debug", "trace"};
+    static const char *const tunings[] = {"off", "quick", "full"};
     int64_t queues;
+    size_t tuning;
     enum umb_status st = umb__env_choice(ctx, "UMBEL_LOG", levels, 5, UMB_LOG_WARN, ret_level);
     if (st == UMB_OK) { st = umb__env_int(ctx, "UMBEL_QUEUES", 1, 8, 1, &queues); }
+    if (st == UMB_OK) { st = umb__env_choice(ctx, "UMBEL_TUNE", tunings, 3, 0, &tuning); }
     return st;
+}
+
+/* This program, so that it can build kernels in more than one process; NULL where no system says.
+ */
+static const char *own_path(void)
+{
+    static char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    return n > 0 ? path : NULL;
 }
 
 /* The first context only keeps the message of a bad variable: the level of the log is one. */
@@ -223,7 +236,8 @@ static enum umb_status create_context(struct cli *cli)
     if (st != UMB_OK) { return st; }
     umb_context_destroy(cli->ctx);
     shown_level = (enum umb_log_level)level;
-    struct umb_context_desc desc = {.log = receive_log,
+    struct umb_context_desc desc = {.builder = own_path(),
+                                    .log = receive_log,
                                     .log_level = level > UMB_LOG_INFO ? shown_level : UMB_LOG_INFO};
     cli->ctx = NULL;
     return umb_context_create(&desc, &cli->ctx);

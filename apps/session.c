@@ -10,7 +10,26 @@ enum umb_status session_read(struct session *s, const struct cli *cli, const cha
                                 &s->exp);
 }
 
+/* A file of measurements that is of no use is no error, but not to be passed over either. */
+static void say_trouble(const struct cli *cli, const struct umb_trainer *tr)
+{
+    const struct umb_tuning *tuning = umb__trainer_tuning(tr);
+    const char *trouble = tuning ? umb__tuning_trouble(tuning) : NULL;
+    if (trouble) {
+        fprintf(stderr, "umbel %s: warn: %s; nothing measured is used; umbel tune measures anew\n",
+                cli->usage->command, trouble);
+    }
+}
+
 enum umb_status session_build(struct session *s, const struct cli *cli)
+{
+    const enum umb_status st = session_build_tuned(s, cli, NULL);
+    if (st == UMB_OK) { say_trouble(cli, s->trainer); }
+    return st;
+}
+
+enum umb_status session_build_tuned(struct session *s, const struct cli *cli,
+                                    const struct umb_trainer_tuning *tuning)
 {
     const struct umb_exp_train *t = &s->exp->train;
     enum umb_status st = umb__experiment_net(s->exp, &s->net);
@@ -24,7 +43,7 @@ enum umb_status session_build(struct session *s, const struct cli *cli)
                                     .clip_norm = t->clip_norm,
                                     .seed = t->seed,
                                     .queues = (int)t->queues};
-    return umb_trainer_create(cli->ctx, &desc, &s->trainer);
+    return umb__trainer_create_tuned(cli->ctx, &desc, tuning, &s->trainer);
 }
 
 static enum umb_status bind(struct session *s, bool with_data)

@@ -23,6 +23,9 @@ UMB_MUST_USE enum umb_status session_read(struct session *s, const struct cli *c
                                           const char *path, const struct cli_list *sets);
 /* Device, net and trainer of an experiment that is bound. */
 UMB_MUST_USE enum umb_status session_build(struct session *s, const struct cli *cli);
+/* The same, with solvers measured as asked; NULL: as UMBEL_TUNE says. */
+UMB_MUST_USE enum umb_status session_build_tuned(struct session *s, const struct cli *cli,
+                                                 const struct umb_trainer_tuning *tuning);
 /* A run's experiment and the named checkpoint; with_data opens its data sets, else their shapes
  * come from the checkpoint. The trainer then has the checkpoint's parameters. */
 UMB_MUST_USE enum umb_status session_open_run(struct session *s, const struct cli *cli,

@@ -1,6 +1,7 @@
 /* umbel.c: finds the subcommand. */
 #include "cli.h"
 
+#include "program.h"
 #include "text.h"
 #include <signal.h>
 #include <string.h>
@@ -16,6 +17,7 @@ static const struct command {
     {"devices", "list the OpenCL devices and which one is chosen", cmd_devices},
     {"plan", "show the compiled graph of an experiment", cmd_plan},
     {"bench", "measure ops, or a whole training step", cmd_bench},
+    {"tune", "measure an experiment's solvers and keep the best", cmd_tune},
     {"selftest", "check every kernel against its reference", cmd_selftest},
 };
 #define N_COMMANDS (sizeof commands / sizeof *commands)
@@ -60,6 +62,7 @@ int main(int argc, char **argv)
         printf("umbel " UMBEL_VERSION "\n");
         return EXIT_DONE;
     }
+    if (argc == 2 && strcmp(argv[1], UMB_BUILD_COMMAND) == 0) { return umb__build_serve(); }
     for (size_t i = 0; i < N_COMMANDS; i++) {
         if (strcmp(commands[i].name, argv[1]) == 0) { return commands[i].run(argc - 1, argv + 1); }
     }

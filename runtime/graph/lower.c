@@ -3,7 +3,7 @@
 
 #include "plan_internal.h"
 
-/* Rough speeds for the first schedule, until a device was measured: fused multiply-adds on every
+/* Rough speeds for the first schedule, where nothing was measured: fused multiply-adds on every
  * lane at the nominal clock, and what one channel of common memory delivers. */
 #define GUESSED_BYTES_PER_NS 10.0
 #define LAUNCH_NS 3000.0
@@ -38,50 +38,69 @@ static double traffic(const struct umb_problem *p)
     return bytes;
 }
 
-static enum umb_status fill_problem(struct umb_plan *p, const struct umb_node *n,
-                                    struct umb_problem *problem)
+bool umb__node_has_steps(const struct umb_graph *g, int node)
 {
-    struct umb_type *in = umb__arena_calloc(p->arena, (size_t)n->n_in + 1, sizeof *in);
-    struct umb_type *out = umb__arena_calloc(p->arena, (size_t)n->n_out + 1, sizeof *out);
+    const struct umb_node *n = &g->node[node];
+    return !(n->op->flags & UMB_OP_VIEW) &&
+           !(strcmp(n->op->name, "join") == 0 && join_costs_nothing(g, n));
+}
+
+enum umb_status umb__node_problem(const struct umb_graph *g, int node,
+                                  const struct umb_device_caps *caps, struct umb_arena *arena,
+                                  struct umb_problem *ret_problem)
+{
+    const struct umb_node *n = &g->node[node];
+    struct umb_type *in = umb__arena_calloc(arena, (size_t)n->n_in + 1, sizeof *in);
+    struct umb_type *out = umb__arena_calloc(arena, (size_t)n->n_out + 1, sizeof *out);
     if (!in || !out) { return UMB_ERR_NO_MEMORY; }
     for (int k = 0; k < n->n_in; k++) {
-        in[k] = p->graph->value[n->in[k]].type;
+        in[k] = g->value[n->in[k]].type;
     }
     for (int k = 0; k < n->n_out; k++) {
-        out[k] = p->graph->value[n->out[k]].type;
+        out[k] = g->value[n->out[k]].type;
     }
-    *problem = (struct umb_problem){.ctx = p->ctx,
-                                    .op = n->op,
-                                    .attrs = n->attrs,
-                                    .training = p->graph->training,
-                                    .caps = umb_device_get_caps(p->device),
-                                    .n_in = n->n_in,
-                                    .n_out = n->n_out,
-                                    .in = in,
-                                    .out = out};
+    *ret_problem = (struct umb_problem){.ctx = g->ctx,
+                                        .op = n->op,
+                                        .attrs = n->attrs,
+                                        .training = g->training,
+                                        .caps = caps,
+                                        .n_in = n->n_in,
+                                        .n_out = n->n_out,
+                                        .in = in,
+                                        .out = out};
     return UMB_OK;
 }
 
 static enum umb_status lower_node(struct umb_plan *p, const struct umb_plan_desc *desc, int node)
 {
     const struct umb_node *n = &p->graph->node[node];
-    if ((n->op->flags & UMB_OP_VIEW) ||
-        (strcmp(n->op->name, "join") == 0 && join_costs_nothing(p->graph, n))) {
-        return UMB_OK;
-    }
+    struct umb_choice *choice = &p->choice[node];
+    if (!umb__node_has_steps(p->graph, node)) { return UMB_OK; }
     struct umb_emit e = {.in = n->in, .out = n->out, .steps = &p->steps, .node = node};
-    enum umb_status st = fill_problem(p, n, &e.p);
+    const struct umb_device_caps *caps = umb_device_get_caps(p->device);
+    enum umb_status st = umb__node_problem(p->graph, node, caps, p->arena, &e.p);
     if (st != UMB_OK) { return st; }
     const char *wanted = desc->solver_of ? desc->solver_of(desc->solver_user, n->name) : NULL;
-    p->solver[node] = umb__solver_choose(&e.p, wanted);
-    if (!p->solver[node]) {
+    st = umb__solver_pick(&e.p, desc->tuning, wanted, choice);
+    if (st != UMB_OK) { return st; }
+    if (!choice->solver) {
         return umb__fail(p->ctx, UMB_ERR_UNSUPPORTED, "%s: no solver %s%s computes this %s on %s",
                          n->name, wanted ? "named " : "", wanted ? wanted : "", n->op->name,
                          e.p.caps->name);
     }
-    st = p->solver[node]->emit(&e);
+    st = choice->solver->emit(&e);
     return st == UMB_OK ? st
-                        : umb__fail_prefix(p->ctx, st, "%s (%s)", n->name, p->solver[node]->name);
+                        : umb__fail_prefix(p->ctx, st, "%s (%s)", n->name, choice->solver->name);
+}
+
+/* The node's time: as measured, else guessed from its work, and a launch for each step. */
+static double node_ns(const struct umb_plan *p, int node, double flops, double bytes, double speed)
+{
+    const struct umb_choice *c = &p->choice[node];
+    const uint64_t measured = umb__tuned_ns(c->tuned, c->solver->name);
+    if (measured) { return (double)measured; }
+    const double compute = flops / speed, move = bytes / GUESSED_BYTES_PER_NS;
+    return compute > move ? compute : move;
 }
 
 /* Spreads each node's work over its steps; what the node's row counts stands on its first step. */
@@ -97,12 +116,13 @@ static enum umb_status cost_steps(struct umb_plan *p)
         int node = p->steps.step[first].node;
         for (end = first; end < p->steps.n && p->steps.step[end].node == node; end++) {}
         struct umb_problem problem;
-        enum umb_status st = fill_problem(p, &p->graph->node[node], &problem);
+        const enum umb_status st =
+            umb__node_problem(p->graph, node, umb_device_get_caps(p->device), p->arena, &problem);
         if (st != UMB_OK) { return st; }
         p->flops[first] = problem.op->flops ? problem.op->flops(&problem) : 0;
         p->bytes[first] = problem.op->bytes ? problem.op->bytes(&problem) : traffic(&problem);
-        double compute = p->flops[first] / speed, move = p->bytes[first] / GUESSED_BYTES_PER_NS;
-        double each = (compute > move ? compute : move) / (double)(end - first) + LAUNCH_NS;
+        const double ns = node_ns(p, node, p->flops[first], p->bytes[first], speed);
+        const double each = ns / (double)(end - first) + LAUNCH_NS;
         for (size_t i = first; i < end; i++) {
             p->cost_ns[i] = each;
         }
@@ -112,9 +132,8 @@ static enum umb_status cost_steps(struct umb_plan *p)
 
 enum umb_status umb__plan_lower(struct umb_plan *p, const struct umb_plan_desc *desc)
 {
-    p->solver =
-        umb__arena_calloc(p->arena, (size_t)p->graph->n_nodes + 1, sizeof(struct umb_solver *));
-    if (!p->solver) { return UMB_ERR_NO_MEMORY; }
+    p->choice = umb__arena_calloc(p->arena, (size_t)p->graph->n_nodes + 1, sizeof *p->choice);
+    if (!p->choice) { return UMB_ERR_NO_MEMORY; }
     enum umb_status st = umb__steps_init(p->ctx, p->graph->n_values, &p->steps);
     for (int i = 0; st == UMB_OK && i < p->graph->n_nodes; i++) {
         st = lower_node(p, desc, i);

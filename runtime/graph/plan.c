@@ -102,7 +102,7 @@ struct umb_plan_step_info umb__plan_step(const struct umb_plan *p, size_t index)
     const struct umb_node *n = &p->graph->node[s->node];
     return (struct umb_plan_step_info){
         .node = n->name,
-        .solver = p->solver[s->node]->name,
+        .solver = p->choice[s->node].solver->name,
         .kernel = s->kernel ? s->kernel->name : s->call->name,
         .phase = n->phase,
         .queue = p->schedule.queue[i],
@@ -116,7 +116,12 @@ struct umb_plan_step_info umb__plan_step(const struct umb_plan *p, size_t index)
 
 const char *umb__plan_solver(const struct umb_plan *p, int node)
 {
-    return p->solver[node] ? p->solver[node]->name : "";
+    return p->choice[node].solver ? p->choice[node].solver->name : "";
+}
+
+struct umb_choice umb__plan_choice(const struct umb_plan *p, int node)
+{
+    return p->choice[node];
 }
 
 size_t umb__plan_scratch_bytes(const struct umb_plan *p)

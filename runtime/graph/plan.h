@@ -11,6 +11,7 @@
 #include "graph.h"
 #include "steps.h"
 #include "store.h"
+#include "tune.h"
 
 struct umb_plan;
 
@@ -23,6 +24,7 @@ struct umb_plan_desc {
     /* Solver by node, for a resumed run: returns a solver's name or NULL. NULL: choose freely. */
     const char *(*solver_of)(void *user, const char *node);
     void *solver_user;
+    const struct umb_tuning *tuning; /* must outlive the plan; NULL: nothing was measured */
 };
 #define UMB_MAX_QUEUES 8
 #define UMB_MAX_SLOTS 8
@@ -53,6 +55,7 @@ struct umb_plan_step_info {
 size_t umb__plan_n_steps(const struct umb_plan *p);
 struct umb_plan_step_info umb__plan_step(const struct umb_plan *p, size_t index);
 const char *umb__plan_solver(const struct umb_plan *p, int node); /* name; "" for views */
+struct umb_choice umb__plan_choice(const struct umb_plan *p, int node); /* solver NULL: a view */
 size_t umb__plan_scratch_bytes(const struct umb_plan *p);         /* planned */
 size_t umb__plan_unshared_bytes(
     const struct umb_plan *p); /* what it would be without sharing memory */

@@ -25,7 +25,7 @@ struct umb_plan {
     struct umb_store *store;
     int n_queues, n_slots;
     struct umb_arena *arena;
-    const struct umb_solver **solver; /* [nodes] NULL: views and joins without steps */
+    struct umb_choice *choice; /* [nodes] solver NULL: views and joins without steps */
     struct umb_steps steps;
     double *flops, *bytes, *cost_ns; /* [steps] */
     struct umb_deps deps;
@@ -47,6 +47,12 @@ struct umb_plan {
 
 /* lower.c: solvers and steps of every node, and what they cost. */
 UMB_MUST_USE enum umb_status umb__plan_lower(struct umb_plan *p, const struct umb_plan_desc *desc);
+/* Views, and joins that were arranged, have none. */
+bool umb__node_has_steps(const struct umb_graph *g, int node);
+UMB_MUST_USE enum umb_status umb__node_problem(const struct umb_graph *g, int node,
+                                               const struct umb_device_caps *caps,
+                                               struct umb_arena *arena,
+                                               struct umb_problem *ret_problem);
 /* place.c: buffers, places, bound steps. */
 UMB_MUST_USE enum umb_status umb__plan_place_values(struct umb_plan *p);
 UMB_MUST_USE enum umb_status umb__plan_bind(struct umb_plan *p);

@@ -11,7 +11,7 @@
  *   umbel tuning VERSION
  *   device NAME | VENDOR | …
  *   problem quick|full NAME           then a line for each of its solvers:
- *     right|rough|wrong|failed NS SOLVER NOTE
+ *     right|rough|alone|wrong|failed NS SOLVER NOTE
  *   end CRC                           of everything above
  */
 #ifndef UMB_TUNING_H
@@ -23,6 +23,7 @@
 enum umb_verdict {
     UMB_VERDICT_RIGHT,  /* its result was compared and its time measured */
     UMB_VERDICT_ROUGH,  /* the same, but so slow that the time is of one run, or worked out */
+    UMB_VERDICT_ALONE,  /* there is no other, so its time alone was measured */
     UMB_VERDICT_WRONG,  /* it computes something else, ns is 0; the note says what */
     UMB_VERDICT_FAILED, /* it did not build or run, ns is 0; the note says why */
 };
@@ -60,7 +61,7 @@ const struct umb_tuned *umb__tuning_find(const struct umb_tuning *t, const char 
 size_t umb__tuning_count(const struct umb_tuning *t);
 /* Copies `tuned`, in place of what was known of its problem. */
 UMB_MUST_USE enum umb_status umb__tuning_put(struct umb_tuning *t, const struct umb_tuned *tuned);
-/* The right (or rough) solver with the least time; NULL: none is. */
+/* The solver with the least time, of those that have one; NULL: none has. */
 const struct umb_tuned_solver *umb__tuned_best(const struct umb_tuned *tuned);
 
 /* Says now, before anything is measured, whether saving would fail. */

@@ -12,6 +12,7 @@
 
 static const char *const verdicts[] = {[UMB_VERDICT_RIGHT] = "right",
                                        [UMB_VERDICT_ROUGH] = "rough",
+                                       [UMB_VERDICT_ALONE] = "alone",
                                        [UMB_VERDICT_WRONG] = "wrong",
                                        [UMB_VERDICT_FAILED] = "failed"};
 #define N_VERDICTS (sizeof verdicts / sizeof *verdicts)
@@ -150,7 +151,7 @@ static bool read_solver(char *line, struct umb_tuned_solver *ret_solver)
         !umb__parse_int(number, 0, INT64_MAX, &ns)) {
         return false;
     }
-    bool right = v == UMB_VERDICT_RIGHT || v == UMB_VERDICT_ROUGH;
+    bool right = v != UMB_VERDICT_WRONG && v != UMB_VERDICT_FAILED;
     if (right != (ns > 0)) { return false; }
     *ret_solver = (struct umb_tuned_solver){(enum umb_verdict)v, (uint64_t)ns, name, rest};
     return true;

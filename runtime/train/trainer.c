@@ -162,7 +162,9 @@ enum umb_status umb__trainer_compile(struct umb_trainer *tr, int mode)
         .n_queues = tr->queues,
         .n_slots = UMB_TRAINER_SLOTS,
         .solver_of = tr->choices && mode == UMB_TRAINER_TRAIN ? chosen_solver : NULL,
-        .solver_user = tr};
+        .solver_user = tr,
+        .tuning = tr->tuning};
+    if (st == UMB_OK) { st = umb__trainer_tune(tr, mode); }
     if (st == UMB_OK) { st = umb__plan_create(tr->ctx, &desc, &side->plan); }
     if (st != UMB_OK) { umb__trainer_drop_side(side); }
     return st;
@@ -272,14 +274,6 @@ static enum umb_status choose_queues(struct umb_trainer *tr, int asked)
     return st;
 }
 
-/* Solvers are chosen by rank; a value that would have them measured must not be taken in silence. */
-static enum umb_status check_tuning(struct umb_context *ctx)
-{
-    static const char *const known[] = {"off"};
-    size_t choice;
-    return umb__env_choice(ctx, "UMBEL_TUNE", known, 1, 0, &choice);
-}
-
 static enum umb_status make_tallies(struct umb_trainer *tr)
 {
     for (int t = 0; t < tr->n_tasks; t++) {
@@ -296,8 +290,10 @@ static enum umb_status make_tallies(struct umb_trainer *tr)
     return UMB_OK;
 }
 
-enum umb_status umb_trainer_create(struct umb_context *ctx, const struct umb_trainer_desc *desc,
-                                   struct umb_trainer **ret_trainer)
+enum umb_status umb__trainer_create_tuned(struct umb_context *ctx,
+                                          const struct umb_trainer_desc *desc,
+                                          const struct umb_trainer_tuning *tuning,
+                                          struct umb_trainer **ret_trainer)
 {
     enum umb_status st = check_desc(ctx, desc);
     if (st != UMB_OK) { return st; }
@@ -314,7 +310,7 @@ enum umb_status umb_trainer_create(struct umb_context *ctx, const struct umb_tra
     st = umb__arena_create(ctx, &tr->arena);
     if (st == UMB_OK) { st = choose_optimizer(tr, desc); }
     if (st == UMB_OK) { st = choose_queues(tr, desc->queues); }
-    if (st == UMB_OK) { st = check_tuning(ctx); }
+    if (st == UMB_OK) { st = umb__trainer_open_tuning(tr, tuning); }
     if (st == UMB_OK) { st = make_tallies(tr); }
     if (st == UMB_OK) { st = umb__store_create(tr->device, &tr->store); }
     if (st == UMB_OK) { st = umb__trainer_compile(tr, UMB_TRAINER_TRAIN); }
@@ -327,6 +323,12 @@ enum umb_status umb_trainer_create(struct umb_context *ctx, const struct umb_tra
     return UMB_OK;
 }
 
+enum umb_status umb_trainer_create(struct umb_context *ctx, const struct umb_trainer_desc *desc,
+                                   struct umb_trainer **ret_trainer)
+{
+    return umb__trainer_create_tuned(ctx, desc, NULL, ret_trainer);
+}
+
 void umb_trainer_destroy(struct umb_trainer *tr)
 {
     if (!tr) { return; }
@@ -334,6 +336,7 @@ void umb_trainer_destroy(struct umb_trainer *tr)
         umb__trainer_drop_side(&tr->side[m]);
     }
     umb__store_destroy(tr->store);
+    umb__tuning_close(tr->tuning);
     umb__free(tr->choices);
     umb__arena_destroy(tr->arena);
     umb__free(tr);

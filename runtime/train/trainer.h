@@ -10,11 +10,28 @@
 
 #include "plan.h"
 #include "safetensors.h"
+#include "tune.h"
 #include <umbel/train.h>
 
 #define UMB_TRAINER_SLOTS 3
 
 enum umb_trainer_mode { UMB_TRAINER_TRAIN, UMB_TRAINER_EVALUATE };
+
+/* Solvers are measured before a plan is made. */
+struct umb_trainer_tuning {
+    bool wanted; /* else what was measured earlier serves */
+    bool full, again,
+        keep; /* again: also what is known; keep: not being able to save is an error */
+    void (*listen)(void *user, const struct umb_tune_report *report);
+    void *user;
+};
+/* umb_trainer_create, with tuning in place of what UMBEL_TUNE says. */
+UMB_MUST_USE enum umb_status umb__trainer_create_tuned(struct umb_context *ctx,
+                                                       const struct umb_trainer_desc *desc,
+                                                       const struct umb_trainer_tuning *tuning,
+                                                       struct umb_trainer **ret_trainer);
+/* NULL: UMBEL_TUNE is off. */
+const struct umb_tuning *umb__trainer_tuning(const struct umb_trainer *tr);
 
 /* Where the host puts a batch; rows beyond n need not be touched (their mask must be 0: set_rows
  * does that). */
@@ -35,8 +52,8 @@ void umb__trainer_set_rows(struct umb_trainer *tr, enum umb_trainer_mode mode, i
  * only. */
 UMB_MUST_USE enum umb_status umb__trainer_submit(struct umb_trainer *tr, enum umb_trainer_mode mode,
                                                  int slot, double rate);
-/* A training step like submit, but on profiling queues and waited for: the plan then knows the times
- * of its steps. umb__trainer_wait still collects the slot's report. */
+/* A training step like submit, but on profiling queues and waited for: the plan then knows the
+ * times of its steps. umb__trainer_wait still collects the slot's report. */
 UMB_MUST_USE enum umb_status umb__trainer_trace(struct umb_trainer *tr, int slot, double rate);
 /* Waits for that slot's run; ret_losses[tasks] (NaN where a task had no label) and adds to the
  * running results. */

@@ -39,8 +39,10 @@ struct umb_trainer {
     size_t packed_bytes; /* of all parameters side by side */
     struct umb_trainer_side side[UMB_TRAINER_MODES];
     struct umb_tally tally[UMB_MAX_TASKS];
-    int64_t uncounted; /* labels that may lie in the device's counters */
-    char *choices;     /* "node=solver\n…" of a resumed run, else NULL */
+    int64_t uncounted;         /* labels that may lie in the device's counters */
+    struct umb_tuning *tuning; /* NULL: off */
+    struct umb_trainer_tuning measure;
+    char *choices; /* "node=solver\n…" of a resumed run, else NULL */
 };
 
 /* The optimizer's state buffers in the store, each of packed_bytes. */
@@ -53,6 +55,11 @@ double umb__trainer_optimizer_attr(const struct umb_trainer *tr, const char *nam
 
 /* Compiles a side that is not there yet. */
 UMB_MUST_USE enum umb_status umb__trainer_compile(struct umb_trainer *tr, int mode);
+/* trainer_tune.c: reads UMBEL_TUNE, which `asked` (may be NULL) goes before; and measures what a
+ * side's graph needs, where that is wanted. */
+UMB_MUST_USE enum umb_status umb__trainer_open_tuning(struct umb_trainer *tr,
+                                                      const struct umb_trainer_tuning *asked);
+UMB_MUST_USE enum umb_status umb__trainer_tune(struct umb_trainer *tr, int mode);
 void umb__trainer_drop_side(struct umb_trainer_side *side);
 /* Waits for every slot of every side. */
 UMB_MUST_USE enum umb_status umb__trainer_settle(struct umb_trainer *tr);

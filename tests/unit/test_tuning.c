@@ -265,6 +265,8 @@ static void another_version_is_named(void **state)
     expect_refused(w, newer, strlen(newer), "another version");
 }
 
+#define LONG_NAME "a-name-that-is-longer-than-that-of-any-solver-will-ever-be-in-all-of-time"
+
 /* Lines with a right checksum that are none of ours. */
 static const char *const lies[] = {
     "right 1 direct x\n",                                      /* of no problem */
@@ -282,8 +284,7 @@ static const char *const lies[] = {
     "problem quick x\nright 10 direct\n",
     "problem quick x\nright 10  \n",
     "problem quick x\nperfect 10 direct \n",
-    "problem quick x\nright 10 a-name-of-a-solver-that-is-longer-than-any-name-of-a-solver-can-be "
-    "\n",
+    "problem quick x\nright 10 " LONG_NAME " \n",
     "problem quick x\nright 10 direct \033[2J\n",
     "problem quick x\n\n",
 };

@@ -1,0 +1,74 @@
+/* trainer_tune.c: a trainer's measured solvers: what UMBEL_TUNE says, and measuring before a plan.
+ */
+#include "trainer_internal.h"
+
+#include "system.h"
+
+enum { TUNE_OFF, TUNE_QUICK, TUNE_FULL, TUNE_UNSET };
+
+enum umb_status umb__trainer_open_tuning(struct umb_trainer *tr,
+                                         const struct umb_trainer_tuning *asked)
+{
+    static const char *const known[] = {"off", "quick", "full"};
+    size_t choice;
+    enum umb_status st = umb__env_choice(tr->ctx, "UMBEL_TUNE", known, 3, TUNE_UNSET, &choice);
+    if (st != UMB_OK || (!asked && choice == TUNE_OFF)) { return st; }
+    if (asked) {
+        tr->measure = *asked;
+    } else {
+        tr->measure.wanted = choice != TUNE_UNSET;
+        tr->measure.full = choice == TUNE_FULL;
+    }
+    st = umb__tuning_open(tr->ctx, umb_device_get_caps(tr->device), &tr->tuning);
+    return st == UMB_OK && asked ? umb__tuning_check(tr->tuning) : st;
+}
+
+static void say(struct umb_trainer *tr, const struct umb_tune_summary *s, uint64_t ns)
+{
+    if (s->n_wrong) {
+        umb__log(tr->ctx, UMB_LOG_WARN,
+                 "tuning: %d solver%s gave wrong results on this device and will not be chosen; "
+                 "umbel tune shows which",
+                 s->n_wrong, s->n_wrong == 1 ? "" : "s");
+    }
+    if (s->n_hopeless) {
+        umb__log(tr->ctx, UMB_LOG_WARN,
+                 "tuning: for %d problem%s no solver is right on this device", s->n_hopeless,
+                 s->n_hopeless == 1 ? "" : "s");
+    }
+    umb__log(tr->ctx, UMB_LOG_INFO, "tuning: %d of %d problems measured in %.1f s, %d left",
+             s->n_measured, s->n_problems, (double)ns * 1e-9, s->n_left);
+}
+
+/* Who asked for measurements wants them kept; a training goes on without. */
+static enum umb_status save(struct umb_trainer *tr)
+{
+    const enum umb_status st = umb__tuning_save(tr->tuning);
+    if (st == UMB_OK || tr->measure.keep) { return st; }
+    umb__log(tr->ctx, UMB_LOG_WARN, "tuning: %s; what was measured serves this run alone",
+             umb_context_error(tr->ctx));
+    return UMB_OK;
+}
+
+enum umb_status umb__trainer_tune(struct umb_trainer *tr, int mode)
+{
+    if (!tr->measure.wanted) { return UMB_OK; }
+    const uint64_t start = umb__clock_ns();
+    const struct umb_tune_desc desc = {.device = tr->device,
+                                       .graph = tr->side[mode].graph,
+                                       .tuning = tr->tuning,
+                                       .full = tr->measure.full,
+                                       .again = tr->measure.again && mode == UMB_TRAINER_TRAIN,
+                                       .listen = tr->measure.listen,
+                                       .user = tr->measure.user};
+    struct umb_tune_summary sum;
+    enum umb_status st = umb__tune_graph(tr->ctx, &desc, &sum);
+    if (st != UMB_OK || sum.n_measured == 0) { return st; }
+    say(tr, &sum, umb__clock_ns() - start);
+    return save(tr);
+}
+
+const struct umb_tuning *umb__trainer_tuning(const struct umb_trainer *tr)
+{
+    return tr->tuning;
+}
