@@ -5,7 +5,7 @@ Colours follow the reader's scheme (light or dark); text is the system's sans-se
 import html
 import math
 
-WIDTH, LEFT, RIGHT, TOP, STEP, BAR = 820, 300, 150, 64, 30, 18
+WIDTH, LEFT, RIGHT, TOP, STEP, BAR, GAP = 820, 250, 150, 64, 28, 18, 12
 STYLE = '''
     text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #24292f }
     .title { font-size: 15px; font-weight: 600 }
@@ -48,17 +48,27 @@ def vertical(x, top, bottom, kind):
     return f'<line x1="{x:.1f}" y1="{top:.1f}" x2="{x:.1f}" y2="{bottom:.1f}" class="{kind}"/>'
 
 
-def draw_bar(i, bar, scale):
+def places(rows):
+    """The top of each bar: kinds of work, by their first word, stand a little apart."""
+    y, before = TOP, rows[0][0].split()[0]
+    for label, *_ in rows:
+        y += GAP if label.split()[0] != before else 0
+        before = label.split()[0]
+        yield y
+        y += STEP
+
+
+def draw_bar(y, bar, scale):
     label, value, least, target, met = bar
-    y = TOP + i * STEP
     middle = y + BAR - 5
-    said = f'{value:.2f}×' if math.isclose(value, least) else f'{value:.2f}× (least {least:.2f})'
+    several = '' if math.isclose(value, least) else f'least {least:.2f}'
     end = LEFT + max(value, target) * scale
     return [text(LEFT - 10, middle, label, anchor='end'),
             f'<rect x="{LEFT}" y="{y}" width="{value * scale:.1f}" height="{BAR}" rx="2" '
             f'class="{"met" if met else "short"}"/>',
             vertical(LEFT + target * scale, y - 4, y + BAR + 4, 'target'),
-            text(end + 8, middle, said, 'value')]
+            text(end + 8, middle, f'{value:.2f}×', 'value'),
+            text(end + 56, middle, several, 'small')]
 
 
 def draw(results, subtitle):
@@ -68,16 +78,18 @@ def draw(results, subtitle):
         return None
     most = max(max(value, target) for _, value, _, target, _ in rows)
     scale = (WIDTH - LEFT - RIGHT) / max(1.0, most)
-    bottom = TOP + len(rows) * STEP
+    tops = list(places(rows))
+    bottom = tops[-1] + STEP
     parts = [text(16, 24, 'Speed, in multiples of the fastest peer', 'title'),
              text(16, 44, subtitle, 'small')]
     for tick in range(0, int(most) + 1):
         parts += [vertical(LEFT + tick * scale, TOP - 8, bottom, 'peer' if tick == 1 else 'grid'),
                   text(LEFT + tick * scale, bottom + 14, f'{tick}×', 'small', 'middle')]
-    for i, bar in enumerate(rows):
-        parts += draw_bar(i, bar, scale)
-    parts.append(text(16, bottom + 36, 'Green: every figure of the kind meets its target (the '
-                      'upright mark). Amber: at least one falls short.', 'small'))
+    for y, bar in zip(tops, rows):
+        parts += draw_bar(y, bar, scale)
+    parts.append(text(16, bottom + 36, 'A bar is the geometric mean of its figures. Green: each '
+                      'of them meets its target, the upright mark. Amber: at least one falls short.',
+                      'small'))
     height = bottom + 50
     body = '\n'.join(f'  {part}' for part in parts)
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '

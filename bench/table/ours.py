@@ -13,15 +13,17 @@ class Failed(Exception):
 
 
 class Umbel:
-    def __init__(self, program, device=None, launcher=(), environment=None):
-        self.program, self.launcher = str(program), list(launcher)
+    """The program; wrap makes of a command the one that starts it in another place."""
+
+    def __init__(self, program, device=None, environment=None, wrap=list):
+        self.program, self.wrap = str(program), wrap
         self.environment = dict(os.environ, **(environment or {}))
         if device:
             self.environment['UMBEL_DEVICE'] = device
 
     def run(self, *arguments, prefix=(), **environment):
         """The JSON value that the command prints."""
-        command = [*prefix, *self.launcher, self.program, *map(str, arguments), '--json']
+        command = self.wrap([*prefix, self.program, *map(str, arguments), '--json'])
         done = subprocess.run(command, env=dict(self.environment, **environment), text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
         if done.returncode:

@@ -61,7 +61,7 @@ def run(bench, row):
                          *(images_a_second(name, t.ms, images) for name, t in turns.items())])
     settings = ', '.join(f'{name} {turn.best}' for name, turn in turns.items())
     return {'versions': versions, 'lines': [store.line(
-        what, store.median(ratios), target, spread=store.spread(ratios), bar=row,
+        what, store.median(ratios), target, spread=store.spread(ratios), bar=f'step {row}',
         figures=f'images/s: {figures}')],
         'notes': [f'{row}: the faster of two settings of PyTorch and four of Keras: {settings}. '
                   f'The host spends {store.median(host_us):.0f} µs a step on enqueuing.']}

@@ -1,0 +1,134 @@
+"""What bench/run and tests/matrix make of results, as TAP: no device, no peer, nothing measured."""
+import math
+import pathlib
+import sys
+import tempfile
+import xml.dom.minidom
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / 'bench'), str(ROOT / 'tests')]
+sys.dont_write_bytecode = True
+
+import implementations
+from table import chart, data, page, rows_process, store
+
+
+def a_line(value, target, **keys):
+    return store.line('work', value, target, **keys)
+
+
+def a_result(row, lines, **keys):
+    return {'row': row, 'when': '2026-01-01', 'short': False, 'load': 0.1, 'lines': lines,
+            'notes': [], 'peak': {'gflops': 300.0, 'gbs': 20.0}, 'head': {'machine': 'm', 'umbel': 'c'},
+            'versions': {}, **keys}
+
+
+def equal(got, expected):
+    assert got == expected, f'got {got!r}, expected {expected!r}'
+
+
+def a_line_is_fitted_exactly():
+    a, b = rows_process.fit_line([(n, 3 + 0.25 * n) for n in (16, 64, 512)])
+    assert math.isclose(a, 3, rel_tol=1e-9) and math.isclose(b, 0.25, rel_tol=1e-9), (a, b)
+
+
+def a_fit_weighs_relative_errors():
+    """The largest point 10 % off moves a by a tenth of the smallest point at most."""
+    a, _ = rows_process.fit_line([(16, 4.5), (64, 16.5), (512, 128.5 * 1.1)])
+    assert abs(a - 0.5) < 0.45, a
+
+
+def targets_are_met_from_either_side():
+    equal(store.is_met(a_line(3.0, 3.0)), True)
+    equal(store.is_met(a_line(2.99, 3.0)), False)
+    equal(store.is_met(a_line(0.4, 0.3, sense='at most')), False)
+    equal(store.is_met(a_line(0.3, 0.3, sense='at most')), True)
+    equal(store.is_met(a_line(1.0, None)), None)
+
+
+def a_bar_falls_short_with_one_of_its_figures():
+    lines = [a_line(1.0, 0.95, bar='GEMM'), a_line(0.9, 0.95, bar='GEMM')]
+    (_, mean, least, target, met), = chart.bars([a_result('gemm', lines)])
+    assert math.isclose(mean, math.sqrt(0.9)), mean
+    equal((least, target, met), (0.9, 0.95, False))
+
+
+def the_picture_is_xml_with_a_bar_a_kind():
+    lines = [a_line(2.0, 2.5, bar='step <a&b>'), a_line(1.2, 0.95, bar='conv 1×1')]
+    drawn = xml.dom.minidom.parseString(chart.draw([a_result('conv', lines)], 'here'))
+    equal(len(drawn.getElementsByTagName('rect')), 2)
+    equal(chart.draw([a_result('conv', [a_line(1, 2)])], 'here'), None)
+
+
+def the_page_takes_in_reasons_and_says_what_is_short():
+    with tempfile.TemporaryDirectory() as name:
+        docs = pathlib.Path(name)
+        (docs / 'performance-reasons.md').write_text('# x\n\n## gemm\n\nIt waits.\n\n## conv\n\nNo.\n')
+        page.write([a_result('gemm', [a_line(0.5, 0.95, bar='GEMM'), a_line(1.0, 0.95)])], docs)
+        text = (docs / 'performance.md').read_text()
+        assert 'It waits.' in text and 'No.' not in text, text
+        assert '1 of 2 figures' in text and '**short**' in text, text
+        assert (docs / 'performance.svg').exists()
+
+
+def the_page_says_that_the_machine_was_busy_or_the_mode_short():
+    text = page.section(a_result('cores', [], load=3.0, short=True), None)
+    assert 'was busy' in text and 'short mode' in text, text
+    assert 'was busy' not in page.section(a_result('cores', []), None)
+
+
+def generated_data_have_the_formats_sizes():
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        data.write_mnist(folder / 'mnist', data.random.Random(1))
+        data.write_cifar10(folder / 'cifar10', data.random.Random(1))
+        sizes = [(folder / path).stat().st_size for path in (
+            'mnist/train-images-idx3-ubyte', 'mnist/t10k-labels-idx1-ubyte',
+            'cifar10/data_batch_1.bin')]
+        equal(sizes, [16 + 4096 * 784, 8 + 1024, 4096 * 3073])
+
+
+def a_store_gives_back_what_it_was_given():
+    with tempfile.TemporaryDirectory() as name:
+        kept = store.Store(pathlib.Path(name) / 'results')
+        equal(kept.load('conv'), None)
+        kept.save('conv', {'lines': [a_line(1.5, 2.0)]})
+        equal(kept.load('conv')['lines'], [a_line(1.5, 2.0)])
+
+
+def a_chroot_sees_the_folders_it_needs():
+    way = implementations.Debian13('pocl6', pathlib.Path('/a b'))
+    *_, script, _, command = way.wrap(['true'], [pathlib.Path('/data')])
+    assert "mount --bind /data '/a b/root'/data" in script, script
+    equal(command, 'true')
+
+
+CASES = (
+    a_line_is_fitted_exactly,
+    a_fit_weighs_relative_errors,
+    targets_are_met_from_either_side,
+    a_bar_falls_short_with_one_of_its_figures,
+    the_picture_is_xml_with_a_bar_a_kind,
+    the_page_takes_in_reasons_and_says_what_is_short,
+    the_page_says_that_the_machine_was_busy_or_the_mode_short,
+    generated_data_have_the_formats_sizes,
+    a_store_gives_back_what_it_was_given,
+    a_chroot_sees_the_folders_it_needs,
+)
+
+
+def main():
+    print(f'1..{len(CASES)}')
+    bad = 0
+    for number, case in enumerate(CASES, 1):
+        try:
+            case()
+            print(f'ok {number} - {case.__name__}')
+        except Exception as error:
+            bad += 1
+            print(f'not ok {number} - {case.__name__}\n# {type(error).__name__}: {error}')
+    return 1 if bad else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
