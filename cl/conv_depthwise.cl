@@ -7,8 +7,6 @@
  * Tunables: VW.
  */
 #include "gemm_tile.cl"
-#define ADD_BIAS 1
-#define RELU 2
 
 /* Of the taps at + i·dilation, those inside an axis of `extent`: first_tap ≤ i < end_tap. */
 static inline int first_tap(int at, int dilation)

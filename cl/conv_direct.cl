@@ -42,8 +42,6 @@
 #define ROWS A_ROWS
 #endif
 #define PITCH (KC + 16) /* odd in cache lines, so that the rows of a tile do not collide */
-#define ADD_BIAS 1
-#define RELU 2
 #define IN_PLACE 4
 
 /* Taps r0 ≤ r < r1, s0 ≤ s < s1. */
@@ -145,23 +143,6 @@ static INLINED void multiply_tile(const float *a, int to_row, int to_term, const
         }
     }
     finish(lo, hi, t);
-}
-
-/* n elements from `at` on of a run of which only from…to−1 are inside the image. */
-static inline void copy_clipped(float *a, __global const float *x, int at, int n, int from, int to)
-{
-    if (from <= at && at + n <= to) {
-        copy_run(a, x + at, n);
-        return;
-    }
-    if (at + n <= from || to <= at) {
-        zero_run(a, n);
-        return;
-    }
-    const int begin = max(from - at, 0), end = min(to - at, n);
-    zero_run(a, begin);
-    copy_run(a + begin, x + at + begin, end - begin);
-    zero_run(a + end, n - end);
 }
 
 /* A piece of the sum: n terms from the one on that is `at` behind tap (r,s), of `taps` taps. */

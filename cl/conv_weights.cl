@@ -196,19 +196,28 @@ __kernel ONE_ITEM void conv_weights(
     }
 }
 
-/* dw[i] = Σ_g slabs[g·n + i], in the order of g. NDRange [⌈n/span⌉], one item a group. */
+/*
+ * out[i] = Σ_g slabs[g·(n + n_last) + i], in the order of g, for i < n; the n_last numbers behind
+ * them likewise into `last`. NDRange [⌈n/span⌉ + ⌈n_last/span⌉], one item a group.
+ */
 __kernel ONE_ITEM void conv_weights_sum(__global const float *restrict slabs, ulong slabs_at,
-                                        __global float *restrict dw, ulong dw_at, int n, int G,
-                                        int span)
+                                        __global float *restrict out, ulong out_at,
+                                        __global float *restrict last, ulong last_at, int n,
+                                        int n_last, int G, int span)
 {
-    const int begin = get_group_id(0) * span, end = min(begin + span, n);
+    const int spans = (n + span - 1) / span, pitch = n + n_last;
+    const bool behind = (int)get_group_id(0) >= spans;
+    const int begin = ((int)get_group_id(0) - (behind ? spans : 0)) * span;
+    const int end = min(begin + span, behind ? n_last : n);
+    __global float *to = behind ? last + last_at : out + out_at;
+    slabs += slabs_at + (behind ? n : 0);
     for (int i = begin; i < end; i += VW) {
-        __global const float *from = slabs + slabs_at + i;
+        __global const float *from = slabs + i;
         vec_t sum = load_part(from, end - i);
         for (int g = 1; g < G; ++g) {
-            from += n;
+            from += pitch;
             sum += load_part(from, end - i);
         }
-        store_part(sum, dw + dw_at + i, end - i);
+        store_part(sum, to + i, end - i);
     }
 }

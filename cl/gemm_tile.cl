@@ -22,6 +22,8 @@ typedef vec_t loose_vec_t __attribute__((aligned(4)));
 #define UNROLL _Pragma("unroll")
 #define INLINED inline __attribute__((always_inline))
 #define ONE_ITEM __attribute__((reqd_work_group_size(1, 1, 1)))
+#define ADD_BIAS 1
+#define RELU 2
 
 static inline void copy_run(float *to, __global const float *from, int n)
 {
@@ -35,6 +37,23 @@ static inline void zero_run(float *to, int n)
     int i = 0;
     for (; i + VW <= n; i += VW) { VEC_STORE((vec_t)(0.0f), 0, to + i); }
     for (; i < n; ++i) { to[i] = 0.0f; }
+}
+
+/* n elements from `at` on of a run of which only from…to−1 are inside the image. */
+static inline void copy_clipped(float *a, __global const float *x, int at, int n, int from, int to)
+{
+    if (from <= at && at + n <= to) {
+        copy_run(a, x + at, n);
+        return;
+    }
+    if (at + n <= from || to <= at) {
+        zero_run(a, n);
+        return;
+    }
+    const int begin = max(from - at, 0), end = min(to - at, n);
+    zero_run(a, begin);
+    copy_run(a + begin, x + at + begin, end - begin);
+    zero_run(a + end, n - end);
 }
 
 /* Negative lanes become 0; a NaN stays. */

@@ -50,10 +50,9 @@ enum umb_status umb__conv_depthwise_weights(struct umb_emit *e)
     const struct umb_conv g = umb__conv_of(&e->p);
     const int rows = g.N * g.P, width = umb__tile_width(e->p.caps);
     const int span = (rows + MAX_SLABS - 1) / MAX_SLABS, slabs = (rows + span - 1) / span;
-    const int count = g.R * g.S * g.C;
-    int to = e->out[0];
-    enum umb_status st = UMB_OK;
-    if (slabs > 1) { st = umb__emit_temp(e, (size_t)slabs * (size_t)count * sizeof(float), &to); }
+    const struct umb_slabs all = {.slabs = slabs, .count = g.R * g.S * g.C, .dw = e->out[0]};
+    int to = -1;
+    enum umb_status st = umb__emit_slabs(e, &all, &to);
     if (st != UMB_OK) { return st; }
     struct umb_emit_launch launch = over(e, &backward_weights, slabs);
     if (!launch.options) { return UMB_ERR_NO_MEMORY; }
@@ -63,5 +62,5 @@ enum umb_status umb__conv_depthwise_weights(struct umb_emit *e)
     st = umb__emit_launch(e, &launch, e->in[0], e->in[1], to, rows, span, g.H, g.W, g.C, g.P, g.Q,
                           g.R, g.S, g.stride[0], g.stride[1], g.dilation[0], g.dilation[1],
                           g.padding[0], g.padding[1]);
-    return st == UMB_OK && slabs > 1 ? umb__emit_slab_sum(e, to, slabs, count, e->out[0]) : st;
+    return st == UMB_OK ? umb__emit_slab_sums(e, &all, to) : st;
 }

@@ -42,6 +42,11 @@ UMB_MUST_USE enum umb_status umb__conv_depthwise_forward(struct umb_emit *e);
 UMB_MUST_USE enum umb_status umb__conv_depthwise_data(struct umb_emit *e);
 UMB_MUST_USE enum umb_status umb__conv_depthwise_weights(struct umb_emit *e);
 
+/* Few channels in, on CPUs; the rank is the same both ways. */
+int umb__conv_thin_rank(const struct umb_problem *p);
+UMB_MUST_USE enum umb_status umb__conv_thin_forward(struct umb_emit *e);
+UMB_MUST_USE enum umb_status umb__conv_thin_weights(struct umb_emit *e);
+
 /* 1×1 by CLBlast. */
 int umb__conv_pointwise_rank_forward(const struct umb_problem *p);
 int umb__conv_pointwise_rank_data(const struct umb_problem *p);

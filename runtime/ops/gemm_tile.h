@@ -40,7 +40,21 @@ UMB_MUST_USE enum umb_status umb__emit_tile_weights(struct umb_emit *e,
                                                     const struct umb_conv *g, int x, int dy,
                                                     int dw);
 
-/* dw[count] = the sum of `slabs` slabs of a temporary, in their order. */
+/*
+ * Gradients to weights that several groups add up: each into a slab of its own, `count` numbers of
+ * dw and, behind them, n_bias of db; then the slabs are added in their order. One slab without db
+ * is dw itself.
+ */
+struct umb_slabs {
+    int slabs, count, n_bias;
+    int dw, db; /* values */
+};
+/* The value that slabs are written to. */
+UMB_MUST_USE enum umb_status umb__emit_slabs(struct umb_emit *e, const struct umb_slabs *s,
+                                             int *ret_value);
+UMB_MUST_USE enum umb_status umb__emit_slab_sums(struct umb_emit *e, const struct umb_slabs *s,
+                                                 int value);
+/* dw[count] alone, from slabs that the caller has. */
 UMB_MUST_USE enum umb_status umb__emit_slab_sum(struct umb_emit *e, int slabs_value, int slabs,
                                                 int count, int dw);
 

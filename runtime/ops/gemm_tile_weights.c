@@ -21,8 +21,10 @@
 #define ITEMS_PER_UNIT 4
 #define SUM_SPAN 4096
 
-static const struct umb_kernel sum_kernel = {"conv_weights_sum", "conv_weights.cl",
-                                             "conv_weights_sum", "rwiii"};
+static const struct umb_kernel sum_one = {"conv_weights_sum", "conv_weights.cl", "conv_weights_sum",
+                                          "rwriiii"};
+static const struct umb_kernel sum_both = {"conv_weights_bias_sum", "conv_weights.cl",
+                                           "conv_weights_sum", "rwwiiii"};
 
 static int ceil_div(int a, int b)
 {
@@ -110,19 +112,36 @@ bool umb__tile_weights_apply(const struct umb_device_caps *caps, const struct um
     return umb__tile_applies(caps) && plan(caps, g, &c);
 }
 
-enum umb_status umb__emit_slab_sum(struct umb_emit *e, int slabs_value, int slabs, int count,
-                                   int dw)
+enum umb_status umb__emit_slabs(struct umb_emit *e, const struct umb_slabs *s, int *ret_value)
 {
+    *ret_value = s->dw;
+    if (s->slabs == 1 && s->n_bias == 0) { return UMB_OK; }
+    const size_t numbers = (size_t)s->slabs * ((size_t)s->count + (size_t)s->n_bias);
+    return umb__emit_temp(e, numbers * sizeof(float), ret_value);
+}
+
+enum umb_status umb__emit_slab_sums(struct umb_emit *e, const struct umb_slabs *s, int value)
+{
+    if (value == s->dw) { return UMB_OK; }
     const char *options = umb__emit_printf(
         e, "-DVW=%d -DCT=%d -DX_FLOATS=%d -DD_FLOATS=%d", umb__tile_width(e->p.caps),
         channels_of_tile(umb__tile_width(e->p.caps)), X_FLOATS, D_FLOATS);
     if (!options) { return UMB_ERR_NO_MEMORY; }
-    const struct umb_emit_launch launch = {.kernel = &sum_kernel,
+    const int items = ceil_div(s->count, SUM_SPAN) + ceil_div(s->n_bias, SUM_SPAN);
+    const struct umb_emit_launch launch = {.kernel = s->n_bias ? &sum_both : &sum_one,
                                            .options = options,
                                            .dimensions = 1,
-                                           .global = {(size_t)ceil_div(count, SUM_SPAN)},
+                                           .global = {(size_t)items},
                                            .local = {1}};
-    return umb__emit_launch(e, &launch, slabs_value, dw, count, slabs, SUM_SPAN);
+    return umb__emit_launch(e, &launch, value, s->dw, s->n_bias ? s->db : value, s->count,
+                            s->n_bias, s->slabs, SUM_SPAN);
+}
+
+enum umb_status umb__emit_slab_sum(struct umb_emit *e, int slabs_value, int slabs, int count,
+                                   int dw)
+{
+    const struct umb_slabs s = {.slabs = slabs, .count = count, .dw = dw};
+    return umb__emit_slab_sums(e, &s, slabs_value);
 }
 
 enum umb_status umb__emit_tile_weights(struct umb_emit *e, const struct umb_kernel *kernel,
@@ -140,13 +159,11 @@ enum umb_status umb__emit_tile_weights(struct umb_emit *e, const struct umb_kern
            (int64_t)c.G * k_slices * ceil_div(c.c_blocks, c_part) * g->groups < items) {
         c_part = ceil_div(c_part, 2);
     }
-    const int count = g->R * g->S * (g->C / g->groups) * g->K;
-    int slabs = dw;
-    enum umb_status st = UMB_OK;
-    if (c.G > 1) {
-        st = umb__emit_temp(e, (size_t)c.G * (size_t)count * sizeof(float), &slabs);
-        if (st != UMB_OK) { return st; }
-    }
+    const struct umb_slabs slabs = {
+        .slabs = c.G, .count = g->R * g->S * (g->C / g->groups) * g->K, .dw = dw};
+    int to = -1;
+    enum umb_status st = umb__emit_slabs(e, &slabs, &to);
+    if (st != UMB_OK) { return st; }
     const char *options = umb__emit_printf(e, "-DVW=%d -DCT=%d -DX_FLOATS=%d -DD_FLOATS=%d",
                                            c.width, c.CT, X_FLOATS, D_FLOATS);
     if (!options) { return UMB_ERR_NO_MEMORY; }
@@ -157,10 +174,9 @@ enum umb_status umb__emit_tile_weights(struct umb_emit *e, const struct umb_kern
         .global = {(size_t)c.G, (size_t)k_slices * (size_t)ceil_div(c.c_blocks, c_part),
                    (size_t)g->groups},
         .local = {1, 1, 1}};
-    st = umb__emit_launch(e, &launch, x, dy, slabs, g->N, g->H, g->W, g->C, g->P, g->Q, g->K, g->R,
+    st = umb__emit_launch(e, &launch, x, dy, to, g->N, g->H, g->W, g->C, g->P, g->Q, g->K, g->R,
                           g->S, g->stride[0], g->stride[1], g->dilation[0], g->dilation[1],
                           g->padding[0], g->padding[1], g->groups, (int)c.fold, c.NI, c.RB, c.QB,
                           c.KT, c_part, smaller(c.CP, c_part));
-    if (st == UMB_OK && c.G > 1) { st = umb__emit_slab_sum(e, slabs, c.G, count, dw); }
-    return st;
+    return st == UMB_OK ? umb__emit_slab_sums(e, &slabs, to) : st;
 }
