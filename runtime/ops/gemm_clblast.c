@@ -182,6 +182,16 @@ struct parameters {
     size_t n;
 };
 
+/* CLBlast prints a line of its own for kernels that it does not know. */
+static bool is_kernel(const char *name)
+{
+    static const char *const kernels[] = {"Xgemm", "XgemmDirect", "GemmRoutine"};
+    for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
+        if (strcmp(kernels[i], name) == 0) { return true; }
+    }
+    return false;
+}
+
 /* "KERNEL NAME=NUMBER …"; false: it is not that. */
 static bool read_parameters(const char *text, struct parameters *p)
 {
@@ -199,16 +209,6 @@ static bool read_parameters(const char *text, struct parameters *p)
         if (*end) { return false; }
     }
     return p->kernel && is_kernel(p->kernel) && p->n > 0;
-}
-
-/* CLBlast prints a line of its own for kernels that it does not know. */
-static bool is_kernel(const char *name)
-{
-    static const char *const kernels[] = {"Xgemm", "XgemmDirect", "GemmRoutine"};
-    for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
-        if (strcmp(kernels[i], name) == 0) { return true; }
-    }
-    return false;
 }
 
 static size_t parameter(const struct parameters *p, const char *name)
