@@ -67,7 +67,7 @@ def convolution_lines(kind, shape, attributes, ours, theirs, peaks):
                                        [r[name]['ms']['min'] for r in theirs])
         best = max((r[name] for r in ours), key=lambda row: row['gflops'])
         their = max(r[name]['gflops'] for r in theirs)
-        what = f'{shape} {attributes}, {title}'
+        what = f'`{shape} {attributes}`, {title}'
         lines.append(store.line(
             what, value, WINOGRAD_TARGET[name] if kind == WIDE else TARGET, spread=spread,
             bar=f'conv {kind}, {title}' if kind == WIDE else f'conv {kind}',
