@@ -17,6 +17,8 @@ static const struct tolerance {
 } tolerances[] = {
     {NULL, "winograd4", 2e-5, 2e-5, 32},
     {NULL, "winograd2", 2e-5, 2e-5, 32},
+    {NULL, "gpu_winograd4", 2e-5, 2e-5, 32},
+    {NULL, "gpu_winograd2", 2e-5, 2e-5, 32},
     /* One accumulator over all n terms: its rounding grows with n, not with its root. */
     {NULL, "naive", 2e-6, 2e-6, 32},
     {NULL, "tile_large", 2e-6, 2e-6, 32},

@@ -2,7 +2,8 @@
  * Which solver of convolution applies where, and which is to be preferred.
  */
 #include "conv_solvers.h"
-#include "gpu_tile.h"
+#include "gpu_depthwise.h"
+#include "gpu_winograd.h"
 
 /* Backward to the input makes a launch per class of pixels; beyond this many, the naive kernel. */
 #define MAX_CLASSES 64
@@ -61,6 +62,8 @@ const struct umb_solver umb__conv_forward_solvers[] = {
     {"winograd4", umb__conv_winograd4_rank_forward, umb__conv_winograd4_forward},
     {"winograd2", umb__conv_winograd2_rank_forward, umb__conv_winograd2_forward},
     UMB_GPU_TILE_ROWS(conv, forward),
+    UMB_GPU_WINOGRAD_ROWS(forward),
+    {"gpu_depthwise", umb__gpu_depthwise_rank, umb__emit_gpu_depthwise_forward},
     {0}};
 
 const struct umb_solver umb__conv_data_solvers[] = {
@@ -71,6 +74,8 @@ const struct umb_solver umb__conv_data_solvers[] = {
     {"winograd4", umb__conv_winograd4_rank_data, umb__conv_winograd4_data},
     {"winograd2", umb__conv_winograd2_rank_data, umb__conv_winograd2_data},
     UMB_GPU_TILE_ROWS(conv, data),
+    UMB_GPU_WINOGRAD_ROWS(data),
+    {"gpu_depthwise", umb__gpu_depthwise_rank, umb__emit_gpu_depthwise_data},
     {0}};
 
 const struct umb_solver umb__conv_weights_solvers[] = {
@@ -82,4 +87,6 @@ const struct umb_solver umb__conv_weights_solvers[] = {
     {"winograd4", umb__conv_winograd4_rank_weights, umb__conv_winograd4_weights},
     {"winograd2", umb__conv_winograd2_rank_weights, umb__conv_winograd2_weights},
     UMB_GPU_TILE_ROWS(conv, weights),
+    UMB_GPU_WINOGRAD_ROWS(weights),
+    {"gpu_depthwise", umb__gpu_depthwise_rank, umb__emit_gpu_depthwise_weights},
     {0}};

@@ -45,9 +45,9 @@ UMB_MUST_USE enum umb_status umb__emit_gpu_weights(struct umb_emit *e,
 /* ---- solver rows: gpu_conv.c, gpu_dense.c -------------------------------------------------------
  */
 
-#define UMB_GPU_DECLARE(op, pass, size)                           \
-    int umb__##op##_##size##_##pass(const struct umb_problem *p); \
-    UMB_MUST_USE enum umb_status umb__emit_##op##_##size##_##pass(struct umb_emit *e);
+#define UMB_GPU_DECLARE(op, pass, size)                               \
+    int umb__gpu_##op##_##size##_##pass(const struct umb_problem *p); \
+    UMB_MUST_USE enum umb_status umb__emit_gpu_##op##_##size##_##pass(struct umb_emit *e);
 #define UMB_GPU_DECLARE_TILES(op, pass) \
     UMB_GPU_DECLARE(op, pass, large)    \
     UMB_GPU_DECLARE(op, pass, medium)   \
@@ -60,14 +60,14 @@ UMB_GPU_DECLARE_TILES(dense, data)
 UMB_GPU_DECLARE_TILES(dense, weights)
 
 /* Their definitions, from pass##_rank(p, tile) and emit_##pass(e, tile) of the op's file. */
-#define UMB_GPU_DEFINE(op, pass, size, tile)                             \
-    int umb__##op##_##size##_##pass(const struct umb_problem *p)         \
-    {                                                                    \
-        return pass##_rank(p, tile);                                     \
-    }                                                                    \
-    enum umb_status umb__emit_##op##_##size##_##pass(struct umb_emit *e) \
-    {                                                                    \
-        return emit_##pass(e, tile);                                     \
+#define UMB_GPU_DEFINE(op, pass, size, tile)                                 \
+    int umb__gpu_##op##_##size##_##pass(const struct umb_problem *p)         \
+    {                                                                        \
+        return pass##_rank(p, tile);                                         \
+    }                                                                        \
+    enum umb_status umb__emit_gpu_##op##_##size##_##pass(struct umb_emit *e) \
+    {                                                                        \
+        return emit_##pass(e, tile);                                         \
     }
 #define UMB_GPU_DEFINE_TILES(op, pass)               \
     UMB_GPU_DEFINE(op, pass, large, UMB_GPU_LARGE)   \
@@ -75,11 +75,11 @@ UMB_GPU_DECLARE_TILES(dense, weights)
     UMB_GPU_DEFINE(op, pass, small, UMB_GPU_SMALL)
 
 /* The rows of an op's table. */
-#define UMB_GPU_TILE_ROWS(op, pass)                                                 \
-    {"tile_large", umb__##op##_large_##pass, umb__emit_##op##_large_##pass},        \
-        {"tile_medium", umb__##op##_medium_##pass, umb__emit_##op##_medium_##pass}, \
-    {                                                                               \
-        "tile_small", umb__##op##_small_##pass, umb__emit_##op##_small_##pass       \
+#define UMB_GPU_TILE_ROWS(op, pass)                                                         \
+    {"tile_large", umb__gpu_##op##_large_##pass, umb__emit_gpu_##op##_large_##pass},        \
+        {"tile_medium", umb__gpu_##op##_medium_##pass, umb__emit_gpu_##op##_medium_##pass}, \
+    {                                                                                       \
+        "tile_small", umb__gpu_##op##_small_##pass, umb__emit_gpu_##op##_small_##pass       \
     }
 
 #endif

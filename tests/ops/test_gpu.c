@@ -86,6 +86,31 @@ static const struct harness_row slabs[] = {{"conv", {"filters=8 size=1", "3,16,1
                                            {"dense", {"units=3 bias=false", "4,195", 0, 0}},
                                            {0}};
 
+/* Tiles of 4 and of 2 outputs that fit, and that hang over; all that is fused. */
+static const struct harness_row winograd[] = {
+    {"conv", {"filters=8 size=3 padding=1", "2,8,8,4", 0, 0}},
+    {"conv", {"filters=4 size=3", "3,9,7,12", 0, 0}},
+    {"conv", {"filters=36 size=3 padding=1 activation=relu", "1,5,6,40", UMB_CASE_NO_GRAD, 0}},
+    {"conv", {"filters=8 size=3 padding=2 bias=false", "1,3,10,8", 0, 0}},
+    {"conv", {"filters=12 size=3 padding=3", "1,4,5,4", 0, 0}},
+    {"conv", {"filters=8 size=3 padding=1 activation=relu pool=max", "2,9,8,4", 0, 0}},
+    {"conv", {"filters=8 size=3 padding=1 mask=true dbias=true", "2,6,7,8", 0, 0}},
+    {"conv", {"filters=4 size=3 padding=1", "40,8,8,4", 0, 0}},
+    {0}};
+
+/* One channel a group: channels in fours and not, and slabs. */
+static const struct harness_row depthwise[] = {
+    {"conv", {"filters=6 size=3 groups=6 padding=1", "1,6,5,6", 0, 0}},
+    {"conv", {"filters=21 size=3 groups=21 stride=2 padding=same", "2,6,7,21", 0, 0}},
+    {"conv", {"filters=21 size=3 groups=21 activation=relu pool=max", "2,6,5,21", 0, 0}},
+    {"conv", {"filters=8 size=3 padding=1 groups=8", "2,9,6,8", 0, 0}},
+    {"conv",
+     {"filters=12 size=5,3 stride=2,1 dilation=1,2 padding=2 groups=12", "3,11,9,12", 0, 0}},
+    {"conv", {"filters=4 size=3 groups=4 activation=relu pool=avg", "1,9,9,4", 0, 0}},
+    {"conv", {"filters=4 size=2 stride=3 groups=4 mask=true dbias=true", "2,8,7,4", 0, 0}},
+    {"conv", {"filters=1 size=3 padding=1", "300,4,3,1", UMB_CASE_NO_GRAD, 0}},
+    {0}};
+
 static struct CMUnitTest tests[MOST_TESTS];
 static struct job jobs[MOST_TESTS];
 static size_t n_tests;
@@ -122,6 +147,9 @@ int main(void)
     add_cases("conv", "tile_small");
     add_cases("dense", "tile_small");
     add_rows(slabs, "tile_small");
+    add_rows(winograd, "gpu_winograd4");
+    add_rows(winograd, "gpu_winograd2");
+    add_rows(depthwise, "gpu_depthwise");
     add_rows(few, "tile_medium");
     add_rows(few, "tile_large");
     return harness_main("solvers of GPUs", &(struct harness){.tests = tests, .n_tests = n_tests});
