@@ -118,7 +118,8 @@ UMB_MUST_USE enum umb_status umb__graph_pack(struct umb_graph *g, const int *gra
  * stays as it is. NULL: everything that the ops' references know is fused.
  */
 struct umb_device_caps;
-/* Before differentiation: fuse_pool.c. */
+/* Before differentiation: fuse_norm.c, fuse_pool.c. */
+UMB_MUST_USE enum umb_status umb__graph_fuse_norm(struct umb_graph *g);
 UMB_MUST_USE enum umb_status umb__graph_fuse_pool(struct umb_graph *g,
                                                   const struct umb_device_caps *caps);
 /* Behind differentiation: fuse.c. */

@@ -9,45 +9,51 @@
  *
  * Outputs: y, and for the backward op mean and inv_std [S,C]. Inputs behind x: weight, bias [C],
  * running_mean, running_var [streams,C], rows [streams].
+ *
+ * Fused, by inner attributes (graph/fuse_norm.c): `residual`: a second data input of x's shape is
+ * added to y; `relu`: y = max(y, 0), behind the residual. The gradient of a relu without residual
+ * needs no y: backward makes y's sign of x again, to the bit, and then takes the bias as its last
+ * input.
  */
-#include "spread.h"
+#include "batch_norm.h"
 #include <math.h>
 #include <stddef.h>
-
-struct batch_norm_attrs {
-    double momentum, epsilon;
-};
 
 static const struct umb_attr_desc attrs[] = {
     {.name = "momentum",
      .type = UMB_ATTR_FLOAT,
-     .offset = offsetof(struct batch_norm_attrs, momentum),
+     .offset = offsetof(struct umb_batch_norm_attrs, momentum),
      .min = 0,
      .max = 1,
      .fallback = "0.1",
      .help = "the share of a batch's statistics in the running ones"},
     {.name = "epsilon",
      .type = UMB_ATTR_FLOAT,
-     .offset = offsetof(struct batch_norm_attrs, epsilon),
+     .offset = offsetof(struct umb_batch_norm_attrs, epsilon),
      .min = 1e-12,
      .max = 1,
      .fallback = "1e-5",
      .help = "added to the variance"},
     {0}};
 
-enum { IN_X, IN_WEIGHT, IN_BIAS, IN_MEAN, IN_VAR, IN_ROWS };
-enum { BACK_X, BACK_DY, BACK_WEIGHT, BACK_MEAN, BACK_INV_STD, BACK_ROWS };
+static const struct umb_attr_desc inner[] = {
+    {.name = "relu",
+     .type = UMB_ATTR_BOOL,
+     .offset = offsetof(struct umb_batch_norm_attrs, relu),
+     .fallback = "false",
+     .help = "the larger of the result and 0"},
+    {.name = "residual",
+     .type = UMB_ATTR_BOOL,
+     .offset = offsetof(struct umb_batch_norm_attrs, residual),
+     .fallback = "false",
+     .help = "adds a second input to the result"},
+    {0}};
 
 static struct umb_type type_of(int64_t rows, int64_t channels)
 {
     struct umb_type t = {.dtype = UMB_F32, .shape = {.rank = 1, .dim = {channels}}};
     if (rows > 0) { t.shape = (struct umb_shape){.rank = 2, .dim = {rows, channels}}; }
     return t;
-}
-
-static int segments_of(const struct umb_type *x)
-{
-    return x->n_segments > 0 ? x->n_segments : 1;
 }
 
 static struct umb_param_spec trained(const char *name, enum umb_init init, int64_t channels)
@@ -74,12 +80,24 @@ static struct umb_param_spec running(const char *name, enum umb_init init, int64
     return spec;
 }
 
+/* A second input comes from a pass only, with x's shape. */
+static enum umb_status check_residual(const struct umb_infer *io)
+{
+    const struct umb_batch_norm_attrs *a = io->attrs;
+    const bool fits = io->n_in > 1 && umb__shape_equal(&io->in[0].shape, &io->in[1].shape);
+    if (a->residual ? fits : io->n_in != 2) { return UMB_OK; }
+    return umb__fail(io->ctx, UMB_ERR_INVALID, "batch_norm takes 1 input, not %d", io->n_in);
+}
+
 static enum umb_status infer(struct umb_infer *io)
 {
     const struct umb_type *x = &io->in[0];
+    enum umb_status st = check_residual(io);
+    if (st != UMB_OK) { return st; }
     const int64_t channels = umb__shape_channels(&x->shape);
     char got[UMB_SHAPE_TEXT];
-    if (x->dtype != UMB_F32 || x->shape.rank < 2 || x->shape.dim[0] % segments_of(x) != 0) {
+    if (x->dtype != UMB_F32 || x->shape.rank < 2 ||
+        x->shape.dim[0] % umb__batch_norm_of(x).segments != 0) {
         return umb__fail(io->ctx, UMB_ERR_INVALID, "input has shape %s; expected float32 [N,…,C]",
                          umb__shape_text(&x->shape, got, sizeof got));
     }
@@ -95,7 +113,7 @@ static enum umb_status infer(struct umb_infer *io)
                                             .layout = umb__layout_plain(&rows.shape)};
     io->n_out = 3;
     io->out[0] = *x;
-    io->out[1] = io->out[2] = type_of(segments_of(x), channels);
+    io->out[1] = io->out[2] = type_of(umb__batch_norm_of(x).segments, channels);
     return UMB_OK;
 }
 
@@ -108,61 +126,66 @@ static enum umb_status backward_infer(struct umb_infer *io)
     return UMB_OK;
 }
 
-static enum umb_status grad(struct umb_grad *g)
+/* dy behind the relu and the residual's share of it: the residual has the same gradient. */
+static enum umb_status grad_of_sum(struct umb_grad *g, const struct umb_batch_norm_attrs *a,
+                                   int *ret_dy)
 {
-    const int dy = umb__grad_dout(g, 0);
-    const bool wanted =
-        umb__grad_wants(g, IN_X) || umb__grad_wants(g, IN_WEIGHT) || umb__grad_wants(g, IN_BIAS);
-    if (dy < 0 || !wanted) { return UMB_OK; }
-    const int in[6] = {umb__grad_in(g, IN_X),      dy,
-                       umb__grad_in(g, IN_WEIGHT), umb__grad_out(g, 1),
-                       umb__grad_out(g, 2),        umb__grad_in(g, IN_ROWS)};
-    int out[UMB_OP_MAX_OUT];
-    const enum umb_status st =
-        umb__grad_node(g, "batch_norm_backward", umb__grad_attrs(g), 6, in, out);
-    if (st != UMB_OK) { return st; }
-    for (int i = 0; i < 3; i++) {
-        if (umb__grad_wants(g, i)) { umb__grad_give(g, i, out[i]); }
-    }
-    return UMB_OK;
+    const int in[2] = {umb__grad_out(g, 0), umb__grad_dout(g, 0)};
+    *ret_dy = in[1];
+    if (in[1] < 0 || !a->residual) { return UMB_OK; }
+    enum umb_status st = UMB_OK;
+    if (a->relu) { st = umb__grad_node(g, "relu_backward", NULL, 2, in, ret_dy); }
+    if (st == UMB_OK) { umb__grad_give(g, 1, *ret_dy); }
+    return st;
 }
 
-/* ---- dimensions -------------------------------------------------------------------------------
- */
-
-struct dims {
-    int channels, segments, first_stream;
-    int samples, positions; /* of a segment; of a sample */
-};
-
-static struct dims dims_of(const struct umb_type *x)
+static enum umb_status grad(struct umb_grad *g)
 {
-    struct dims d = {.channels = (int)umb__shape_channels(&x->shape),
-                     .segments = segments_of(x),
-                     .first_stream = x->segment};
-    d.samples = (int)x->shape.dim[0] / d.segments;
-    d.positions = (int)(umb__shape_rows(&x->shape) / x->shape.dim[0]);
-    return d;
+    const struct umb_batch_norm_attrs *a = umb__grad_attrs(g);
+    struct umb_batch_norm_attrs back = *a;
+    const int x = IN_X, weight = umb__batch_norm_in(a, IN_WEIGHT),
+              bias = umb__batch_norm_in(a, IN_BIAS);
+    const bool wanted =
+        umb__grad_wants(g, x) || umb__grad_wants(g, weight) || umb__grad_wants(g, bias);
+    int dy;
+    enum umb_status st = grad_of_sum(g, a, &dy);
+    if (st != UMB_OK || dy < 0 || !wanted) { return st; }
+    const int in[7] = {umb__grad_in(g, x),      dy,
+                       umb__grad_in(g, weight), umb__grad_out(g, 1),
+                       umb__grad_out(g, 2),     umb__grad_in(g, umb__batch_norm_in(a, IN_ROWS)),
+                       umb__grad_in(g, bias)};
+    back.relu = a->relu && !a->residual;
+    back.residual = false;
+    int out[UMB_OP_MAX_OUT];
+    st = umb__grad_node(g, "batch_norm_backward", &back, back.relu ? 7 : 6, in, out);
+    if (st != UMB_OK) { return st; }
+    const int to[3] = {x, weight, bias};
+    for (int i = 0; i < 3; i++) {
+        if (umb__grad_wants(g, to[i])) { umb__grad_give(g, to[i], out[i]); }
+    }
+    return UMB_OK;
 }
 
 /* ---- reference --------------------------------------------------------------------------------
  */
 
 /* Rows of C in segment s that count. */
-static int64_t real_rows(const struct dims *d, const struct umb_ref_tensor *rows, int s)
+static int64_t real_rows(const struct umb_batch_norm *d, const struct umb_ref_tensor *rows, int s)
 {
     const double n = fmin(fmax(rows->data[d->first_stream + s], 0), d->samples);
     return (int64_t)n * d->positions;
 }
 
-static void channel_statistics(const struct umb_reference *r, const struct dims *d, int s, int c)
+static void channel_statistics(const struct umb_reference *r, const struct umb_batch_norm *d, int s,
+                               int c)
 {
-    const struct batch_norm_attrs *a = r->attrs;
+    const struct umb_batch_norm_attrs *a = r->attrs;
     const int64_t C = d->channels, all = (int64_t)d->samples * d->positions;
     const double *x = r->in[IN_X].data + s * all * C + c; /* [all,C] from channel c */
     const int64_t stream = (d->first_stream + s) * C + c;
-    double *running_mean = &r->in[IN_MEAN].data[stream], *running_var = &r->in[IN_VAR].data[stream];
-    const int64_t n = r->training ? real_rows(d, &r->in[IN_ROWS], s) : 0;
+    double *running_mean = &r->in[umb__batch_norm_in(a, IN_MEAN)].data[stream];
+    double *running_var = &r->in[umb__batch_norm_in(a, IN_VAR)].data[stream];
+    const int64_t n = r->training ? real_rows(d, &r->in[umb__batch_norm_in(a, IN_ROWS)], s) : 0;
     double mean = 0, squares = 0;
     for (int64_t i = 0; i < n; i++) {
         mean += x[i * C] / (double)n;
@@ -180,7 +203,8 @@ static void channel_statistics(const struct umb_reference *r, const struct dims 
 
 static void reference(const struct umb_reference *r)
 {
-    const struct dims d = dims_of(r->in[IN_X].type);
+    const struct umb_batch_norm_attrs *a = r->attrs;
+    const struct umb_batch_norm d = umb__batch_norm_of(r->in[IN_X].type);
     const int64_t C = d.channels, all = (int64_t)d.samples * d.positions;
     for (int s = 0; s < d.segments; s++) {
         for (int c = 0; c < C; c++) {
@@ -190,12 +214,24 @@ static void reference(const struct umb_reference *r)
             const int64_t c = i % C;
             const double hat =
                 (r->in[IN_X].data[i] - r->out[1].data[s * C + c]) * r->out[2].data[s * C + c];
-            r->out[0].data[i] = hat * r->in[IN_WEIGHT].data[c] + r->in[IN_BIAS].data[c];
+            const double y = hat * r->in[umb__batch_norm_in(a, IN_WEIGHT)].data[c] +
+                             r->in[umb__batch_norm_in(a, IN_BIAS)].data[c] +
+                             (a->residual ? r->in[1].data[i] : 0);
+            r->out[0].data[i] = a->relu && y <= 0 ? 0 : y;
         }
     }
 }
 
-static void channel_backward(const struct umb_reference *r, const struct dims *d, int s, int c)
+/* dy at x̂, or 0 where the fused relu let nothing through. */
+static double passed(const struct umb_reference *r, double dy, double hat, int c)
+{
+    const struct umb_batch_norm_attrs *a = r->attrs;
+    if (!a->relu) { return dy; }
+    return hat * r->in[BACK_WEIGHT].data[c] + r->in[BACK_BIAS].data[c] <= 0 ? 0 : dy;
+}
+
+static void channel_backward(const struct umb_reference *r, const struct umb_batch_norm *d, int s,
+                             int c)
 {
     const int64_t C = d->channels, first = (int64_t)s * d->samples * d->positions * C + c;
     const double *x = r->in[BACK_X].data + first, *dy = r->in[BACK_DY].data + first;
@@ -205,12 +241,14 @@ static void channel_backward(const struct umb_reference *r, const struct dims *d
     const int64_t n = real_rows(d, &r->in[BACK_ROWS], s);
     double sum = 0, product = 0;
     for (int64_t i = 0; i < n * C; i += C) {
-        sum += dy[i];
-        product += dy[i] * (x[i] - mean) * inv_std;
+        const double hat = (x[i] - mean) * inv_std;
+        sum += passed(r, dy[i], hat, c);
+        product += passed(r, dy[i], hat, c) * hat;
     }
     for (int64_t i = 0; i < n * C; i += C) {
         const double hat = (x[i] - mean) * inv_std;
-        dx[i] = r->in[BACK_WEIGHT].data[c] * inv_std * (dy[i] - (sum + hat * product) / (double)n);
+        dx[i] = r->in[BACK_WEIGHT].data[c] * inv_std *
+                (passed(r, dy[i], hat, c) - (sum + hat * product) / (double)n);
     }
     r->out[1].data[c] += product;
     r->out[2].data[c] += sum;
@@ -218,7 +256,7 @@ static void channel_backward(const struct umb_reference *r, const struct dims *d
 
 static void backward_reference(const struct umb_reference *r)
 {
-    const struct dims d = dims_of(r->in[BACK_X].type);
+    const struct umb_batch_norm d = umb__batch_norm_of(r->in[BACK_X].type);
     for (int s = 0; s < d.segments; s++) {
         for (int c = 0; c < d.channels; c++) {
             channel_backward(r, &d, s, c);
@@ -226,165 +264,8 @@ static void backward_reference(const struct umb_reference *r)
     }
 }
 
-/* ---- kernels ----------------------------------------------------------------------------------
+/* ---- rows -------------------------------------------------------------------------------------
  */
-
-static const struct umb_kernel moments = {"batch_norm_moments", "batch_norm.cl",
-                                          "batch_norm_moments", "rrwiiiiii"};
-static const struct umb_kernel join = {"batch_norm_join", "batch_norm.cl", "batch_norm_join",
-                                       "rrrmmwwiiiiiiff"};
-static const struct umb_kernel fixed = {"batch_norm_fixed", "batch_norm.cl", "batch_norm_fixed",
-                                        "rrwwiif"};
-static const struct umb_kernel apply = {"batch_norm_apply", "batch_norm.cl", "batch_norm_apply",
-                                        "rrrrrwiii"};
-static const struct umb_kernel backward_sums = {"batch_norm_backward_sums", "batch_norm.cl",
-                                                "batch_norm_backward_sums", "rrrrrwiiiiii"};
-static const struct umb_kernel backward_join = {"batch_norm_backward_join", "batch_norm.cl",
-                                                "batch_norm_backward_join", "rwwwiii"};
-static const struct umb_kernel backward_apply = {"batch_norm_backward_apply", "batch_norm.cl",
-                                                 "batch_norm_backward_apply", "rrrrrrrwiiiii"};
-
-/* Rows of C that one item sums, at least: its statistics are worth joining. */
-#define LEAST_CHUNK_CPU 256
-#define LEAST_CHUNK 32
-#define MOST_CHUNKS 256
-/* Numbers that a group of the elementwise kernels writes, at least. */
-#define LEAST_SPAN 4096
-
-struct walk {
-    struct dims d;
-    const char *options;
-    int chunks, chunk;    /* per segment, and rows in each */
-    int groups, span;     /* of the elementwise kernels, per segment, and rows in each */
-    size_t blocks, local; /* ⌈C/VW⌉ items side by side, and in a group */
-};
-
-static enum umb_status walk_of(struct umb_emit *e, struct walk *ret_walk)
-{
-    const struct umb_device_caps *caps = e->p.caps;
-    const int lanes = umb__spread_lanes(caps);
-    struct walk w = {.d = dims_of(&e->p.in[0])};
-    const int rows = w.d.samples * w.d.positions;
-    const int least = caps->type == UMB_DEVICE_CPU ? LEAST_CHUNK_CPU : LEAST_CHUNK;
-    const int chunks = rows / least < 1             ? 1
-                       : rows / least > MOST_CHUNKS ? MOST_CHUNKS
-                                                    : rows / least;
-    w.chunk = (rows + chunks - 1) / chunks;
-    w.chunks = (rows + w.chunk - 1) / w.chunk;
-    w.span = (LEAST_SPAN + w.d.channels - 1) / w.d.channels;
-    w.groups = (rows + w.span - 1) / w.span;
-    w.blocks = (size_t)(w.d.channels + lanes - 1) / (size_t)lanes;
-    w.local = umb__spread_local(caps);
-    while (w.local > 1 && w.local / 2 >= w.blocks) {
-        w.local /= 2;
-    }
-    w.options = umb__emit_printf(e, "-DVW=%d", lanes);
-    *ret_walk = w;
-    return w.options ? UMB_OK : UMB_ERR_NO_MEMORY;
-}
-
-static struct umb_emit_launch by_chunk(const struct walk *w, const struct umb_kernel *kernel,
-                                       int chunks)
-{
-    return (struct umb_emit_launch){.kernel = kernel,
-                                    .options = w->options,
-                                    .dimensions = 2,
-                                    .global = {w->blocks, (size_t)(w->d.segments * chunks)},
-                                    .local = {w->local, 1}};
-}
-
-static struct umb_emit_launch by_row(const struct walk *w, const struct umb_kernel *kernel)
-{
-    return (struct umb_emit_launch){.kernel = kernel,
-                                    .options = w->options,
-                                    .dimensions = 2,
-                                    .global = {(size_t)w->groups * w->local, (size_t)w->d.segments},
-                                    .local = {w->local, 1}};
-}
-
-static enum umb_status emit_batch_statistics(struct umb_emit *e, const struct walk *w)
-{
-    const struct batch_norm_attrs *a = e->p.attrs;
-    const struct dims *d = &w->d;
-    const size_t floats = (size_t)(d->segments * w->chunks) * 2 * (size_t)d->channels;
-    int partial = -1;
-    enum umb_status st = umb__emit_temp(e, floats * sizeof(float), &partial);
-    const struct umb_emit_launch first = by_chunk(w, &moments, w->chunks);
-    if (st == UMB_OK) {
-        st = umb__emit_launch(e, &first, e->in[IN_X], e->in[IN_ROWS], partial, d->channels,
-                              d->samples, d->positions, d->first_stream, w->chunks, w->chunk);
-    }
-    const struct umb_emit_launch second = by_chunk(w, &join, 1);
-    if (st == UMB_OK) {
-        st = umb__emit_launch(e, &second, e->in[IN_X], partial, e->in[IN_ROWS], e->in[IN_MEAN],
-                              e->in[IN_VAR], e->out[1], e->out[2], d->channels, d->samples,
-                              d->positions, d->first_stream, w->chunks, w->chunk, a->momentum,
-                              a->epsilon);
-    }
-    return st;
-}
-
-static enum umb_status emit_fixed_statistics(struct umb_emit *e, const struct walk *w)
-{
-    const struct batch_norm_attrs *a = e->p.attrs;
-    const struct umb_emit_launch launch = {.kernel = &fixed,
-                                           .options = w->options,
-                                           .dimensions = 1,
-                                           .global = {(size_t)(w->d.segments * w->d.channels)}};
-    return umb__emit_launch(e, &launch, e->in[IN_MEAN], e->in[IN_VAR], e->out[1], e->out[2],
-                            w->d.channels, w->d.first_stream, a->epsilon);
-}
-
-static enum umb_status emit(struct umb_emit *e)
-{
-    struct walk w;
-    enum umb_status st = walk_of(e, &w);
-    if (st == UMB_OK) {
-        st = e->p.training ? emit_batch_statistics(e, &w) : emit_fixed_statistics(e, &w);
-    }
-    if (st != UMB_OK) { return st; }
-    const struct umb_emit_launch last = by_row(&w, &apply);
-    return umb__emit_launch(e, &last, e->in[IN_X], e->in[IN_WEIGHT], e->in[IN_BIAS], e->out[1],
-                            e->out[2], e->out[0], w.d.channels, w.d.samples * w.d.positions,
-                            w.span);
-}
-
-static enum umb_status emit_backward_sums(struct umb_emit *e, const struct walk *w, int *ret_sums)
-{
-    const struct dims *d = &w->d;
-    const size_t pair = 2 * (size_t)d->channels * sizeof(float);
-    int partial = -1, sums = -1;
-    enum umb_status st = umb__emit_temp(e, (size_t)(d->segments * w->chunks) * pair, &partial);
-    if (st == UMB_OK) { st = umb__emit_temp(e, (size_t)d->segments * pair, &sums); }
-    const struct umb_emit_launch first = by_chunk(w, &backward_sums, w->chunks);
-    if (st == UMB_OK) {
-        st = umb__emit_launch(e, &first, e->in[BACK_X], e->in[BACK_DY], e->in[BACK_MEAN],
-                              e->in[BACK_INV_STD], e->in[BACK_ROWS], partial, d->channels,
-                              d->samples, d->positions, d->first_stream, w->chunks, w->chunk);
-    }
-    const struct umb_emit_launch second = {
-        .kernel = &backward_join, .options = w->options, .dimensions = 1, .global = {w->blocks}};
-    if (st == UMB_OK) {
-        st = umb__emit_launch(e, &second, partial, sums, e->out[1], e->out[2], d->channels,
-                              d->segments, w->chunks);
-    }
-    *ret_sums = sums;
-    return st;
-}
-
-static enum umb_status emit_backward(struct umb_emit *e)
-{
-    struct walk w;
-    int sums;
-    enum umb_status st = walk_of(e, &w);
-    if (st == UMB_OK) { st = emit_backward_sums(e, &w, &sums); }
-    if (st != UMB_OK) { return st; }
-    const struct umb_emit_launch last = by_row(&w, &backward_apply);
-    return umb__emit_launch(e, &last, e->in[BACK_X], e->in[BACK_DY], e->in[BACK_WEIGHT],
-                            e->in[BACK_MEAN], e->in[BACK_INV_STD], e->in[BACK_ROWS], sums,
-                            e->out[0], w.d.channels, w.d.samples, w.d.positions, w.d.first_stream,
-                            w.span);
-}
 
 static double flops(const struct umb_problem *p)
 {
@@ -399,7 +280,9 @@ static double backward_flops(const struct umb_problem *p)
 /* x is read for the statistics and again for y. */
 static double bytes(const struct umb_problem *p)
 {
-    return (p->training ? 3.0 : 2.0) * (double)umb__type_bytes(&p->in[0]);
+    const struct umb_batch_norm_attrs *a = p->attrs;
+    const double times = (p->training ? 3.0 : 2.0) + (a->residual ? 1.0 : 0.0);
+    return times * (double)umb__type_bytes(&p->in[0]);
 }
 
 /* x and dy are read twice. */
@@ -407,10 +290,6 @@ static double backward_bytes(const struct umb_problem *p)
 {
     return 5.0 * (double)umb__type_bytes(&p->in[0]);
 }
-
-static const struct umb_solver solvers[] = {{"chunks", umb__applies_always, emit}, {0}};
-static const struct umb_solver backward_solvers[] = {{"chunks", umb__applies_always, emit_backward},
-                                                     {0}};
 
 /* PARTIAL: the probe of a gradient check weighs samples that are not real, too; tests/ops has one
  * that does not. */
@@ -424,8 +303,24 @@ static const struct umb_op_case cases[] = {
     {.in = "64,30", .attrs = "momentum=0.3 epsilon=0.001"},
     {.in = "8,12,12,19", .n_streams = 2, .flags = UMB_CASE_PARTIAL | UMB_CASE_NO_GRAD},
     {.in = "4,31,33,3", .flags = UMB_CASE_NO_GRAD},
+    {.in = "4,3,5,7", .attrs = "relu=true"},
+    {.in = "12,3,3,33", .n_streams = 2, .attrs = "relu=true"},
+    {.in = "8,12,12,80",
+     .n_streams = 2,
+     .attrs = "relu=true",
+     .flags = UMB_CASE_PARTIAL | UMB_CASE_NO_GRAD},
+    {.in = "4,3,5,7 4,3,5,7", .attrs = "residual=true"},
+    {.in = "6,4,3,67 6,4,3,67", .n_streams = 2, .attrs = "relu=true residual=true"},
+    {.in = "4,9,9,130 4,9,9,130",
+     .attrs = "relu=true residual=true",
+     .flags = UMB_CASE_PARTIAL | UMB_CASE_NO_GRAD},
     {.in = "32,56,56,64", .flags = UMB_CASE_BENCH | UMB_CASE_LARGE},
     {.in = "64,16,16,64", .flags = UMB_CASE_BENCH | UMB_CASE_LARGE},
+    {.in = "32,32,32,64", .attrs = "relu=true", .flags = UMB_CASE_BENCH | UMB_CASE_LARGE},
+    {.in = "32,16,16,64 32,16,16,64",
+     .attrs = "relu=true residual=true",
+     .flags = UMB_CASE_BENCH | UMB_CASE_LARGE},
+    {.in = "32,2,2,512", .attrs = "relu=true", .flags = UMB_CASE_BENCH | UMB_CASE_LARGE},
     {.in = "32,8,8,512", .flags = UMB_CASE_BENCH | UMB_CASE_LARGE},
     {0}};
 
@@ -434,26 +329,29 @@ static const struct umb_op batch_norm = {
     .help = "each channel to mean 0 and variance 1, then scaled and shifted; statistics per stream",
     .flags = UMB_OP_LAYER,
     .min_in = 1,
-    .max_in = 1,
+    .max_in = 2,
     .attrs = attrs,
-    .attrs_bytes = sizeof(struct batch_norm_attrs),
+    .inner = inner,
+    .attrs_bytes = sizeof(struct umb_batch_norm_attrs),
     .infer = infer,
     .grad = grad,
     .reference = reference,
     .flops = flops,
     .bytes = bytes,
-    .solvers = solvers,
+    .solvers = umb__batch_norm_solvers,
     .cases = cases};
 
 static const struct umb_op batch_norm_backward = {.name = "batch_norm_backward",
                                                   .min_in = 6,
-                                                  .max_in = 6,
+                                                  .max_in = 7,
                                                   .attrs = attrs,
-                                                  .attrs_bytes = sizeof(struct batch_norm_attrs),
+                                                  .inner = inner,
+                                                  .attrs_bytes =
+                                                      sizeof(struct umb_batch_norm_attrs),
                                                   .infer = backward_infer,
                                                   .reference = backward_reference,
                                                   .flops = backward_flops,
                                                   .bytes = backward_bytes,
-                                                  .solvers = backward_solvers};
+                                                  .solvers = umb__batch_norm_backward_solvers};
 
 const struct umb_op *const umb__ops_batch_norm[] = {&batch_norm, &batch_norm_backward, NULL};

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "batch_norm.h"
 #include "conv.h"
 #include "nets.h"
 #include "rig.h"
@@ -100,6 +101,23 @@ static struct umb_net *residual(struct umb_context *ctx)
     return finish(ctx, net, h);
 }
 
+/* Blocks with batch norm over two streams: with the input added, and with a 1×1 of it. */
+static struct umb_net *two_residual(struct umb_context *ctx)
+{
+    struct umb_net *net = test_net(ctx);
+    int a = test_stream(ctx, net, "a", 8, 8, 3), b = test_stream(ctx, net, "b", 8, 8, 3);
+    int h = test_layer2(ctx, net, "join", NULL, a, b);
+    h = test_block(ctx, net, 5, 1, h);
+    h = test_block(ctx, net, 7, 2, h);
+    h = test_block(ctx, net, 7, 1, h);
+    h = test_layer(ctx, net, "global_avg_pool", NULL, h);
+    int x = test_layer(ctx, net, "dense", "units=3", test_rows(ctx, net, 0, 1, h));
+    int y = test_layer(ctx, net, "dense", "units=4", test_rows(ctx, net, 1, 1, h));
+    test_task(ctx, net, "x", x, "cross_entropy", 1);
+    test_task(ctx, net, "y", y, "huber", 0.5);
+    return net;
+}
+
 static struct umb_net *two_streams(struct umb_context *ctx)
 {
     return test_net_two_streams(ctx, 7);
@@ -137,11 +155,22 @@ static int count_pools(const struct umb_graph *g, int kind)
     return n;
 }
 
+static int count_norms(const struct umb_graph *g, bool residual)
+{
+    int n = 0;
+    for (int i = 0; i < g->n_nodes; i++) {
+        const struct umb_batch_norm_attrs *a = g->node[i].attrs;
+        n += strcmp(g->node[i].op->name, "batch_norm") == 0 && a->relu && a->residual == residual;
+    }
+    return n;
+}
+
 struct fuse_case {
     struct umb_net *(*build)(struct umb_context *ctx);
     bool evaluation;
     int max_pools, avg_pools; /* taken in */
     int left;                 /* relu_backward nodes that remain */
+    int norms, residuals;     /* batch norms with a relu, and with an addition before it */
 };
 
 static void keeps_the_meaning(void **state)
@@ -153,6 +182,8 @@ static void keeps_the_meaning(void **state)
     assert_int_equal(umb__graph_fuse(b.graph, NULL), UMB_OK);
     assert_int_equal(count_pools(b.graph, UMB_CONV_POOL_MAX), c->max_pools);
     assert_int_equal(count_pools(b.graph, UMB_CONV_POOL_AVG), c->avg_pools);
+    assert_int_equal(count_norms(b.graph, false), c->norms);
+    assert_int_equal(count_norms(b.graph, true), c->residuals);
     assert_int_equal(count_ops(b.graph, "relu_backward"), c->left);
     assert_int_equal(count_ops(b.graph, "bias_backward"), count_ops(b.graph, "dense"));
     lab_compare(&a, &b, 1e-12);
@@ -170,6 +201,7 @@ static void runs_on_the_device(void **state)
     const struct rig_desc desc = {.device = world.device, .queues = 2, .fuse_all = true};
     struct rig rig = rig_open(&lab, &desc);
     assert_int_equal(count_pools(lab.graph, UMB_CONV_POOL_MAX), c->max_pools);
+    assert_int_equal(count_norms(lab.graph, true), c->residuals);
     assert_int_equal(umb__plan_verify(rig.plan), UMB_OK);
     rig_run(&rig, 0);
     print_message("# worst is %.2f of the tolerance\n", rig_compare(&rig, 0));
@@ -186,7 +218,7 @@ static void only_for_real_kernels(void **state)
 {
     (void)state;
     struct umb_device_caps caps = *umb_device_get_caps(world.device);
-    caps.type = UMB_DEVICE_ACCELERATOR; /* naive kernels only */
+    caps.software = true; /* naive kernels only */
     struct umb_net *net = pools(world.ctx);
     struct lab a = lab_open_simplified(world.ctx, net, 2, true, 3);
     const int convs = count_ops(a.graph, "conv"), nodes = a.graph->n_nodes;
@@ -220,12 +252,18 @@ static void outputs_stay(void **state)
 
 int main(void)
 {
-    static struct fuse_case cases[] = {
-        {pools, false, 2, 1, 0},       {other_pools, false, 0, 0, 1},
-        {chain, false, 0, 0, 1},       {residual, false, 0, 0, 1},
-        {two_streams, false, 0, 0, 0}, {mixed, false, 0, 0, 1},
-        {resnet18, false, 0, 0, 1},    {test_net_mnist_fashion, false, 2, 0, 2},
-        {pools, true, 2, 1, 0},        {test_net_mnist_fashion, true, 2, 0, 0}};
+    static struct fuse_case cases[] = {{pools, false, 2, 1, 0, 0, 0},
+                                       {other_pools, false, 0, 0, 1, 0, 0},
+                                       {chain, false, 0, 0, 1, 0, 0},
+                                       {residual, false, 0, 0, 1, 0, 0},
+                                       {two_streams, false, 0, 0, 0, 0, 0},
+                                       {mixed, false, 0, 0, 0, 1, 0},
+                                       {resnet18, false, 0, 0, 1, 9, 8},
+                                       {test_net_mnist_fashion, false, 2, 0, 2, 0, 0},
+                                       {two_residual, false, 0, 0, 1, 3, 3},
+                                       {pools, true, 2, 1, 0, 0, 0},
+                                       {test_net_mnist_fashion, true, 2, 0, 0, 0, 0},
+                                       {two_residual, true, 0, 0, 0, 3, 3}};
 #define BOTH(name, i)                                                         \
     {name " keeps its meaning", keeps_the_meaning, NULL, NULL, &cases[i]},    \
     {                                                                         \
@@ -240,8 +278,10 @@ int main(void)
         BOTH("four heads", 5),
         BOTH("ResNet-18", 6),
         BOTH("mnist-fashion", 7),
-        {"pools, evaluation", runs_on_the_device, NULL, NULL, &cases[8]},
-        {"mnist-fashion, evaluation", runs_on_the_device, NULL, NULL, &cases[9]},
+        BOTH("residual blocks of two streams", 8),
+        {"pools, evaluation", runs_on_the_device, NULL, NULL, &cases[9]},
+        {"mnist-fashion, evaluation", runs_on_the_device, NULL, NULL, &cases[10]},
+        {"residual blocks, evaluation", runs_on_the_device, NULL, NULL, &cases[11]},
         cmocka_unit_test(only_for_real_kernels),
         cmocka_unit_test(outputs_stay)};
     return cmocka_run_group_tests(tests, open_world, close_world);

@@ -60,11 +60,13 @@ struct umb_shape direct_shape(int rank, int64_t a, int64_t b)
 
 static enum umb_status infer(struct direct *d, struct umb_infer *io)
 {
+    /* What passes fuse into an op may add inputs; nothing is fused here. */
+    const int most = d->op->inner ? d->op->min_in : d->op->max_in;
     *io = (struct umb_infer){.ctx = harness_context(),
                              .attrs = d->attrs,
                              .training = d->training,
                              .n_streams = d->n_streams,
-                             .n_in = d->n_in < d->op->max_in ? d->n_in : d->op->max_in,
+                             .n_in = d->n_in < most ? d->n_in : most,
                              .in = d->in_type};
     return d->op->infer(io);
 }

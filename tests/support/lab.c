@@ -130,7 +130,7 @@ void lab_set_rows(struct lab *lab, int stream, int64_t n)
 }
 
 /* Passes before differentiation. */
-enum { AS_BUILT, SIMPLIFIED, POOLED };
+enum { AS_BUILT, SIMPLIFIED, FUSED };
 
 static struct lab open_lab(struct umb_context *ctx, const struct umb_net *net, int64_t batch,
                            bool training, uint64_t seed, int passes)
@@ -145,7 +145,8 @@ static struct lab open_lab(struct umb_context *ctx, const struct umb_net *net, i
     must(&lab, umb__net_build(net, lab.graph, batch, &lab.values));
     must(&lab, umb__tasks_attach(net, lab.graph, &lab.values, lab.task));
     if (passes >= SIMPLIFIED) { must(&lab, umb__graph_simplify(lab.graph)); }
-    if (passes >= POOLED) { must(&lab, umb__graph_fuse_pool(lab.graph, NULL)); }
+    if (passes >= FUSED) { must(&lab, umb__graph_fuse_norm(lab.graph)); }
+    if (passes >= FUSED) { must(&lab, umb__graph_fuse_pool(lab.graph, NULL)); }
     if (training) { differentiate(&lab); }
     must(&lab, umb__graph_verify(lab.graph));
     lab.n_values = lab.graph->n_values;
@@ -179,7 +180,7 @@ struct lab lab_open_simplified(struct umb_context *ctx, const struct umb_net *ne
 struct lab lab_open_fused(struct umb_context *ctx, const struct umb_net *net, int64_t batch,
                           bool training, uint64_t seed)
 {
-    return open_lab(ctx, net, batch, training, seed, POOLED);
+    return open_lab(ctx, net, batch, training, seed, FUSED);
 }
 
 void lab_close(struct lab *lab)
