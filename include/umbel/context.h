@@ -22,6 +22,10 @@ struct umb_context_desc {
     umb_log_fn log;               /* NULL: nothing is logged */
     void *log_user;               /* passed to log */
     enum umb_log_level log_level; /* lines above this level are dropped before they are formatted */
+    /* Path of the umbel command, which outlives the context. Where a driver compiles one kernel
+     * after another (PoCL), processes of it compile the kernels of a plan beside each other, and
+     * keep them for the next time. NULL: everything is compiled in this process. */
+    const char *builder;
 };
 
 /*

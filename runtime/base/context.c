@@ -1,6 +1,7 @@
 /* context.c: making and freeing contexts. */
 #include "alloc.h"
 #include "context_internal.h"
+#include "system.h"
 
 enum umb_status umb_context_create(const struct umb_context_desc *desc,
                                    struct umb_context **ret_ctx)
@@ -30,4 +31,9 @@ void umb_context_destroy(struct umb_context *ctx)
 const char *umb_context_error(const struct umb_context *ctx)
 {
     return ctx ? ctx->message : "";
+}
+
+const char *umb__context_builder(const struct umb_context *ctx)
+{
+    return ctx ? ctx->desc.builder : NULL;
 }

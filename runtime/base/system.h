@@ -54,6 +54,9 @@ double umb__peak_rss_mib(void);
 unsigned umb__cpu_count(void); /* processors this process may run on */
 void umb__sleep_ns(uint64_t ns);
 
+/* The context's builder, or NULL. */
+const char *umb__context_builder(const struct umb_context *ctx);
+
 /* FNV-1a, 64 bits; start from UMB_HASH_START and chain. Not for adversaries: whoever relies on it
  * keeps the full key beside the value and compares it. */
 #define UMB_HASH_START UINT64_C(14695981039346656037)

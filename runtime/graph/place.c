@@ -144,6 +144,7 @@ enum umb_status umb__plan_bind(struct umb_plan *p)
     p->bound = umb__arena_calloc(p->arena, p->steps.n + 1, sizeof(struct umb_bound_step *));
     p->event = umb__arena_calloc(p->arena, p->steps.n + 1, sizeof(umb_event *));
     if (!p->bound || !p->event) { return UMB_ERR_NO_MEMORY; }
+    umb__steps_build_ahead(p->device, &p->steps, resolve, p);
     for (size_t i = 0; i < p->steps.n; i++) {
         enum umb_status st = umb__step_bind(p->device, &p->steps.step[i], resolve, p, &p->bound[i]);
         if (st != UMB_OK) {

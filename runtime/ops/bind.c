@@ -2,6 +2,7 @@
  * Binding: a step and the places of its values become something to enqueue.
  */
 #include "steps.h"
+#include "system.h"
 #include <string.h>
 
 struct umb_bound_step {
@@ -36,21 +37,20 @@ static enum umb_status element_offset(struct umb_context *ctx, const struct umb_
     return UMB_OK;
 }
 
-static enum umb_status bind_kernel(struct umb_device *device, struct umb_bound_step *b,
-                                   umb_resolve_fn resolve, void *user)
+/* The launch that a step stands for; args[UMB_MAX_KERNEL_ARGS], zeroed, are what it points to. */
+static enum umb_status describe(struct umb_context *ctx, const struct umb_step *s,
+                                umb_resolve_fn resolve, void *user, struct umb_launch_arg *args,
+                                struct umb_launch_desc *ret_desc)
 {
-    const struct umb_step *s = b->step;
-    struct umb_launch_arg args[UMB_MAX_KERNEL_ARGS];
-    memset(args, 0, sizeof args);
     if (s->n_args > UMB_MAX_KERNEL_ARGS) {
-        return umb__fail(b->ctx, UMB_ERR_INVALID, "%s: %zu arguments; at most %d", step_name(s),
+        return umb__fail(ctx, UMB_ERR_INVALID, "%s: %zu arguments; at most %d", step_name(s),
                          s->n_args, UMB_MAX_KERNEL_ARGS);
     }
     for (size_t i = 0; i < s->n_args; i++) {
         const struct umb_step_arg *a = &s->args[i];
         if (is_buffer(a)) {
             const struct umb_view view = resolve(user, a->value);
-            const enum umb_status st = element_offset(b->ctx, s, a, &view, &args[i].offset);
+            const enum umb_status st = element_offset(ctx, s, a, &view, &args[i].offset);
             if (st != UMB_OK) { return st; }
             args[i].buffer = view.buffer;
         } else if (a->kind == 'l') {
@@ -61,14 +61,45 @@ static enum umb_status bind_kernel(struct umb_device *device, struct umb_bound_s
             args[i].u.i = a->u.i;
         }
     }
-    struct umb_launch_desc desc = {.kernel = s->kernel,
-                                   .options = s->options,
-                                   .dimensions = s->dimensions,
-                                   .args = args,
-                                   .n_args = s->n_args};
-    memcpy(desc.global, s->global, sizeof desc.global);
-    memcpy(desc.local, s->local, sizeof desc.local);
-    return umb__launch_create(device, &desc, &b->launch);
+    *ret_desc = (struct umb_launch_desc){.kernel = s->kernel,
+                                         .options = s->options,
+                                         .dimensions = s->dimensions,
+                                         .args = args,
+                                         .n_args = s->n_args};
+    memcpy(ret_desc->global, s->global, sizeof ret_desc->global);
+    memcpy(ret_desc->local, s->local, sizeof ret_desc->local);
+    return UMB_OK;
+}
+
+static enum umb_status bind_kernel(struct umb_device *device, struct umb_bound_step *b,
+                                   umb_resolve_fn resolve, void *user)
+{
+    struct umb_launch_arg args[UMB_MAX_KERNEL_ARGS];
+    struct umb_launch_desc desc;
+    memset(args, 0, sizeof args);
+    const enum umb_status st = describe(b->ctx, b->step, resolve, user, args, &desc);
+    return st == UMB_OK ? umb__launch_create(device, &desc, &b->launch) : st;
+}
+
+void umb__steps_build_ahead(struct umb_device *device, const struct umb_steps *steps,
+                            umb_resolve_fn resolve, void *user)
+{
+    struct umb_context *ctx = umb__device_context(device);
+    if (!umb__context_builder(ctx)) { return; }
+    struct umb_launch_arg *args =
+        umb__calloc(ctx, steps->n + 1, UMB_MAX_KERNEL_ARGS * sizeof *args);
+    struct umb_launch_desc *desc = umb__calloc(ctx, steps->n + 1, sizeof *desc);
+    size_t n = 0;
+    enum umb_status st = args && desc ? UMB_OK : UMB_ERR_NO_MEMORY;
+    for (size_t i = 0; st == UMB_OK && i < steps->n; i++) {
+        if (!steps->step[i].kernel) { continue; }
+        st =
+            describe(ctx, &steps->step[i], resolve, user, args + n * UMB_MAX_KERNEL_ARGS, &desc[n]);
+        n++;
+    }
+    if (st == UMB_OK) { umb__build_ahead(device, desc, n); }
+    umb__free(desc);
+    umb__free(args);
 }
 
 static enum umb_status bind_call(struct umb_bound_step *b, umb_resolve_fn resolve, void *user)

@@ -93,6 +93,10 @@ UMB_MUST_USE enum umb_status umb__step_bind(struct umb_device *device, const str
                                             umb_resolve_fn resolve, void *user,
                                             struct umb_bound_step **ret_bound);
 void umb__bound_step_destroy(struct umb_bound_step *bound);
+/* Has the steps' kernels built beside each other, where that can be (umb__build_ahead); to be
+ * called before they are bound. */
+void umb__steps_build_ahead(struct umb_device *device, const struct umb_steps *steps,
+                            umb_resolve_fn resolve, void *user);
 /* Points the arguments that name `value` to another place. */
 UMB_MUST_USE enum umb_status umb__bound_step_move(struct umb_bound_step *bound, int value,
                                                   struct umb_view view);

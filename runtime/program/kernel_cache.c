@@ -12,11 +12,13 @@
 
 #define DEFAULT_MIB 256
 #define MAX_MIB (1 << 20)
+#define POCL "Portable Computing Language"
 
 struct umb_cache {
     struct umb_context *ctx; /* for the log */
     char *folder;
     uint64_t max_bytes;
+    bool late;
     int unwritable; /* atomic: a write failed, so there are no more */
 };
 
@@ -54,7 +56,9 @@ enum umb_status umb__cache_create(struct umb_context *ctx, const struct umb_devi
     c->ctx = ctx;
     c->max_bytes = (uint64_t)mib << 20;
     st = umb__cache_folder(ctx, &c->folder);
-    if (st != UMB_OK || !c->folder || (caps->caches_binaries && !force)) {
+    bool drivers = caps->caches_binaries && !force;
+    c->late = drivers && umb__context_builder(ctx) && strstr(caps->platform, POCL);
+    if (st != UMB_OK || !c->folder || (drivers && !c->late)) {
         umb__cache_destroy(c);
         c = NULL;
     }
@@ -67,6 +71,11 @@ void umb__cache_destroy(struct umb_cache *cache)
     if (!cache) { return; }
     umb__free(cache->folder);
     umb__free(cache);
+}
+
+bool umb__cache_is_late(const struct umb_cache *cache)
+{
+    return cache->late;
 }
 
 enum umb_status umb__cache_key(struct umb_context *ctx, const struct umb_device_caps *caps,
@@ -141,6 +150,17 @@ enum umb_cache_found umb__cache_load(struct umb_cache *cache, struct umb_bytes k
     umb__free(path);
     umb_context_destroy(scratch);
     return found;
+}
+
+bool umb__cache_has(struct umb_cache *cache, struct umb_bytes key)
+{
+    struct umb_context *scratch = NULL;
+    if (umb_context_create(NULL, &scratch) != UMB_OK) { return false; }
+    char *path = entry_path(cache, scratch, key);
+    bool has = path && umb__is_file(path);
+    umb__free(path);
+    umb_context_destroy(scratch);
+    return has;
 }
 
 static enum umb_status write_entry(struct umb_cache *cache, struct umb_context *scratch,

@@ -3,7 +3,9 @@
  *
  * It only ever saves time: whatever goes wrong with a file costs a build, and an unwritable folder
  * a warning. Entries appear by rename, so that any number of processes may share a folder. Where
- * the driver keeps its own cache (PoCL, NVIDIA) this one is off, unless forced.
+ * the driver keeps its own cache (PoCL, NVIDIA) this one is off, unless forced. With a builder
+ * (umb_context_desc) it is late for PoCL: read as ever, but written only by a process of the
+ * builder, once it has run a kernel. (Asked sooner, PoCL would build it twice.)
  *
  * Environment, read when a device builds its first program:
  *   UMBEL_CACHE        the folder; unset: $XDG_CACHE_HOME/umbel, else ~/.cache/umbel
@@ -31,6 +33,8 @@ UMB_MUST_USE enum umb_status umb__cache_create(struct umb_context *ctx,
                                                struct umb_cache **ret_cache);
 void umb__cache_destroy(struct umb_cache *cache);
 
+bool umb__cache_is_late(const struct umb_cache *cache);
+
 /* The key of a program: everything that its binary depends on. Freed with umb__free. */
 UMB_MUST_USE enum umb_status umb__cache_key(struct umb_context *ctx,
                                             const struct umb_device_caps *caps, const char *options,
@@ -42,6 +46,8 @@ enum umb_cache_found { UMB_CACHE_HIT, UMB_CACHE_MISS, UMB_CACHE_DAMAGED };
  * below may be called from several threads at once and leave the context's message alone. */
 enum umb_cache_found umb__cache_load(struct umb_cache *cache, struct umb_bytes key, char **ret_file,
                                      struct umb_bytes *ret_binary);
+/* Whether there is an entry, good or bad. */
+bool umb__cache_has(struct umb_cache *cache, struct umb_bytes key);
 /* False when it was not written; the log says why, once. */
 bool umb__cache_store(struct umb_cache *cache, struct umb_bytes key, struct umb_bytes binary);
 

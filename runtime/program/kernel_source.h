@@ -20,6 +20,13 @@
 UMB_MUST_USE enum umb_status umb__kernel_source(struct umb_context *ctx, const char *file,
                                                 struct umb_text *text);
 
+/*
+ * Blanks every other kernel's definition out of such a text, so that a driver compiles one kernel;
+ * lines keep their numbers. A definition begins with __kernel at the start of a line and ends with
+ * a brace at the start of one. A text in which `entry` is not defined so (a macro makes it) stays.
+ */
+void umb__kernel_source_keep_only(struct umb_text *text, const char *entry);
+
 /* A hash of all kernels' texts, as umb__kernel_source would take them. The same errors. */
 UMB_MUST_USE enum umb_status umb__kernels_hash(struct umb_context *ctx, uint64_t *ret_hash);
 

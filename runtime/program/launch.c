@@ -153,7 +153,8 @@ static enum umb_status make_kernel(struct umb_launch *l, const struct umb_launch
     const struct umb_kernel *row = desc->kernel;
     cl_program program = NULL;
     cl_int err = CL_SUCCESS;
-    enum umb_status st = umb__program_get(l->device, row->file, desc->options, &program);
+    enum umb_status st =
+        umb__program_get(l->device, row->file, row->entry, desc->options, &program);
     if (st != UMB_OK) { return st; }
     l->kernel = clCreateKernel(program, row->entry, &err);
     if (err == CL_INVALID_KERNEL_NAME) {

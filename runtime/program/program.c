@@ -1,7 +1,7 @@
 /*
  * program.c: each device's table of programs, built once, from the cache or from source.
  *
- *   (file, options) -> bucket -> program: UNBUILT -> BUILDING -> READY
+ *   (file, entry, options) -> bucket -> program: UNBUILT -> BUILDING -> READY
  *                                   ^          |
  *                                   +- FAILED <+
  */
@@ -22,8 +22,8 @@
 enum build_state { UNBUILT, BUILDING, READY, FAILED };
 
 struct program {
-    struct program *next; /* in its bucket */
-    char *file, *options;
+    struct program *next;         /* in its bucket */
+    char *file, *entry, *options; /* entry "": every kernel of the file */
     enum build_state state;
     enum umb_status status; /* FAILED: of the last try */
     cl_program cl;          /* READY */
@@ -44,6 +44,7 @@ static void program_destroy(struct program *p)
     if (!p) { return; }
     if (p->cl) { clReleaseProgram(p->cl); }
     umb__free(p->file);
+    umb__free(p->entry);
     umb__free(p->options);
     umb__free(p);
 }
@@ -109,25 +110,45 @@ static enum umb_status table_of(struct umb_device *device, struct program_table 
     return UMB_OK;
 }
 
-static struct program **bucket_of(struct program_table *t, const char *file, const char *options)
+/* What a program is asked for by; none is NULL. */
+struct name {
+    const char *file, *entry, *options;
+};
+
+static struct name name_of(struct umb_device *device, const char *file, const char *entry,
+                           const char *options)
 {
-    uint64_t hash = umb__hash(UMB_HASH_START, file, strlen(file) + 1);
-    return &t->bucket[umb__hash(hash, options, strlen(options)) % N_BUCKETS];
+    bool apart = entry && umb__context_builder(umb__device_context(device));
+    return (struct name){file, apart ? entry : "", options ? options : ""};
+}
+
+static bool is_called(const struct program *p, const struct name *n)
+{
+    return strcmp(p->file, n->file) == 0 && strcmp(p->entry, n->entry) == 0 &&
+           strcmp(p->options, n->options) == 0;
+}
+
+static struct program **bucket_of(struct program_table *t, const struct name *n)
+{
+    uint64_t hash = umb__hash(UMB_HASH_START, n->file, strlen(n->file) + 1);
+    hash = umb__hash(hash, n->entry, strlen(n->entry) + 1);
+    return &t->bucket[umb__hash(hash, n->options, strlen(n->options)) % N_BUCKETS];
 }
 
 /* Finds or adds, under the lock; NULL when memory is short. */
-static struct program *program_of(struct program_table *t, const char *file, const char *options)
+static struct program *program_of(struct program_table *t, const struct name *n)
 {
     struct umb_context *ctx = umb__device_context(t->device);
-    struct program **bucket = bucket_of(t, file, options);
+    struct program **bucket = bucket_of(t, n);
     for (struct program *p = *bucket; p; p = p->next) {
-        if (strcmp(p->file, file) == 0 && strcmp(p->options, options) == 0) { return p; }
+        if (is_called(p, n)) { return p; }
     }
     struct program *p = umb__calloc(ctx, 1, sizeof *p);
     if (!p) { return NULL; }
-    p->file = umb__strdup(ctx, file);
-    p->options = umb__strdup(ctx, options);
-    if (!p->file || !p->options) {
+    p->file = umb__strdup(ctx, n->file);
+    p->entry = umb__strdup(ctx, n->entry);
+    p->options = umb__strdup(ctx, n->options);
+    if (!p->file || !p->entry || !p->options) {
         program_destroy(p);
         return NULL;
     }
@@ -204,26 +225,47 @@ static enum umb_status build_cached(struct program_table *t, const struct umb_bu
     *ret_program = load_cached(t, desc, key);
     if (!*ret_program) {
         st = build(t, desc, source, ret_program);
-        if (st == UMB_OK) { store_cached(t, desc, key, *ret_program); }
+        if (st == UMB_OK && !umb__cache_is_late(t->cache)) {
+            store_cached(t, desc, key, *ret_program);
+        }
     }
     umb__free((void *)key.data);
     return st;
 }
 
-static enum umb_status build_program(struct program_table *t, const char *file, const char *options,
-                                     cl_program *ret_program)
+/* Everything that a program is built from. */
+struct recipe {
+    struct umb_text source, options;
+};
+
+/* To be finished on failure too. */
+static enum umb_status recipe_init(struct program_table *t, const struct name *n, struct recipe *r)
 {
     struct umb_context *ctx = umb__device_context(t->device);
-    struct umb_text source = {0}, all = {0};
-    umb__text_printf(&all, options[0] ? STANDARD " %s" : STANDARD, options);
-    enum umb_status st = umb__text_status(ctx, &all);
-    if (st == UMB_OK) { st = umb__kernel_source(ctx, file, &source); }
+    *r = (struct recipe){0};
+    umb__text_printf(&r->options, n->options[0] ? STANDARD " %s" : STANDARD, n->options);
+    enum umb_status st = umb__text_status(ctx, &r->options);
+    if (st == UMB_OK) { st = umb__kernel_source(ctx, n->file, &r->source); }
+    if (st == UMB_OK && n->entry[0]) { umb__kernel_source_keep_only(&r->source, n->entry); }
+    return st;
+}
+
+static void recipe_finish(struct recipe *r)
+{
+    umb__text_finish(&r->source);
+    umb__text_finish(&r->options);
+}
+
+static enum umb_status build_program(struct program_table *t, const struct name *n,
+                                     cl_program *ret_program)
+{
+    struct recipe r;
+    enum umb_status st = recipe_init(t, n, &r);
     if (st == UMB_OK) {
-        struct umb_build_desc desc = {t->device, file, umb__text_string(&all)};
-        st = (t->cache ? build_cached : build)(t, &desc, source.data, ret_program);
+        struct umb_build_desc desc = {t->device, n->file, umb__text_string(&r.options)};
+        st = (t->cache ? build_cached : build)(t, &desc, r.source.data, ret_program);
     }
-    umb__text_finish(&source);
-    umb__text_finish(&all);
+    recipe_finish(&r);
     return st;
 }
 
@@ -243,7 +285,7 @@ static enum umb_status program_wait(struct program_table *t, struct program *p)
     p->state = BUILDING;
     pthread_mutex_unlock(&t->lock);
     cl_program cl = NULL;
-    enum umb_status st = build_program(t, p->file, p->options, &cl);
+    enum umb_status st = build_program(t, &(struct name){p->file, p->entry, p->options}, &cl);
     pthread_mutex_lock(&t->lock);
     p->cl = cl;
     p->status = st;
@@ -252,14 +294,15 @@ static enum umb_status program_wait(struct program_table *t, struct program *p)
     return st;
 }
 
-enum umb_status umb__program_get(struct umb_device *device, const char *file, const char *options,
-                                 cl_program *ret_program)
+enum umb_status umb__program_get(struct umb_device *device, const char *file, const char *entry,
+                                 const char *options, cl_program *ret_program)
 {
     struct program_table *t = NULL;
+    struct name name = name_of(device, file, entry, options);
     enum umb_status st = table_of(device, &t);
     if (st != UMB_OK) { return st; }
     pthread_mutex_lock(&t->lock);
-    struct program *p = program_of(t, file, options ? options : "");
+    struct program *p = program_of(t, &name);
     st = p ? program_wait(t, p) : UMB_ERR_NO_MEMORY;
     if (st == UMB_OK) { *ret_program = p->cl; }
     pthread_mutex_unlock(&t->lock);
@@ -270,7 +313,73 @@ enum umb_status umb__program_prepare(struct umb_device *device, const char *file
                                      const char *options)
 {
     cl_program program = NULL;
-    return umb__program_get(device, file, options, &program);
+    return umb__program_get(device, file, NULL, options, &program);
+}
+
+/* ---- building elsewhere ---- */
+
+bool umb__program_builds_apart(struct umb_device *device)
+{
+    struct program_table *t = NULL;
+    return table_of(device, &t) == UMB_OK && t->cache && umb__cache_is_late(t->cache);
+}
+
+static bool is_ready(struct program_table *t, const struct name *n)
+{
+    bool ready = false;
+    pthread_mutex_lock(&t->lock);
+    for (struct program *p = *bucket_of(t, n); p && !ready; p = p->next) {
+        ready = p->state == READY && is_called(p, n);
+    }
+    pthread_mutex_unlock(&t->lock);
+    return ready;
+}
+
+/* To be finished, and the key to be freed, on failure too. */
+static enum umb_status recipe_and_key(struct program_table *t, const struct name *n,
+                                      struct recipe *r, struct umb_bytes *ret_key)
+{
+    enum umb_status st = recipe_init(t, n, r);
+    if (st != UMB_OK) { return st; }
+    return umb__cache_key(umb__device_context(t->device), umb_device_get_caps(t->device),
+                          umb__text_string(&r->options), r->source.data, ret_key);
+}
+
+bool umb__program_missing(struct umb_device *device, const struct umb_kernel *kernel,
+                          const char *options, size_t *ret_source_bytes)
+{
+    struct program_table *t = NULL;
+    struct name name = name_of(device, kernel->file, kernel->entry, options);
+    if (table_of(device, &t) != UMB_OK || !t->cache || is_ready(t, &name)) { return false; }
+    struct recipe r;
+    struct umb_bytes key = {0};
+    bool known = recipe_and_key(t, &name, &r, &key) == UMB_OK;
+    *ret_source_bytes = r.source.length;
+    bool missing = known && !umb__cache_has(t->cache, key);
+    umb__free((void *)key.data);
+    recipe_finish(&r);
+    return missing;
+}
+
+enum umb_status umb__program_keep(struct umb_device *device, const struct umb_kernel *kernel,
+                                  const char *options)
+{
+    struct program_table *t = NULL;
+    cl_program program = NULL;
+    struct name name = name_of(device, kernel->file, kernel->entry, options);
+    enum umb_status st = umb__program_get(device, kernel->file, kernel->entry, options, &program);
+    if (st == UMB_OK) { st = table_of(device, &t); }
+    if (st != UMB_OK || !t->cache) { return st; }
+    struct recipe r;
+    struct umb_bytes key = {0};
+    st = recipe_and_key(t, &name, &r, &key);
+    if (st == UMB_OK && !umb__cache_has(t->cache, key)) {
+        struct umb_build_desc desc = {device, kernel->file, umb__text_string(&r.options)};
+        store_cached(t, &desc, key, program);
+    }
+    umb__free((void *)key.data);
+    recipe_finish(&r);
+    return st;
 }
 
 struct umb_program_stats umb__program_stats(struct umb_device *device)

@@ -71,6 +71,16 @@ UMB_MUST_USE enum umb_status umb__launch_enqueue(struct umb_launch *launch, stru
 UMB_MUST_USE enum umb_status umb__program_prepare(struct umb_device *device, const char *file,
                                                   const char *options);
 
+/*
+ * Builds what n launches need before they are created, in processes of the context's builder, where
+ * the driver makes that worth while; without a builder, or when anything fails, the launches build
+ * it themselves. Returns once all is there.
+ */
+void umb__build_ahead(struct umb_device *device, const struct umb_launch_desc *descs, size_t n);
+/* What the builder's process does when its one argument is UMB_BUILD_COMMAND; its exit status. */
+#define UMB_BUILD_COMMAND "serve-builds"
+int umb__build_serve(void);
+
 /* The embedded source of a file in cl/, or NULL; *ret_size without the NUL. Includes ("#include
  * "x.cl"") are resolved among these. */
 const char *umb__program_source(const char *file, size_t *ret_size);
