@@ -42,8 +42,11 @@ static int check_problem(struct umb_trial *t, int index, const struct umb_device
     for (const struct umb_solver *s = p->op->solvers; s && s->name; s++) {
         struct umb_trial_result r;
         if (strncmp(s->name, solver, strlen(solver)) != 0 || s->applicable(p) <= 0) { continue; }
+        const enum umb_status st = umb__trial_check(t, harness_device(), index, s, &r);
+        /* A kernel may run smaller groups than its device (on llvmpipe some do). */
+        if (st == UMB_ERR_UNSUPPORTED && harness_small()) { continue; }
         tried++;
-        if (umb__trial_check(t, harness_device(), index, s, &r) != UMB_OK) {
+        if (st != UMB_OK) {
             fail_msg("%s by %s: %s", p->op->name, s->name, umb_context_error(harness_context()));
         }
         if (r.score > 1) {
@@ -111,6 +114,13 @@ static const struct harness_row depthwise[] = {
     {"conv", {"filters=1 size=3 padding=1", "300,4,3,1", UMB_CASE_NO_GRAD, 0}},
     {0}};
 
+/* For simulators and rasterizers. */
+static const struct harness_row tiny[] = {
+    {"conv", {"filters=4 size=3 padding=1", "1,3,2,4", UMB_CASE_NO_GRAD, 0}},
+    {"conv", {"filters=3 size=2 groups=3", "1,3,3,3", UMB_CASE_NO_GRAD, 0}},
+    {"dense", {"units=3", "2,5", UMB_CASE_NO_GRAD, 0}},
+    {0}};
+
 static struct CMUnitTest tests[MOST_TESTS];
 static struct job jobs[MOST_TESTS];
 static size_t n_tests;
@@ -144,6 +154,13 @@ static void add_cases(const char *op, const char *solver)
 
 int main(void)
 {
+    if (harness_small()) {
+        add_rows(tiny, "tile_small");
+        add("conv", &tiny[0].row, "gpu_");
+        add("conv", &tiny[1].row, "gpu_");
+        return harness_main("solvers of GPUs",
+                            &(struct harness){.tests = tests, .n_tests = n_tests});
+    }
     add_cases("conv", "tile_small");
     add_cases("dense", "tile_small");
     add_rows(slabs, "tile_small");
