@@ -100,7 +100,12 @@ __kernel ONE_TILE void gpu_conv(
     const bool b_exists = first_column + b_lane < columns;
 #endif
     const int a_from = item / WX * 4, b_from = item % WX * 4;
-    float4 a[A_RUNS], b[B_RUNS];
+    term_run a[A_RUNS];
+#ifdef TRANSPOSED
+    term_run b[B_RUNS];
+#else
+    column_run b[B_RUNS];
+#endif
     struct sums sums;
     tile_clear(&sums);
     for (int l = 0, turn = 0; l < L + BK; l += BK, turn ^= 1) {
@@ -111,17 +116,17 @@ __kernel ONE_TILE void gpu_conv(
                 const int at = row + i * A_STRIDE;
                 const bool inside = t.l < L && (uint)(rows.h[at] + to_h) < (uint)IH &&
                                     (uint)(rows.v[at] + to_v) < (uint)IW;
-                a[i] = tile_load(x + rows.from[at] + to, VA, inside);
+                a[i] = TILE_LOAD(term_run, x + rows.from[at] + to, inside);
             }
             UNROLL for (int i = 0; i < B_RUNS; ++i)
             {
 #ifdef TRANSPOSED
                 const int k = first_column + row + i * B_STRIDE;
-                b[i] = tile_load(w + t.r * wr + t.s * ws + k * wc + t.c, VA,
+                b[i] = TILE_LOAD(term_run, w + t.r * wr + t.s * ws + k * wc + t.c,
                                  t.l < L && k < columns);
 #else
                 const int from = l + b_row + i * B_STRIDE;
-                b[i] = tile_load(w + (long)from * wc + first_column + b_lane, VB,
+                b[i] = TILE_LOAD(column_run, w + (long)from * wc + first_column + b_lane,
                                  from < L && b_exists);
 #endif
             }
@@ -138,7 +143,7 @@ __kernel ONE_TILE void gpu_conv(
 #ifdef TRANSPOSED
                 tile_put_column(B[turn] + lane * B_PITCH + row + i * B_STRIDE, B_PITCH, b[i]);
 #else
-                tile_put_row(B[turn] + (b_row + i * B_STRIDE) * B_PITCH + b_lane, VB, b[i]);
+                TILE_PUT(column_run, B[turn] + (b_row + i * B_STRIDE) * B_PITCH + b_lane, b[i]);
 #endif
             }
         }

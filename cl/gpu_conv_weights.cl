@@ -95,7 +95,8 @@ __kernel ONE_TILE void gpu_conv_weights(
     const int to = (to_h * W + to_v) * C + l - tap * cg;
     const bool a_exists = l < L, b_exists = first_column + b_lane < kg;
     const int a_from = item / WX * 4, b_from = item % WX * 4;
-    float4 a[A_RUNS], b[B_RUNS];
+    term_run a[A_RUNS];
+    column_run b[B_RUNS];
     struct sums sums;
     tile_clear(&sums);
     for (int first = begin, turn = 0; first < end + BK; first += BK, turn ^= 1) {
@@ -105,12 +106,12 @@ __kernel ONE_TILE void gpu_conv_weights(
                 const int j = a_row + i * A_STRIDE;
                 const bool inside = a_exists && (uint)(pixels[turn].h[j] + to_h) < (uint)H &&
                                     (uint)(pixels[turn].v[j] + to_v) < (uint)W;
-                a[i] = tile_load(x + pixels[turn].from[j] + to, VA, inside);
+                a[i] = TILE_LOAD(term_run, x + pixels[turn].from[j] + to, inside);
             }
             UNROLL for (int i = 0; i < B_RUNS; ++i)
             {
                 const int from = first + b_row + i * B_STRIDE;
-                b[i] = tile_load(dy + (long)from * K + first_column + b_lane, VB,
+                b[i] = TILE_LOAD(column_run, dy + (long)from * K + first_column + b_lane,
                                  from < end && b_exists);
             }
         }
@@ -118,11 +119,11 @@ __kernel ONE_TILE void gpu_conv_weights(
         if (first < end) {
             UNROLL for (int i = 0; i < A_RUNS; ++i)
             {
-                tile_put_row(A[turn] + (a_row + i * A_STRIDE) * A_PITCH + a_lane, VA, a[i]);
+                TILE_PUT(term_run, A[turn] + (a_row + i * A_STRIDE) * A_PITCH + a_lane, a[i]);
             }
             UNROLL for (int i = 0; i < B_RUNS; ++i)
             {
-                tile_put_row(B[turn] + (b_row + i * B_STRIDE) * B_PITCH + b_lane, VB, b[i]);
+                TILE_PUT(column_run, B[turn] + (b_row + i * B_STRIDE) * B_PITCH + b_lane, b[i]);
             }
         }
         barrier(CLK_LOCAL_MEM_FENCE);

@@ -62,31 +62,31 @@
 /* A row or column of pixels that is outside of every image, whatever a tap adds. */
 #define NOWHERE (-(1 << 30))
 
-/* A run of v numbers in the lanes .x … of a quad; what is not loaded is 0. */
-static inline float4 tile_load(__global const float *p, int v, bool inside)
-{
-    if (!inside) { return (float4)(0.0f); }
-    return v == 4 ? *(__global const float4 *)p : (float4)(*p, 0.0f, 0.0f, 0.0f);
-}
+/* Runs along the terms and along the columns. */
+#if VA == 4
+typedef float4 term_run;
+#else
+typedef float term_run;
+#endif
+#if VB == 4
+typedef float4 column_run;
+#else
+typedef float column_run;
+#endif
+#define TILE_LOAD(type, p, inside) ((inside) ? *(__global const type *)(p) : (type)(0.0f))
+#define TILE_PUT(type, p, run) (*(__local type *)(p) = (run))
 
 /* A run along the terms becomes a piece of a column of A or B. */
-static inline void tile_put_column(__local float *to, int pitch, float4 run)
+static inline void tile_put_column(__local float *to, int pitch, term_run run)
 {
+#if VA == 4
     to[0] = run.x;
-    if (VA == 4) {
-        to[pitch] = run.y;
-        to[2 * pitch] = run.z;
-        to[3 * pitch] = run.w;
-    }
-}
-
-static inline void tile_put_row(__local float *to, int v, float4 run)
-{
-    if (v == 4) {
-        *(__local float4 *)to = run;
-    } else {
-        *to = run.x;
-    }
+    to[pitch] = run.y;
+    to[2 * pitch] = run.z;
+    to[3 * pitch] = run.w;
+#else
+    to[0] = run;
+#endif
 }
 
 struct sums {
