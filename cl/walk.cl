@@ -15,10 +15,14 @@
     for (int i = span_first + get_local_id(0) * VW, left = span_end - i; left > 0;                 \
          i += get_local_size(0) * VW, left = span_end - i)
 
+/* All items go round the outer loop together; the inner one is run through once or not at all. Where
+ * an item's first test is of its own number, Intel's compiler for CPUs (2026.22) moves that test out
+ * of the kernel, and for copy_channels (shape.cl) did so wrongly: rows were left out. */
 #define FOR_UNITS(u, n, span)                                                                      \
     const int span_first = get_group_id(0) * (span);                                               \
     const int span_end = span_first + min((n) - span_first, (span));                               \
-    for (int u = span_first + get_local_id(0); u < span_end; u += get_local_size(0))
+    for (int first_u = span_first; first_u < span_end; first_u += get_local_size(0))               \
+        for (int u = first_u + get_local_id(0), once = u < span_end; once; once = 0)
 
 /* Blocks of VW channels of a unit: c, and `left` channels from it to the unit's end. */
 #define FOR_CHANNELS(first, n)                                                                     \
