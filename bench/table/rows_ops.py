@@ -39,6 +39,10 @@ def ratio_of_turns(ours, theirs):
     return store.median(ratios), store.spread(ratios)
 
 
+def best_peak(peaks):
+    return {key: max(peak[key] for peak in peaks) for key in peaks[0]}
+
+
 # ---- convolutions ------------------------------------------------------------------------------
 
 
@@ -61,7 +65,7 @@ def is_bandwidth_bound(row, peak):
 
 def convolution_lines(kind, shape, attributes, ours, theirs, peaks):
     lines = []
-    peak = {key: max(p[key] for p in peaks) for key in peaks[0]}
+    peak = best_peak(peaks)
     for name, title in PASSES.items():
         value, spread = ratio_of_turns([r[name]['ms']['min'] for r in ours],
                                        [r[name]['ms']['min'] for r in theirs])
@@ -109,12 +113,14 @@ def run_convolutions(bench):
 
 def measure_product(bench, peer, shape):
     rows, inputs, units = shape.split('x')
-    ours, theirs = [], []
+    ours, theirs, peaks = [], [], []
     for turn in range(bench.rounds):
-        ours.append(bench.umbel.op('dense', f'{rows},{inputs}', f'units={units} bias=false',
-                                   check=turn == 0)[0])
+        found, peak = bench.umbel.op('dense', f'{rows},{inputs}', f'units={units} bias=false',
+                                     check=turn == 0)
+        ours.append(found)
+        peaks.append(peak)
         theirs.append(peer.ask(shape=shape, seconds=6 * SECONDS))
-    return ours, theirs
+    return ours, theirs, peaks
 
 
 def clblast_gflops(bench, shape):
@@ -128,8 +134,9 @@ def clblast_gflops(bench, shape):
     return found['dense']['gflops'] if 'dense' in found else None
 
 
-def product_lines(shape, ours, theirs, clblast):
+def product_lines(shape, ours, theirs, peaks, clblast):
     lines = []
+    peak = best_peak(peaks)
     square = len(set(shape.split('x'))) == 1
     for name, title in PRODUCT_PASSES.items():
         value, spread = ratio_of_turns(
@@ -144,7 +151,7 @@ def product_lines(shape, ours, theirs, clblast):
             bar='GEMM, square' if square else 'GEMM, of dense layers',
             figures=f'{best["solver"]} {best["gflops"]:.0f}, MKL {their["mkl"]:.0f}, OpenBLAS '
                     f'{their["openblas"]:.0f}{other} GFLOP/s; '
-                    f'{100 * best["of_peak_flops"]:.0f} % of FMA peak, '
+                    f'{100 * best["gflops"] / peak["gflops"]:.0f} % of FMA peak, '
                     f'error {ours[0][name]["error"]:.1e}'))
     return lines
 
@@ -155,8 +162,8 @@ def run_products(bench):
     with Peer(bench.python, 'pytorch_gemm', threads=bench.threads) as peer:
         for shape in shapes:
             bench.say(shape)
-            ours, theirs = measure_product(bench, peer, shape)
+            ours, theirs, peaks = measure_product(bench, peer, shape)
             clblast = None if bench.short else clblast_gflops(bench, shape)
-            lines += product_lines(shape, ours, theirs, clblast)
+            lines += product_lines(shape, ours, theirs, peaks, clblast)
         versions = {'PyTorch and NumPy': peer.hello['name']}
     return {'versions': versions, 'lines': lines, 'notes': []}
