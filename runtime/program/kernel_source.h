@@ -21,9 +21,9 @@ UMB_MUST_USE enum umb_status umb__kernel_source(struct umb_context *ctx, const c
                                                 struct umb_text *text);
 
 /*
- * Blanks every other kernel's definition out of such a text, so that a driver compiles one kernel;
- * lines keep their numbers. A definition begins with __kernel at the start of a line and ends with
- * a brace at the start of one. A text in which `entry` is not defined so (a macro makes it) stays.
+ * Blanks what makes other kernels out of such a text (kernel_only.c says how it is told), so that
+ * a driver compiles one kernel; lines keep their numbers. A text in which nothing seen makes `entry`
+ * stays as it is.
  */
 void umb__kernel_source_keep_only(struct umb_text *text, const char *entry);
 
