@@ -31,6 +31,10 @@ UMB_MUST_USE enum umb_status umb__gzip_read(struct umb_gzip *gz, void *out, size
 /* Checks that the stream, and the data with it, ends here. */
 UMB_MUST_USE enum umb_status umb__gzip_expect_end(struct umb_gzip *gz);
 
+/* The whole stream at once, which must hold exactly n bytes. */
+UMB_MUST_USE enum umb_status umb__gzip_unpack(struct umb_context *ctx, const char *path,
+                                              const void *data, size_t size, void *out, size_t n);
+
 /* No gzip stream of size bytes expands to more than this (deflate's limit is 1032 : 1). */
 uint64_t umb__gzip_most(size_t size);
 

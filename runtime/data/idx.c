@@ -81,11 +81,12 @@ static enum umb_status load_gzip(struct umb_context *ctx, const char *path, cons
                                  size_t size, int n_dims, struct idx_array *array)
 {
     uint8_t header[16];
-    size_t bytes = 0;
+    size_t bytes = 0, header_bytes = 4 + 4 * (size_t)n_dims;
     struct umb_gzip gz;
     enum umb_status st = umb__gzip_init(ctx, path, file, size, &gz);
     if (st != UMB_OK) { return st; }
-    st = umb__gzip_read(&gz, header, 4 + 4 * (size_t)n_dims);
+    st = umb__gzip_read(&gz, header, header_bytes);
+    umb__gzip_finish(&gz);
     if (st == UMB_OK) { st = read_header(ctx, path, header, n_dims, array, &bytes); }
     if (st == UMB_OK && bytes > MAX_FILE_BYTES) {
         st = umb__fail(ctx, UMB_ERR_FORMAT,
@@ -97,15 +98,11 @@ static enum umb_status load_gzip(struct umb_context *ctx, const char *path, cons
                        "%s: its header announces %zu bytes, more than %zu bytes of gzip can hold",
                        path, bytes, size);
     }
-    if (st == UMB_OK) {
-        array->block = umb__calloc(ctx, bytes, 1);
-        array->data = array->block;
-        st = array->block ? UMB_OK : UMB_ERR_NO_MEMORY;
-    }
-    if (st == UMB_OK) { st = umb__gzip_read(&gz, array->data, bytes); }
-    if (st == UMB_OK) { st = umb__gzip_expect_end(&gz); }
-    umb__gzip_finish(&gz);
-    return st;
+    if (st != UMB_OK) { return st; }
+    array->block = umb__calloc(ctx, header_bytes + bytes, 1);
+    if (!array->block) { return UMB_ERR_NO_MEMORY; }
+    array->data = (uint8_t *)array->block + header_bytes;
+    return umb__gzip_unpack(ctx, path, file, size, array->block, header_bytes + bytes);
 }
 
 /* On failure array->block may be set and is the caller's to free. */

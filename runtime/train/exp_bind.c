@@ -6,13 +6,17 @@
  */
 #include "experiment.h"
 
+#include "alloc.h"
 #include "fail.h"
 #include "text.h"
 #include <jansson.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MAX_EXTENT 65536
+#define MOST_THREADS 8
 
 /* ---- tasks and targets ------------------------------------------------------------------------
  */
@@ -153,12 +157,68 @@ static enum umb_status bind(struct umb_experiment *exp)
 /* ---- from data sets ---------------------------------------------------------------------------
  */
 
-static enum umb_status open_data(struct umb_experiment *exp, struct umb_exp_data *d)
+/* One data set being opened beside the others. */
+struct opening {
+    struct umb_experiment *exp;
+    struct umb_exp_data *d;
+    pthread_t thread;
+    bool started;
+    enum umb_status status;
+};
+
+static void *open_one(void *user)
 {
-    enum umb_status st = umb__exp_find_data(exp, d);
-    if (st != UMB_OK) { return st; }
-    st = umb_dataset_open(exp->ctx, &d->desc, &d->dataset);
-    if (st != UMB_OK) { return umb__yaml_fail_prefix(exp->ctx, d->node, st); }
+    struct opening *o = user;
+    o->status = umb_dataset_open(o->exp->ctx, &o->d->desc, &o->d->dataset);
+    return NULL;
+}
+
+/* Signals are the main thread's. Where there can be no thread, this one does it. */
+static void start_opening(struct opening *o)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    o->started = pthread_create(&o->thread, NULL, open_one, o) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!o->started) { open_one(o); }
+}
+
+/*
+ * Unpacking is most of a start, and data sets know nothing of one another. The message of a failure
+ * must be that of the first data set which fails, as if they were opened in turn: if several fail,
+ * what is in the context may be another's, so the first is opened again.
+ */
+static enum umb_status open_datasets(struct umb_experiment *exp)
+{
+    struct opening *o = umb__calloc(exp->ctx, exp->n_data, sizeof *o);
+    if (!o) { return UMB_ERR_NO_MEMORY; }
+    size_t n_failed = 0;
+    for (size_t i = 0; i < exp->n_data; i++) {
+        o[i].exp = exp;
+        o[i].d = &exp->data[i];
+        if (i + 1 < exp->n_data && i < MOST_THREADS) {
+            start_opening(&o[i]);
+        } else {
+            open_one(&o[i]);
+        }
+    }
+    for (size_t i = 0; i < exp->n_data; i++) {
+        if (o[i].started) { pthread_join(o[i].thread, NULL); }
+        n_failed += o[i].status != UMB_OK;
+    }
+    enum umb_status st = UMB_OK;
+    for (size_t i = 0; st == UMB_OK && i < exp->n_data; i++) {
+        if (o[i].status != UMB_OK && n_failed > 1) { open_one(&o[i]); }
+        st = o[i].status;
+        if (st != UMB_OK) { st = umb__yaml_fail_prefix(exp->ctx, o[i].d->node, st); }
+    }
+    umb__free(o);
+    return st;
+}
+
+static enum umb_status take_shapes(struct umb_experiment *exp, struct umb_exp_data *d)
+{
     if (umb_dataset_count(d->dataset, UMB_SPLIT_TRAIN) < 1) {
         return umb__yaml_fail(exp->ctx, d->node, "has no training samples; expected some");
     }
@@ -176,7 +236,11 @@ enum umb_status umb__experiment_open(struct umb_experiment *exp)
 {
     enum umb_status st = UMB_OK;
     for (size_t i = 0; st == UMB_OK && i < exp->n_data; i++) {
-        st = open_data(exp, &exp->data[i]);
+        st = umb__exp_find_data(exp, &exp->data[i]);
+    }
+    if (st == UMB_OK) { st = open_datasets(exp); }
+    for (size_t i = 0; st == UMB_OK && i < exp->n_data; i++) {
+        st = take_shapes(exp, &exp->data[i]);
     }
     return st == UMB_OK ? bind(exp) : st;
 }

@@ -26,7 +26,7 @@ static void unset_all(void)
 
 static void open_all(struct fixture *f)
 {
-    struct umb_context_desc desc = {keep_warning, f, UMB_LOG_TRACE};
+    struct umb_context_desc desc = {.log = keep_warning, .log_user = f, .log_level = UMB_LOG_TRACE};
     f->n_warnings = 0;
     f->warning[0] = '\0';
     assert_int_equal(umb_context_create(&desc, &f->ctx), UMB_OK);

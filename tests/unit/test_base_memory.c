@@ -249,7 +249,7 @@ static void the_log_takes_lines_up_to_its_level(void **state)
 {
     (void)state;
     struct heard heard = {0};
-    struct umb_context_desc desc = {hear, &heard, UMB_LOG_INFO};
+    struct umb_context_desc desc = {.log = hear, .log_user = &heard, .log_level = UMB_LOG_INFO};
     struct umb_context *ctx = make_context(&desc);
     assert_true(umb__log_wants(ctx, UMB_LOG_INFO));
     assert_false(umb__log_wants(ctx, UMB_LOG_DEBUG));
