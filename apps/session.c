@@ -2,10 +2,42 @@
 #include "session.h"
 
 #include "alloc.h"
+#include <signal.h>
+
+/* A look at the devices loads the drivers, whose libraries are large; opening one of them finds
+ * them there. What goes wrong here is told by whoever opens. */
+static void *wake_drivers(void *selector)
+{
+    struct umb_context *ctx = NULL;
+    struct umb_device_list *list = NULL;
+    if (umb_context_create(NULL, &ctx) != UMB_OK) { return NULL; }
+    if (umb_device_list_create(ctx, selector, false, &list) == UMB_OK) {
+        umb_device_list_destroy(list);
+    }
+    umb_context_destroy(ctx);
+    return NULL;
+}
+
+/* Signals are the main thread's. */
+static void start_waking(struct session *s, const struct cli *cli)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    s->waking = pthread_create(&s->waker, NULL, wake_drivers, (void *)(uintptr_t)cli->device) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void end_waking(struct session *s)
+{
+    if (s->waking) { pthread_join(s->waker, NULL); }
+    s->waking = false;
+}
 
 enum umb_status session_read(struct session *s, const struct cli *cli, const char *path,
                              const struct cli_list *sets)
 {
+    start_waking(s, cli);
     return umb__experiment_read(cli->ctx, path, sets ? sets->item : NULL, sets ? sets->n : 0,
                                 &s->exp);
 }
@@ -33,6 +65,7 @@ enum umb_status session_build_tuned(struct session *s, const struct cli *cli,
 {
     const struct umb_exp_train *t = &s->exp->train;
     enum umb_status st = umb__experiment_net(s->exp, &s->net);
+    end_waking(s);
     if (st == UMB_OK) { st = umb_device_open(cli->ctx, cli->device, &s->device); }
     if (st != UMB_OK) { return st; }
     struct umb_trainer_desc desc = {.device = s->device,
@@ -73,6 +106,7 @@ enum umb_status session_open_run(struct session *s, const struct cli *cli, const
 void session_finish(struct session *s)
 {
     cli_log_to(NULL);
+    end_waking(s);
     umb_trainer_destroy(s->trainer);
     umb_device_close(s->device);
     umb_net_destroy(s->net);

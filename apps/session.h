@@ -8,6 +8,7 @@
 
 #include "cli.h"
 #include "loop.h"
+#include <pthread.h>
 
 struct session {
     struct umb_experiment *exp;
@@ -17,6 +18,8 @@ struct session {
     struct umb_trainer *trainer;
     struct umb_safetensors *checkpoint; /* of a run that is only read */
     char *checkpoint_path;
+    pthread_t waker; /* loads the drivers while data are read */
+    bool waking;
 };
 
 UMB_MUST_USE enum umb_status session_read(struct session *s, const struct cli *cli,
