@@ -46,6 +46,11 @@ static int queue_of(const struct view *v, int node, size_t *ret_steps)
     return queue;
 }
 
+static const char *const sources[] = {[UMB_CHOICE_GIVEN] = "checkpoint",
+                                      [UMB_CHOICE_MEASURED] = "measured",
+                                      [UMB_CHOICE_BUILT_IN] = "built in",
+                                      [UMB_CHOICE_RANK] = "rank"};
+
 static const char *shape_of(const struct view *v, int value, char *buffer)
 {
     return umb__shape_text(&v->graph->value[value].type.shape, buffer, UMB_SHAPE_TEXT);
@@ -72,16 +77,30 @@ static json_t *names_json(const struct view *v, const int *values, int n)
     return list;
 }
 
+/* What umbel tune measured of a node's problem: ms by solver, null for those that lost. */
+static json_t *times_json(const struct umb_tuned *tuned)
+{
+    json_t *times = json_object();
+    for (size_t i = 0; tuned && i < tuned->n; i++) {
+        const struct umb_tuned_solver *s = &tuned->solver[i];
+        json_object_set_new(times, s->name, s->ns ? json_real((double)s->ns * 1e-6) : json_null());
+    }
+    return times;
+}
+
 static json_t *node_json(const struct view *v, int index)
 {
     const struct umb_node *n = &v->graph->node[index];
     size_t steps = 0;
     int queue = queue_of(v, index, &steps);
     json_t *shape = n->n_out ? shape_json(&v->graph->value[n->out[0]].type.shape) : json_null();
-    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:i, s:I}", "name", n->name, "op",
-                     n->op->name, "phase", phases[n->phase], "in", names_json(v, n->in, n->n_in),
-                     "out", names_json(v, n->out, n->n_out), "shape", shape, "solver",
-                     umb__plan_solver(v->plan, index), "queue", queue, "steps", (json_int_t)steps);
+    const struct umb_choice choice = umb__plan_choice(v->plan, index);
+    return json_pack(
+        "{s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:i, s:I, s:s, s:o}", "name", n->name, "op",
+        n->op->name, "phase", phases[n->phase], "in", names_json(v, n->in, n->n_in), "out",
+        names_json(v, n->out, n->n_out), "shape", shape, "solver", umb__plan_solver(v->plan, index),
+        "queue", queue, "steps", (json_int_t)steps, "chosen_by",
+        choice.solver ? sources[choice.source] : "view", "ms", times_json(choice.tuned));
 }
 
 static json_t *value_json(const struct view *v, int index)
@@ -142,12 +161,37 @@ static void print_dot(const struct view *v)
 /* ---- text -------------------------------------------------------------------------------------
  */
 
+/* "rank", or "0.174 ms; clblast 8.8×, naive wrong" where it was measured. */
+static void add_reason(const struct view *v, struct cli_table *t, int node)
+{
+    const struct umb_choice c = umb__plan_choice(v->plan, node);
+    const uint64_t ns = c.solver ? umb__tuned_ns(c.tuned, c.solver->name) : 0;
+    char text[200];
+    size_t used = 0;
+    if (!c.solver || !ns) {
+        cli_table_add(t, "%s", c.solver ? sources[c.source] : "");
+        return;
+    }
+    used += (size_t)snprintf(text, sizeof text, "%.3f ms", (double)ns * 1e-6);
+    for (size_t i = 0, n = 0; i < c.tuned->n && used + 64 < sizeof text; i++) {
+        const struct umb_tuned_solver *s = &c.tuned->solver[i];
+        if (strcmp(s->name, c.solver->name) == 0) { continue; }
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%.30s ", n++ ? ", " : "; ",
+                                 s->name);
+        used += (size_t)(s->ns ? snprintf(text + used, sizeof text - used, "%.1f×",
+                                          (double)s->ns / (double)ns)
+                               : snprintf(text + used, sizeof text - used, "%s",
+                                          s->verdict == UMB_VERDICT_WRONG ? "wrong" : "failed"));
+    }
+    cli_table_add(t, "%s", text);
+}
+
 static void print_nodes(const struct view *v)
 {
-    struct cli_table t = {.n_columns = 7};
+    struct cli_table t = {.n_columns = 8};
     char shape[UMB_SHAPE_TEXT];
     static const char *const heading[] = {"node",   "op",    "phase", "shape",
-                                          "solver", "queue", "steps"};
+                                          "solver", "queue", "steps", "chosen by"};
     for (size_t i = 0; i < t.n_columns; i++) {
         cli_table_add(&t, "%s", heading[i]);
     }
@@ -163,6 +207,7 @@ static void print_nodes(const struct view *v)
         cli_table_add(&t, "%s", *solver ? solver : "view");
         cli_table_add(&t, queue < 0 ? "–" : "%d", queue);
         cli_table_add(&t, "%zu", steps);
+        add_reason(v, &t, i);
     }
     cli_table_print(&t, stdout);
 }

@@ -27,7 +27,7 @@ static const struct cli_usage usage = {
 
 struct tune {
     bool terminal; /* shows what is being measured */
-    int n_shown, n_alone, n_lost, n_hopeless, n_measured;
+    int n_shown, n_alone, n_lost, n_hopeless, n_measured, n_left;
     /* Of a training step's kernels: by the solvers taken until now, and from now on. */
     double before_ns, after_ns, alone_ns;
     bool unknown; /* a solver taken until now has no time: it was wrong */
@@ -82,8 +82,9 @@ static void print_problem(struct tune *t, const struct umb_tune_report *r)
     struct umb_tuned sorted = *r->tuned;
     qsort(sorted.solver, sorted.n, sizeof *sorted.solver, by_time);
     if (t->n_shown++ == 0) {
-        printf("* the best   %% speed, as a share of the best's   ~ one run, or worked out from one "
-               "row\n");
+        printf(
+            "* the best   %% speed, as a share of the best's   ~ one run, or worked out from one "
+            "row\n");
     }
     printf("\n");
     print_heading(r);
@@ -124,6 +125,10 @@ static void listen(void *user, const struct umb_tune_report *r)
         return;
     }
     clear_line(t);
+    if (r->event == UMB_TUNE_END) {
+        t->n_left += r->summary->n_left;
+        return;
+    }
     t->n_measured++;
     if (r->p->training) { add_up(t, r); }
     if (r->tuned->n == 1 && r->tuned->solver[0].ns) {
@@ -154,6 +159,9 @@ static int finish(const struct tune *t, const struct session *s, double seconds)
     printf("\n%d problems measured in %s; %d of them have one solver, which takes %.3f ms of a "
            "step\n",
            t->n_measured, cli_duration(seconds, duration), t->n_alone, t->alone_ns * 1e-6);
+    if (t->n_left) {
+        printf("%d more were left when the time was over; --full measures them\n", t->n_left);
+    }
     print_gain(t);
     if (t->n_lost) {
         printf("%d solver%s lost for being wrong or not working\n", t->n_lost,

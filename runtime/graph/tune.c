@@ -3,6 +3,7 @@
 #include "plan_internal.h"
 #include "system.h"
 #include "tune_internal.h"
+#include <stdlib.h>
 #include <string.h>
 
 /* What a reference may count, so that a problem takes at most about a second. Its plain loops do
@@ -20,6 +21,7 @@ struct posed {
     int n_solvers;
     struct umb_choice old;
     bool due;
+    double work; /* of all its nodes; 0 where there is nothing to choose */
 };
 
 struct tuner {
@@ -126,8 +128,17 @@ static enum umb_status find_due(struct tuner *t)
         q->due = q->n_solvers > 0 && (t->desc->again || !is_known(t, &q->p, q->old.tuned));
         t->n_todo += q->due;
         t->sum.n_known += !q->due;
+        if (q->n_solvers > 1 && q->p.op->flops) { q->work = q->n_nodes * q->p.op->flops(&q->p); }
     }
     return UMB_OK;
+}
+
+/* Most work first; among equals the order of the graph. */
+static int by_work(const void *left, const void *right)
+{
+    const struct posed *a = left, *b = right;
+    if (a->work > b->work || a->work < b->work) { return a->work > b->work ? -1 : 1; }
+    return (a->node > b->node) - (a->node < b->node);
 }
 
 static struct umb_tune_report report_of(const struct tuner *t, enum umb_tune_event event)
@@ -194,6 +205,7 @@ static enum umb_status measure_all(struct tuner *t)
 {
     const uint64_t start = umb__clock_ns();
     enum umb_status st = find_due(t);
+    qsort(t->posed, (size_t)t->n, sizeof *t->posed, by_work);
     for (int i = 0; i < t->n && st == UMB_OK; i++) {
         if (!t->posed[i].due) { continue; }
         if (!t->desc->full && umb__clock_ns() - start > QUICK_LIMIT_NS) {
@@ -215,6 +227,10 @@ enum umb_status umb__tune_graph(struct umb_context *ctx, const struct umb_tune_d
     t.sum.n_problems = t.n;
     if (st == UMB_OK) { st = measure_all(&t); }
     umb__arena_destroy(t.arena);
+    if (st == UMB_OK && desc->listen) {
+        const struct umb_tune_report r = {.event = UMB_TUNE_END, .summary = &t.sum};
+        desc->listen(desc->user, &r);
+    }
     if (st == UMB_OK) { *ret_summary = t.sum; }
     return st;
 }

@@ -55,7 +55,8 @@ const char *umb__built_in_solver(const struct umb_device_caps *caps, const char 
 /* ---- measuring (tune.c) -----------------------------------------------------------------------
  */
 
-enum umb_tune_event { UMB_TUNE_SOLVER, UMB_TUNE_PROBLEM };
+enum umb_tune_event { UMB_TUNE_SOLVER, UMB_TUNE_PROBLEM, UMB_TUNE_END };
+struct umb_tune_summary;
 struct umb_tune_report {
     enum umb_tune_event event;
     int index, n_problems;       /* this problem among those to be measured */
@@ -63,9 +64,10 @@ struct umb_tune_report {
     const char *text;
     int n_nodes; /* that pose it */
     const char *const *nodes;
-    const char *solver;            /* SOLVER: the one that is run now */
-    const struct umb_choice *old;  /* PROBLEM: what a plan would have taken without this */
-    const struct umb_tuned *tuned; /* PROBLEM: what was measured */
+    const char *solver;                     /* SOLVER: the one that is run now */
+    const struct umb_choice *old;           /* PROBLEM: what a plan would have taken without this */
+    const struct umb_tuned *tuned;          /* PROBLEM: what was measured */
+    const struct umb_tune_summary *summary; /* END, which has nothing else */
 };
 
 struct umb_tune_desc {
@@ -83,7 +85,8 @@ struct umb_tune_summary {
     int n_wrong, n_failed;           /* solvers that lost for it */
     int n_hopeless;                  /* problems that no solver gets right */
 };
-/* Errors: UMB_ERR_NO_MEMORY, what the device fails with outside of solvers. */
+/* Those with most work first, for quick measuring ends after a minute. Errors: UMB_ERR_NO_MEMORY,
+ * what the device fails with outside of solvers. */
 UMB_MUST_USE enum umb_status umb__tune_graph(struct umb_context *ctx,
                                              const struct umb_tune_desc *desc,
                                              struct umb_tune_summary *ret_summary);

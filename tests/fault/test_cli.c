@@ -194,6 +194,64 @@ static void damaged_checkpoints_are_refused(void **state)
     damage("echo 'data: [' > bad/experiment.yaml", "bad/experiment.yaml:");
 }
 
+/* ---- tuning -----------------------------------------------------------------------------------
+ */
+
+#define TUNE "umbel tune shapes --set data.pictures.count=48 --set train.batch=4"
+
+static void what_is_tuned_is_used(void **state)
+{
+    (void)state;
+    setenv("UMBEL_CACHE", "tuned", 1);
+    unsetenv("UMBEL_TUNE");
+    expect(TUNE, 0, "kept in tuned/tuning-");
+    expect("ls tuned/tuning-*.txt", 0, "tuned/tuning-");
+    const char *plan = "umbel plan shapes --set data.pictures.count=48 --set train.batch=4";
+    char line[512];
+    snprintf(line, sizeof line, "%s --json | python3 -m json.tool", plan);
+    expect(line, 0, "\"chosen_by\": \"measured\"");
+    snprintf(line, sizeof line, "UMBEL_TUNE=off %s --json | grep -c measured", plan);
+    expect(line, 1, "0");
+    expect("sed -i '3s/[0-9]/7/' tuned/tuning-*.txt", 0, "");
+    expect(plan, 0, "damaged");
+    expect("sed -i '1s/.*/umbel tuning 99/' tuned/tuning-*.txt", 0, "");
+    expect(plan, 0, "of another version of Umbel; nothing measured is used");
+    expect("UMBEL_TUNE=quick umbel bench step shapes --steps 1 --set data.pictures.count=48 "
+           "--set train.batch=4; tail -c 13 tuned/tuning-*.txt",
+           0, "end ");
+    setenv("UMBEL_TUNE", "off", 1);
+    unsetenv("UMBEL_CACHE");
+}
+
+static void measurements_that_cannot_be_kept_are_refused_at_once(void **state)
+{
+    (void)state;
+    expect(": > plain; UMBEL_CACHE=plain " TUNE, 2, "UMBEL_CACHE: plain is no folder");
+    expect("UMBEL_CACHE=plain/below " TUNE, 2, "cannot be made");
+    expect("(unset UMBEL_CACHE XDG_CACHE_HOME HOME; " TUNE ")", 2, "UMBEL_CACHE");
+}
+
+/* A driver that miscompiles, or does not compile, all kernels but the safe ones: their sources are
+ * changed on purpose. */
+static void miscompiled_kernels_lose(void **state)
+{
+    (void)state;
+    expect("mkdir kernels && cp \"$UMBEL_TEST_SOURCE\"/cl/*.cl kernels && cd kernels && "
+           "sed -i 's/\\bfma(/2.0f * fma(/' conv_direct.cl conv_thin.cl conv_weights.cl "
+           "gemm_packed.cl && echo 'no OpenCL C' | tee -a conv_winograd.cl "
+           "conv_winograd_weights.cl",
+           0, "");
+    setenv("UMBEL_CACHE", "tuned", 1);
+    setenv("UMBEL_KERNEL_DIR", "kernels", 1);
+    expect(TUNE, 0, "WRONG: output 0 at ");
+    if (!strstr(output, "FAILED: ") || !strstr(output, "lost for being wrong or not working") ||
+        !strstr(output, "* naive")) {
+        fail_msg("'%s'; expected solvers that failed, and the naive one as the best", output);
+    }
+    unsetenv("UMBEL_KERNEL_DIR");
+    unsetenv("UMBEL_CACHE");
+}
+
 /* ---- disks ------------------------------------------------------------------------------------
  */
 
@@ -323,6 +381,9 @@ int main(void)
         cmocka_unit_test(a_run_is_made_used_and_guarded),
         cmocka_unit_test(numbered_runs_count_up),
         cmocka_unit_test(damaged_checkpoints_are_refused),
+        cmocka_unit_test(what_is_tuned_is_used),
+        cmocka_unit_test(measurements_that_cannot_be_kept_are_refused_at_once),
+        cmocka_unit_test(miscompiled_kernels_lose),
         cmocka_unit_test(a_full_disk_is_said),
         cmocka_unit_test(a_place_that_cannot_be_written_is_said),
         cmocka_unit_test(data_beside_the_experiment),
