@@ -17,6 +17,9 @@
  *   └─────┘ └───┴───┴───┴───┘          holds the sums between one piece and the next.
  *     KC      `tiles` of them
  *
+ * With PREPACKED an item does not pack: gemm_pack has done it for all items, into A [piece][tile]…
+ * and B [piece][strip]… in global memory.
+ *
  * The last tile has as many thirds of TR rows as it needs, the last strip one vector where that
  * does. Long sums with a small result are cut into slabs [slab][M][N] of `pieces` pieces, which
  * gemm_packed_sum adds in their order. Pieces and slabs follow from the shape alone, so the same
@@ -24,7 +27,8 @@
  *
  * NDRange of gemm_packed [1 + blocks of rows · blocks of columns · slabs], one item a group. Group 0
  * does nothing: PoCL gives the thread that comes first one group more than its share.
- * flags: 1 add bias [N], 2 relu.
+ * gemm_pack: [1 + pieces · (blocks of tiles + blocks of strips)], the same. flags: 1 add bias [N],
+ * 2 relu, 4 out is too large for the caches: write past them.
  * Tunables: VW; TR, a multiple of 3; KC, a multiple of VW, about what keeps a strip in the
  * first-level cache; TILES, STRIPS of a block at most, and about what keeps A, B and the block of
  * out in the second.
@@ -43,6 +47,7 @@
 #define STRIPS 8
 #endif
 #define THIRD (TR / 3)
+#define STREAM 4
 #define ADD_BIAS 1
 #define RELU 2
 
@@ -65,9 +70,16 @@
 #define B_PITCH(ldb) 1
 #endif
 
+#ifdef PREPACKED
+#define PANEL __global
+#else
+#define PANEL __private
+#endif
+#define PANEL_STORE(v, i, p) (((PANEL loose_vec_t *)(p))[i] = (v))
+
 /* sums [row][NV] of a tile of ROWS rows and VECTORS vectors, of `terms` terms. */
 #define DEFINE_MULTIPLY(name, ROWS, VECTORS)                                                       \
-    static inline void name(float *sums, const float *a, const float *b, int terms)               \
+    static inline void name(float *sums, PANEL const float *a, PANEL const float *b, int terms)    \
     {                                                                                              \
         vec_t sum[(ROWS) * (VECTORS)];                                                             \
         UNROLL for (int i = 0; i < (ROWS) * (VECTORS); ++i) { sum[i] = (vec_t)(0.0f); }            \
@@ -108,8 +120,8 @@ static inline int thirds_of(int left)
     return min(3, (left + THIRD - 1) / THIRD);
 }
 
-static INLINED void multiply(float *sums, const float *a, const float *b, int terms, int thirds,
-                             bool narrow)
+static INLINED void multiply(float *sums, PANEL const float *a, PANEL const float *b, int terms,
+                             int thirds, bool narrow)
 {
     if (narrow) {
         if (thirds == 3) {
@@ -128,6 +140,15 @@ static INLINED void multiply(float *sums, const float *a, const float *b, int te
     }
 }
 
+#ifdef __has_builtin
+#if __has_builtin(__builtin_nontemporal_store)
+#define WRITE_PAST(v, p) __builtin_nontemporal_store(v, (__global vec_t *)(p))
+#endif
+#endif
+#ifndef WRITE_PAST
+#define WRITE_PAST(v, p) VEC_WRITE(v, 0, p)
+#endif
+
 /* What becomes of a tile's sums. */
 struct finish {
     int rows, columns; /* how many exist; may be more than a tile's */
@@ -135,6 +156,7 @@ struct finish {
     __global float *out;
     __global const float *bias; /* of these columns, or 0 */
     bool relu, first;           /* first: out holds nothing yet */
+    bool stream;                /* whole vectors, each where it is aligned */
 };
 
 static inline void finish_tile(const float *sums, const struct finish *f)
@@ -147,7 +169,11 @@ static inline void finish_tile(const float *sums, const struct finish *f)
             if (f->bias) { v += load_part(f->bias + j, columns - j); }
             if (!f->first) { v += load_part(out + j, columns - j); }
             if (f->relu) { v = relu(v); }
-            store_part(v, out + j, columns - j);
+            if (f->stream) {
+                WRITE_PAST(v, out + j);
+            } else {
+                store_part(v, out + j, columns - j);
+            }
         }
     }
 }
@@ -158,16 +184,17 @@ static inline int round_up(int n, int to)
 }
 
 /* A row that does not exist is the last one once more. */
-static inline void pack_rows(float *A, __global const float *a, int lda, int rows, int terms)
+static inline void pack_rows(PANEL float *A, __global const float *a, int lda, int rows, int terms)
 {
     for (int i = 0; i < rows; i += TR) {
         const int n = thirds_of(rows - i) * THIRD, left = rows - i;
 #ifdef A_TRANSPOSED
         __global const float *from = a + i;
-        float *to = A;
+        PANEL float *to = A;
         for (int l = 0; l < terms; ++l, from += lda, to += n) {
-            if (left >= round_up(n, VW)) { /* what is too much is written over by what follows */
-                for (int r = 0; r < n; r += VW) { VEC_STORE(VEC_LOAD(0, from + r), 0, to + r); }
+            /* What a vector writes too much belongs to the next term, which comes later. */
+            if (left >= round_up(n, VW) && l + 1 < terms) {
+                for (int r = 0; r < n; r += VW) { PANEL_STORE(VEC_LOAD(0, from + r), 0, to + r); }
             } else {
                 for (int r = 0; r < n; ++r) { to[r] = from[min(r, left - 1)]; }
             }
@@ -175,12 +202,12 @@ static inline void pack_rows(float *A, __global const float *a, int lda, int row
 #else
         for (int r = 0; r < n; ++r) {
             __global const float *from = a + min(i + r, rows - 1) * lda;
-            float *to = A + r * VW;
+            PANEL float *to = A + r * VW;
             int l = 0;
             for (; l + VW <= terms; l += VW, to += n * VW) {
-                VEC_STORE(VEC_LOAD(0, from + l), 0, to);
+                PANEL_STORE(VEC_LOAD(0, from + l), 0, to);
             }
-            if (l < terms) { VEC_STORE(load_part(from + l, terms - l), 0, to); }
+            if (l < terms) { PANEL_STORE(load_part(from + l, terms - l), 0, to); }
         }
 #endif
         A += n * round_up(terms, VW);
@@ -188,28 +215,63 @@ static inline void pack_rows(float *A, __global const float *a, int lda, int row
 }
 
 /* Row by row of b where its columns lie in one piece: a page of memory is then met once. */
-static inline void pack_columns(float *B, __global const float *b, int ldb, int columns, int terms)
+static inline void pack_columns(PANEL float *B, __global const float *b, int ldb, int columns,
+                                int terms)
 {
 #ifdef B_TRANSPOSED
+    float strip[KC * NV] __attribute__((aligned(64)));
     for (int j = 0; j < columns; j += NV, B += NV * terms) {
-        transpose_columns(B, b + j * ldb, ldb, terms, columns - j);
+        transpose_columns(strip, b + j * ldb, ldb, terms, columns - j);
+        for (int i = 0; i < 2 * terms; ++i) { PANEL_STORE(VEC_LOAD(i, strip), i, B); }
     }
 #else
     for (int l = 0; l < terms; ++l, b += ldb, B += NV) {
-        float *to = B;
+        PANEL float *to = B;
         int j = 0;
         for (; j + NV <= columns; j += NV, to += NV * terms) {
             const vec_t lo = VEC_LOAD(0, b + j), hi = VEC_LOAD(1, b + j);
-            VEC_STORE(lo, 0, to);
-            VEC_STORE(hi, 1, to);
+            PANEL_STORE(lo, 0, to);
+            PANEL_STORE(hi, 1, to);
         }
         if (j < columns) {
-            VEC_STORE(load_part(b + j, columns - j), 0, to);
-            VEC_STORE(load_part(b + j + VW, columns - j - VW), 1, to);
+            PANEL_STORE(load_part(b + j, columns - j), 0, to);
+            PANEL_STORE(load_part(b + j + VW, columns - j - VW), 1, to);
         }
     }
 #endif
 }
+
+/* Numbers of A a term: rows, padded to thirds of a tile. */
+static inline int padded_rows(int M)
+{
+    return M / TR * TR + (M % TR + THIRD - 1) / THIRD * THIRD;
+}
+
+#ifdef PREPACKED
+__kernel ONE_ITEM void gemm_pack(__global const float *restrict a, ulong a_at,
+                                 __global const float *restrict b, ulong b_at,
+                                 __global float *restrict A, ulong A_at, __global float *restrict B,
+                                 ulong B_at, int M, int N, int L, int lda, int ldb, int tiles,
+                                 int strips, int piece)
+{
+    if (get_group_id(0) == 0) { return; }
+    const int row_blocks = (M + tiles * TR - 1) / (tiles * TR);
+    const int blocks = row_blocks + (N + strips * NV - 1) / (strips * NV);
+    const int index = (get_group_id(0) - 1) / blocks, block = get_group_id(0) - 1 - index * blocks;
+    const int l0 = index * piece, terms = min(piece, L - l0);
+    if (block < row_blocks) {
+        const int i0 = block * tiles * TR;
+        pack_rows(A + A_at + l0 * padded_rows(M) + i0 * round_up(terms, VW),
+                  a + a_at + i0 * A_PITCH(lda) + l0 * A_STEP(lda), lda, min(tiles * TR, M - i0),
+                  terms);
+    } else {
+        const int j0 = (block - row_blocks) * strips * NV;
+        pack_columns(B + B_at + l0 * round_up(N, NV) + j0 * terms,
+                     b + b_at + j0 * B_PITCH(ldb) + l0 * B_STEP(ldb), ldb, min(strips * NV, N - j0),
+                     terms);
+    }
+}
+#endif
 
 __kernel ONE_ITEM void gemm_packed(__global const float *restrict a, ulong a_at,
                                    __global const float *restrict b, ulong b_at,
@@ -218,8 +280,10 @@ __kernel ONE_ITEM void gemm_packed(__global const float *restrict a, ulong a_at,
                                    int lda, int ldb, int flags, int tiles, int strips, int piece,
                                    int pieces)
 {
-    float A[TILES * TR * KC + VW] __attribute__((aligned(64)));
+#ifndef PREPACKED
+    float A[TILES * TR * KC] __attribute__((aligned(64)));
     float B[STRIPS * NV * KC] __attribute__((aligned(64)));
+#endif
     float sums[TR * NV] __attribute__((aligned(64)));
     if (get_group_id(0) == 0) { return; }
     const int row_blocks = (M + tiles * TR - 1) / (tiles * TR);
@@ -229,19 +293,26 @@ __kernel ONE_ITEM void gemm_packed(__global const float *restrict a, ulong a_at,
     const int j0 = (rest - slab * column_blocks) * strips * NV;
     const int rows = min(tiles * TR, M - i0), columns = min(strips * NV, N - j0);
     const int begin = slab * pieces * piece, end = min(begin + pieces * piece, L);
-    a += a_at + i0 * A_PITCH(lda);
-    b += b_at + j0 * B_PITCH(ldb);
+    a += a_at;
+    b += b_at;
     bias += bias_at + j0;
     out += out_at + (slab * M + i0) * N + j0;
+    const bool aligned = N % VW == 0 && (ulong)out % sizeof(vec_t) == 0;
     for (int l0 = begin; l0 < end; l0 += piece) {
         const int terms = min(piece, end - l0);
         const bool last = l0 + terms == end;
-        pack_rows(A, a + l0 * A_STEP(lda), lda, rows, terms);
-        pack_columns(B, b + l0 * B_STEP(ldb), ldb, columns, terms);
+#ifdef PREPACKED
+        PANEL const float *A = a + l0 * padded_rows(M) + i0 * round_up(terms, VW);
+        PANEL const float *B = b + l0 * round_up(N, NV) + j0 * terms;
+#else
+        pack_rows(A, a + i0 * A_PITCH(lda) + l0 * A_STEP(lda), lda, rows, terms);
+        pack_columns(B, b + j0 * B_PITCH(ldb) + l0 * B_STEP(ldb), ldb, columns, terms);
+#endif
         for (int j = 0; j < columns; j += NV) {
-            const float *tile = A;
+            PANEL const float *tile = A;
             struct finish f = {.columns = columns - j, .pitch = N, .first = l0 == begin};
             f.relu = last && (flags & RELU);
+            f.stream = aligned && (flags & STREAM);
             if (last && (flags & ADD_BIAS)) { f.bias = bias + j; }
             for (int i = 0; i < rows; i += TR) {
                 const int thirds = thirds_of(rows - i);

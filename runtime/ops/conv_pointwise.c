@@ -1,5 +1,6 @@
 /*
- * 1×1 convolutions without stride, padding and groups: matrix products, by CLBlast.
+ * 1×1 convolutions without stride, padding and groups: matrix products, by CLBlast, and by packed
+ * panels on CPUs.
  */
 #include "conv_solvers.h"
 #include "dense.h"
@@ -31,6 +32,12 @@ static struct umb_gemm backward_weights(const struct umb_conv *g)
     return (struct umb_gemm){.M = g->C, .N = g->K, .L = g->N * g->P * g->Q, .transpose_a = true};
 }
 
+int umb__conv_packed_rank(const struct umb_problem *p)
+{
+    const struct umb_conv g = umb__conv_of(p);
+    return is_pointwise(&g) && umb__conv_knows(&g, 0) && umb__gemm_packed_applies(p->caps) ? 2 : 0;
+}
+
 int umb__conv_pointwise_rank_forward(const struct umb_problem *p)
 {
     const struct umb_conv g = umb__conv_of(p);
@@ -42,6 +49,13 @@ enum umb_status umb__conv_pointwise_forward(struct umb_emit *e)
     const struct umb_conv g = umb__conv_of(&e->p);
     const struct umb_gemm gemm = forward(&g);
     return umb__emit_gemm_clblast(e, &gemm, e->in[0], e->in[1], e->in[g.bias ? 2 : 1], e->out[0]);
+}
+
+enum umb_status umb__conv_packed_forward(struct umb_emit *e)
+{
+    const struct umb_conv g = umb__conv_of(&e->p);
+    const struct umb_gemm gemm = forward(&g);
+    return umb__emit_gemm_packed(e, &gemm, e->in[0], e->in[1], e->in[g.bias ? 2 : 1], e->out[0]);
 }
 
 int umb__conv_pointwise_rank_data(const struct umb_problem *p)
@@ -57,6 +71,13 @@ enum umb_status umb__conv_pointwise_data(struct umb_emit *e)
     return umb__emit_gemm_clblast(e, &gemm, e->in[0], e->in[1], e->in[1], e->out[0]);
 }
 
+enum umb_status umb__conv_packed_data(struct umb_emit *e)
+{
+    const struct umb_conv g = umb__conv_of(&e->p);
+    const struct umb_gemm gemm = backward_data(&g);
+    return umb__emit_gemm_packed(e, &gemm, e->in[0], e->in[1], e->in[1], e->out[0]);
+}
+
 int umb__conv_pointwise_rank_weights(const struct umb_problem *p)
 {
     const struct umb_conv g = umb__conv_of(p);
@@ -68,4 +89,11 @@ enum umb_status umb__conv_pointwise_weights(struct umb_emit *e)
     const struct umb_conv g = umb__conv_of(&e->p);
     const struct umb_gemm gemm = backward_weights(&g);
     return umb__emit_gemm_clblast(e, &gemm, e->in[0], e->in[1], e->in[1], e->out[0]);
+}
+
+enum umb_status umb__conv_packed_weights(struct umb_emit *e)
+{
+    const struct umb_conv g = umb__conv_of(&e->p);
+    const struct umb_gemm gemm = backward_weights(&g);
+    return umb__emit_gemm_packed(e, &gemm, e->in[0], e->in[1], e->in[1], e->out[0]);
 }

@@ -56,6 +56,7 @@ static int depthwise(const struct umb_problem *p)
 const struct umb_solver umb__conv_forward_solvers[] = {
     {"naive", naive, umb__conv_naive_forward},
     {"clblast", umb__conv_pointwise_rank_forward, umb__conv_pointwise_forward},
+    {"packed", umb__conv_packed_rank, umb__conv_packed_forward},
     {"direct", direct, umb__conv_direct_forward},
     {"depthwise", depthwise, umb__conv_depthwise_forward},
     {"thin", umb__conv_thin_rank, umb__conv_thin_forward},
@@ -69,6 +70,7 @@ const struct umb_solver umb__conv_forward_solvers[] = {
 const struct umb_solver umb__conv_data_solvers[] = {
     {"naive", naive, umb__conv_naive_data},
     {"clblast", umb__conv_pointwise_rank_data, umb__conv_pointwise_data},
+    {"packed", umb__conv_packed_rank, umb__conv_packed_data},
     {"direct", direct_data, umb__conv_direct_data},
     {"depthwise", depthwise, umb__conv_depthwise_data},
     {"winograd4", umb__conv_winograd4_rank_data, umb__conv_winograd4_data},
@@ -81,6 +83,7 @@ const struct umb_solver umb__conv_data_solvers[] = {
 const struct umb_solver umb__conv_weights_solvers[] = {
     {"naive", naive, umb__conv_naive_weights},
     {"clblast", umb__conv_pointwise_rank_weights, umb__conv_pointwise_weights},
+    {"packed", umb__conv_packed_rank, umb__conv_packed_weights},
     {"direct", direct_weights, umb__conv_direct_weights},
     {"depthwise", depthwise, umb__conv_depthwise_weights},
     {"thin", umb__conv_thin_rank, umb__conv_thin_weights},

@@ -55,4 +55,10 @@ UMB_MUST_USE enum umb_status umb__conv_pointwise_forward(struct umb_emit *e);
 UMB_MUST_USE enum umb_status umb__conv_pointwise_data(struct umb_emit *e);
 UMB_MUST_USE enum umb_status umb__conv_pointwise_weights(struct umb_emit *e);
 
+/* 1×1 by packed panels, on CPUs; the rank is the same all three ways. */
+int umb__conv_packed_rank(const struct umb_problem *p);
+UMB_MUST_USE enum umb_status umb__conv_packed_forward(struct umb_emit *e);
+UMB_MUST_USE enum umb_status umb__conv_packed_data(struct umb_emit *e);
+UMB_MUST_USE enum umb_status umb__conv_packed_weights(struct umb_emit *e);
+
 #endif

@@ -15,15 +15,23 @@
 #define MAX_STRIPS 8
 
 /* Cycles of a core (2026-11, Sapphire Rapids): two multiply-adds of vectors in one; to pack a
- * number, as it lies and when it has to be transposed; to begin and end a tile of one piece; to
- * begin an item. */
+ * number, as it lies and when it has to be transposed, and what it costs besides to do that in a
+ * step of its own; to begin and end a tile of one piece, an item, a launch. */
 #define MULTIPLY_ADDS 2.0
-#define PACK 0.12
-#define PACK_TRANSPOSED 0.4
+#define PACK 0.2
+#define PACK_TRANSPOSED 0.5
+#define PACK_APART 0.2
 #define TILE 60.0
-#define ITEM 2000.0
+#define ITEM 1000.0
+#define LAUNCH 10000.0
 /* Cores that run dry wait for the last item: the part of one that this costs. */
 #define LAST_ITEM 0.25
+/* A step that packs has blocks of about this part of a factor. */
+#define PACK_BLOCKS 4
+
+/* Results beyond this are written past the caches: 64 rows × 8192 × 1024, gradient to the weights,
+ * 154 → 257 GFLOP/s; at 8 MiB there was no difference. */
+#define STREAM_BYTES ((int64_t)16 << 20)
 
 /* Slabs are written and read once more: they may be this part of what the product reads. Below so
  * many multiplications a launch more costs more than it gains. */
@@ -32,11 +40,14 @@
 #define WORTH_SLABS 4e6
 #define NUMBERS_OF_A_SUM 4096
 
+#define SIGNATURE "rrrwiiiiiiiiii"
 static const struct umb_kernel kernels[] = {
-    {"gemm_packed", "gemm_packed.cl", "gemm_packed", "rrrwiiiiiiiiii"},
-    {"gemm_packed_a", "gemm_packed.cl", "gemm_packed", "rrrwiiiiiiiiii"},
-    {"gemm_packed_b", "gemm_packed.cl", "gemm_packed", "rrrwiiiiiiiiii"},
-    {"gemm_packed_ab", "gemm_packed.cl", "gemm_packed", "rrrwiiiiiiiiii"}};
+    {"gemm_packed", "gemm_packed.cl", "gemm_packed", SIGNATURE},
+    {"gemm_packed_a", "gemm_packed.cl", "gemm_packed", SIGNATURE},
+    {"gemm_packed_b", "gemm_packed.cl", "gemm_packed", SIGNATURE},
+    {"gemm_packed_ab", "gemm_packed.cl", "gemm_packed", SIGNATURE}};
+static const struct umb_kernel pack_kernel = {"gemm_pack", "gemm_packed.cl", "gemm_pack",
+                                              "rrwwiiiiiiii"};
 static const struct umb_kernel sum_kernel = {"gemm_packed_sum", "gemm_packed.cl", "gemm_packed_sum",
                                              "rrwiiiii"};
 
@@ -44,7 +55,7 @@ struct cut {
     int width, rows;          /* VW and TR of the kernel */
     int piece, pieces, slabs; /* pieces of a slab */
     int tiles, strips;        /* of a block */
-    int row_blocks, column_blocks;
+    bool prepacked;
 };
 
 static int ceil_div(int a, int b)
@@ -76,37 +87,58 @@ static void cut_sum(const struct umb_gemm *g, struct cut *c)
     c->slabs = ceil_div(pieces, c->pieces);
 }
 
-/* Of a block of that many tiles and strips, in all items of one core. */
-static double cycles(const struct umb_gemm *g, const struct cut *c, int tiles, int strips,
-                     int units)
+/* Of all that one core does, with blocks of c's size. */
+static double cycles(const struct umb_gemm *g, const struct cut *c, int units)
 {
     const int column = 2 * c->width;
+    const int64_t items = (int64_t)ceil_div(ceil_div(g->M, c->rows), c->tiles) *
+                          ceil_div(ceil_div(g->N, column), c->strips) * c->slabs;
+    const double rounds = (double)((items + units - 1) / units) + LAST_ITEM;
     const double terms = (double)g->L / c->slabs;
-    const double items = (double)ceil_div(ceil_div(g->M, c->rows), tiles) *
-                         ceil_div(ceil_div(g->N, column), strips) * c->slabs;
-    const double sums =
-        (double)tiles * strips * (terms * 2 * c->rows / MULTIPLY_ADDS + TILE * c->pieces);
-    const double packed =
-        tiles * c->rows * PACK + strips * column * (g->transpose_b ? PACK_TRANSPOSED : PACK);
-    const double rounds = (double)(((int64_t)items + units - 1) / units);
-    return (sums + terms * packed + ITEM) * (rounds + LAST_ITEM);
+    const double pack_b = g->transpose_b ? PACK_TRANSPOSED : PACK;
+    double item = ITEM + (double)c->tiles * c->strips *
+                             (terms * 2 * c->rows / MULTIPLY_ADDS + TILE * c->pieces);
+    if (c->prepacked) {
+        const double numbers = g->M * (PACK + PACK_APART) + g->N * (pack_b + PACK_APART);
+        return rounds * item + LAUNCH + g->L * numbers / units;
+    }
+    item += terms * (c->tiles * c->rows * PACK + c->strips * column * pack_b);
+    return rounds * item;
+}
+
+static int64_t round_up(int n, int to)
+{
+    return (int64_t)ceil_div(n, to) * to;
+}
+
+/* Numbers of the packed factors. */
+static int64_t packed_a(const struct umb_gemm *g, const struct cut *c)
+{
+    return round_up(g->M, c->rows / 3) * round_up(g->L, c->width);
+}
+
+static int64_t packed_b(const struct umb_gemm *g, const struct cut *c)
+{
+    return round_up(g->N, 2 * c->width) * g->L;
 }
 
 static void cut_blocks(const struct umb_gemm *g, int units, struct cut *c)
 {
     const int tiles = ceil_div(g->M, c->rows), strips = ceil_div(g->N, 2 * c->width);
+    const bool fits = packed_a(g, c) <= INT32_MAX && packed_b(g, c) <= INT32_MAX;
+    struct cut next = *c;
     double best = 0;
-    for (int t = 1; t <= smaller(tiles, MAX_TILES); t++) {
-        for (int s = 1; s <= smaller(strips, MAX_STRIPS); s++) {
-            const double cost = cycles(g, c, t, s, units);
-            if (best > 0 && cost >= best) { continue; }
-            best = cost;
-            c->tiles = t;
-            c->strips = s;
+    for (int prepacked = 0; prepacked <= (fits ? 1 : 0); prepacked++) {
+        next.prepacked = prepacked;
+        for (next.tiles = 1; next.tiles <= smaller(tiles, MAX_TILES); next.tiles++) {
+            for (next.strips = 1; next.strips <= smaller(strips, MAX_STRIPS); next.strips++) {
+                const double cost = cycles(g, &next, units);
+                if (best > 0 && cost >= best) { continue; }
+                best = cost;
+                *c = next;
+            }
         }
     }
-    c->row_blocks = ceil_div(tiles, c->tiles);
-    c->column_blocks = ceil_div(strips, c->strips);
 }
 
 static struct cut cut(const struct umb_device_caps *caps, const struct umb_gemm *g)
@@ -121,6 +153,72 @@ static struct cut cut(const struct umb_device_caps *caps, const struct umb_gemm 
 static int flags(const struct umb_gemm *g)
 {
     return (g->bias ? 1 : 0) | (g->relu ? 2 : 0);
+}
+
+static int stream_flag(const struct umb_gemm *g, const struct cut *c)
+{
+    const bool once = c->slabs == 1 && c->pieces == 1;
+    return once && (int64_t)g->M * g->N * (int64_t)sizeof(float) >= STREAM_BYTES ? 4 : 0;
+}
+
+static int leading_a(const struct umb_gemm *g)
+{
+    return g->transpose_a ? g->M : g->L;
+}
+
+static int leading_b(const struct umb_gemm *g)
+{
+    return g->transpose_b ? g->L : g->N;
+}
+
+static const char *options_of(struct umb_emit *e, const struct umb_gemm *g, const struct cut *c)
+{
+    return umb__emit_printf(
+        e, "-DVW=%d -DTR=%d -DKC=%d -DTILES=%d -DSTRIPS=%d%s%s%s", c->width, c->rows, TERMS,
+        MAX_TILES, MAX_STRIPS, c->prepacked ? " -DPREPACKED" : "",
+        g->transpose_a ? " -DA_TRANSPOSED" : "", g->transpose_b ? " -DB_TRANSPOSED" : "");
+}
+
+/* Both factors become temporaries. */
+static enum umb_status emit_pack(struct umb_emit *e, const struct umb_gemm *g, const struct cut *c,
+                                 const char *options, int *a, int *b)
+{
+    const int row_tiles = ceil_div(g->M, c->rows), column_strips = ceil_div(g->N, 2 * c->width);
+    const int tiles = smaller(ceil_div(row_tiles, PACK_BLOCKS), MAX_TILES);
+    const int strips = smaller(ceil_div(column_strips, PACK_BLOCKS), MAX_STRIPS);
+    const int blocks = ceil_div(row_tiles, tiles) + ceil_div(column_strips, strips);
+    int to_a, to_b;
+    enum umb_status st = umb__emit_temp(e, (size_t)packed_a(g, c) * sizeof(float), &to_a);
+    if (st == UMB_OK) { st = umb__emit_temp(e, (size_t)packed_b(g, c) * sizeof(float), &to_b); }
+    if (st != UMB_OK) { return st; }
+    const struct umb_emit_launch launch = {
+        .kernel = &pack_kernel,
+        .options = options,
+        .dimensions = 1,
+        .global = {1 + (size_t)blocks * (size_t)ceil_div(g->L, c->piece)},
+        .local = {1}};
+    st = umb__emit_launch(e, &launch, *a, *b, to_a, to_b, g->M, g->N, g->L, leading_a(g),
+                          leading_b(g), tiles, strips, c->piece);
+    *a = to_a;
+    *b = to_b;
+    return st;
+}
+
+static enum umb_status emit_product(struct umb_emit *e, const struct umb_gemm *g,
+                                    const struct cut *c, const char *options, int a, int b,
+                                    int bias, int out)
+{
+    const int row_blocks = ceil_div(ceil_div(g->M, c->rows), c->tiles);
+    const int column_blocks = ceil_div(ceil_div(g->N, 2 * c->width), c->strips);
+    const struct umb_emit_launch launch = {
+        .kernel = &kernels[(g->transpose_a ? 1 : 0) + (g->transpose_b ? 2 : 0)],
+        .options = options,
+        .dimensions = 1,
+        .global = {1 + (size_t)row_blocks * (size_t)column_blocks * (size_t)c->slabs},
+        .local = {1}};
+    return umb__emit_launch(e, &launch, a, b, bias, out, g->M, g->N, g->L, leading_a(g),
+                            leading_b(g), c->slabs > 1 ? 0 : flags(g) | stream_flag(g, c), c->tiles,
+                            c->strips, c->piece, c->pieces);
 }
 
 static enum umb_status emit_sum(struct umb_emit *e, const struct umb_gemm *g, const struct cut *c,
@@ -144,27 +242,15 @@ enum umb_status umb__emit_gemm_packed(struct umb_emit *e, const struct umb_gemm 
                                       int bias, int out)
 {
     const struct cut c = cut(e->p.caps, g);
-    const char *options =
-        umb__emit_printf(e, "-DVW=%d -DTR=%d -DKC=%d -DTILES=%d -DSTRIPS=%d%s%s", c.width, c.rows,
-                         TERMS, MAX_TILES, MAX_STRIPS, g->transpose_a ? " -DA_TRANSPOSED" : "",
-                         g->transpose_b ? " -DB_TRANSPOSED" : "");
-    if (!options) { return UMB_ERR_NO_MEMORY; }
+    const char *options = options_of(e, g, &c);
     int sums = out;
-    if (c.slabs > 1) {
+    enum umb_status st = options ? UMB_OK : UMB_ERR_NO_MEMORY;
+    if (st == UMB_OK && c.slabs > 1) {
         const size_t numbers = (size_t)c.slabs * (size_t)g->M * (size_t)g->N;
-        const enum umb_status st = umb__emit_temp(e, numbers * sizeof(float), &sums);
-        if (st != UMB_OK) { return st; }
+        st = umb__emit_temp(e, numbers * sizeof(float), &sums);
     }
-    const struct umb_emit_launch launch = {
-        .kernel = &kernels[(g->transpose_a ? 1 : 0) + (g->transpose_b ? 2 : 0)],
-        .options = options,
-        .dimensions = 1,
-        .global = {1 + (size_t)c.row_blocks * (size_t)c.column_blocks * (size_t)c.slabs},
-        .local = {1}};
-    const enum umb_status st =
-        umb__emit_launch(e, &launch, a, b, bias, sums, g->M, g->N, g->L,
-                         g->transpose_a ? g->M : g->L, g->transpose_b ? g->L : g->N,
-                         c.slabs > 1 ? 0 : flags(g), c.tiles, c.strips, c.piece, c.pieces);
-    if (st != UMB_OK || c.slabs == 1) { return st; }
-    return emit_sum(e, g, &c, options, sums, bias, out);
+    if (st == UMB_OK && c.prepacked) { st = emit_pack(e, g, &c, options, &a, &b); }
+    if (st == UMB_OK) { st = emit_product(e, g, &c, options, a, b, bias, sums); }
+    if (st == UMB_OK && c.slabs > 1) { st = emit_sum(e, g, &c, options, sums, bias, out); }
+    return st;
 }

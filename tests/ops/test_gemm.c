@@ -96,9 +96,11 @@ static double expected(const struct umb_gemm *g, int i, int j, double *ret_size)
     return g->relu && sum < 0.0 ? 0.0 : sum;
 }
 
-static void check_product(const struct umb_gemm *g, const struct umb_solver *solver)
+/* The number of steps it took. */
+static size_t check_product(const struct umb_gemm *g, const struct umb_solver *solver)
 {
     static const struct umb_op op = {.name = "gemm"};
+    size_t steps = 0;
     const struct umb_type in[] = {
         {.shape = {2, {g->transpose_a ? g->L : g->M, g->transpose_a ? g->M : g->L}}},
         {.shape = {2, {g->transpose_b ? g->N : g->L, g->transpose_b ? g->L : g->N}}},
@@ -117,7 +119,8 @@ static void check_product(const struct umb_gemm *g, const struct umb_solver *sol
                                    .solver = solver,
                                    .in = (void *[]){a, b, bias},
                                    .out = (void *[]){out},
-                                   .repeats = 1};
+                                   .repeats = 1,
+                                   .ret_n_steps = &steps};
     if (umb__op_run(harness_device(), &run) != UMB_OK) {
         fail_msg("%s %dx%dx%d: %s", solver->name, g->M, g->N, g->L,
                  umb_context_error(harness_context()));
@@ -131,6 +134,7 @@ static void check_product(const struct umb_gemm *g, const struct umb_solver *sol
                      (double)out[at], right);
         }
     }
+    return steps;
 }
 
 static const int sizes[][3] = {{1, 1, 1},    {1, 7, 13},    {17, 1, 5},     {31, 29, 37},
@@ -196,6 +200,22 @@ static void check_packed(int transposes)
                                          .bias = s % 2 == 0,
                                          .relu = s % 3 == 0},
                       &packed);
+    }
+}
+
+/* Large enough for a step that packs (on few cores), and for slabs (on any) that a step adds. */
+static void packed_in_two_steps(void **state)
+{
+    (void)state;
+    if (skip_packed() || harness_small()) { skip(); }
+    for (int t = 0; t < 4; t++) {
+        struct umb_gemm g = {.M = 300, .N = 290, .L = 259, .bias = true, .relu = true};
+        g.transpose_a = t & 1;
+        g.transpose_b = t & 2;
+        check_product(&g, &packed);
+        g.M = g.N = 61;
+        g.L = 2003;
+        assert_in_range(check_product(&g, &packed), 2, 3);
     }
 }
 
@@ -358,6 +378,7 @@ int main(void)
         cmocka_unit_test(packed_a_transposed),
         cmocka_unit_test(packed_b_transposed),
         cmocka_unit_test(packed_both_transposed),
+        cmocka_unit_test(packed_in_two_steps),
 #ifdef UMB_HAVE_CLBLAST
         cmocka_unit_test(clblast_plain),
         cmocka_unit_test(clblast_a_transposed),
