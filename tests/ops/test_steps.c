@@ -10,8 +10,10 @@
 static enum umb_status emit_in_place(struct umb_emit *e)
 {
     const int64_t n = umb__shape_count(&e->p.in[0].shape);
-    const enum umb_status st = umb__emit_sum(e, 2, e->in, e->in[0], 0, n);
-    return st == UMB_OK ? umb__emit_sum(e, 1, e->in, e->out[0], 0, n) : st;
+    const struct umb_sum sum = {.n_in = 2, .in = e->in, .mask = -1, .out = e->in[0], .n = n};
+    const struct umb_sum copy = {.n_in = 1, .in = e->in, .mask = -1, .out = e->out[0], .n = n};
+    const enum umb_status st = umb__emit_sum(e, &sum);
+    return st == UMB_OK ? umb__emit_sum(e, &copy) : st;
 }
 
 static const struct umb_type vector = {.dtype = UMB_F32, .shape = {1, {5}}};
