@@ -1,6 +1,7 @@
 /* umbel bench op: single ops and their gradients, against the device's measured peak. */
 #include "bench.h"
 #include "system.h"
+#include "tune.h"
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -36,6 +37,7 @@ static const struct cli_usage usage = {
 struct bench {
     const struct cli *cli;
     struct umb_device *device;
+    struct umb_tuning *tuning; /* what was measured counts, as in a plan */
     struct bench_peak peak;
     json_t *rows;
     struct cli_table table;
@@ -152,15 +154,15 @@ static enum umb_status time_problem(struct bench *b, struct umb_trial *t, int in
 {
     struct umb_problem p = *umb__trial_problem(t, index);
     p.caps = umb_device_get_caps(b->device);
-    const struct umb_solver *chosen = umb__solver_choose(&p, NULL);
-    for (const struct umb_solver *s = p.op->solvers; s && s->name; s++) {
-        if (s->applicable(&p) <= 0 || !is_wanted(s, chosen)) { continue; }
+    struct umb_choice choice;
+    enum umb_status st = umb__solver_pick(&p, b->tuning, NULL, &choice);
+    for (const struct umb_solver *s = p.op->solvers; st == UMB_OK && s && s->name; s++) {
+        if (s->applicable(&p) <= 0 || !is_wanted(s, choice.solver)) { continue; }
         struct bench_line line = {op, row, &p, index, s};
-        enum umb_status st = time_line(b, t, &line);
-        if (st != UMB_OK) { return st; }
+        st = time_line(b, t, &line);
         ++*ret_n;
     }
-    return UMB_OK;
+    return st;
 }
 
 static enum umb_status time_case(struct bench *b, const struct umb_op *op,
@@ -246,7 +248,8 @@ static int run(struct bench *b)
     }
     enum umb_status st = umb_device_open(cli->ctx, cli->device, &b->device);
     if (st != UMB_OK) { return cli_fail_setup(cli, st); }
-    st = bench_measure_peak(b->device, &b->peak);
+    st = umb__tuning_open(cli->ctx, umb_device_get_caps(b->device), &b->tuning);
+    if (st == UMB_OK) { st = bench_measure_peak(b->device, &b->peak); }
     if (st == UMB_OK) { st = shape ? time_own(b, filter, &n) : time_all(b, filter, &n); }
     if (st == UMB_ERR_INVALID) { return cli_fail_setup(cli, st); }
     if (st != UMB_OK) { return cli_fail_work(cli, st); }
@@ -269,6 +272,7 @@ int bench_op(int argc, char **argv)
     code = run(&b);
     json_decref(b.rows);
     cli_table_free(&b.table);
+    umb__tuning_close(b.tuning);
     umb_device_close(b.device);
     cli_finish(&cli);
     return code;
