@@ -76,13 +76,13 @@ static void begin(struct emission *m)
                              .node = 3};
 }
 
-static const struct umb_kernel row = {"row", "shape.cl", "add_inputs", "rrrrwiii"};
+static const struct umb_kernel row = {"row", "shape.cl", "add_inputs", "rrrrrwiii"};
 
 static enum umb_status launch_on(struct emission *m, int value)
 {
     const struct umb_emit_launch launch = {
         .kernel = &row, .options = "-DVW=1", .dimensions = 1, .global = {5}, .local = {4}};
-    return umb__emit_launch(&m->e, &launch, 4, 7, 4, value, 9, 0, 5, 8);
+    return umb__emit_launch(&m->e, &launch, 4, 7, 4, value, 4, 9, 0, 5, 8);
 }
 
 static void a_launch_is_data(void **state)
@@ -95,10 +95,10 @@ static void a_launch_is_data(void **state)
     assert_int_equal(m.steps.n, 1);
     assert_int_equal(s->node, 3);
     assert_int_equal(s->global[0], 8);
-    assert_int_equal(s->n_args, 8);
+    assert_int_equal(s->n_args, 9);
     assert_int_equal(s->args[1].value, 7);
     assert_int_equal(s->args[1].element_bytes, 4);
-    assert_int_equal(s->args[6].u.i, 5);
+    assert_int_equal(s->args[7].u.i, 5);
     assert_string_equal(s->options, "-DVW=1");
     umb__steps_finish(&m.steps);
 }
