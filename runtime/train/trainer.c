@@ -117,8 +117,8 @@ static enum umb_status build_graph(struct umb_trainer *tr, int mode, struct umb_
                  : umb__tasks_attach(tr->net, side->graph, &side->net, side->task);
     }
     const struct umb_device_caps *caps = umb_device_get_caps(tr->device);
-    if (st == UMB_OK) { st = umb__graph_simplify(side->graph); }
     if (st == UMB_OK) { st = umb__graph_fuse_norm(side->graph); }
+    if (st == UMB_OK) { st = umb__graph_simplify(side->graph); }
     if (st == UMB_OK) { st = umb__graph_fuse_pool(side->graph, caps); }
     if (st == UMB_OK && mode == UMB_TRAINER_TRAIN) { st = differentiate(tr, side, &gradient); }
     if (st == UMB_OK && gradient) { n_gradient = side->weights; }

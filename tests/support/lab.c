@@ -144,8 +144,8 @@ static struct lab open_lab(struct umb_context *ctx, const struct umb_net *net, i
     must(&lab, umb__graph_create(ctx, training, lab.n_streams, &lab.graph));
     must(&lab, umb__net_build(net, lab.graph, batch, &lab.values));
     must(&lab, umb__tasks_attach(net, lab.graph, &lab.values, lab.task));
-    if (passes >= SIMPLIFIED) { must(&lab, umb__graph_simplify(lab.graph)); }
     if (passes >= FUSED) { must(&lab, umb__graph_fuse_norm(lab.graph)); }
+    if (passes >= SIMPLIFIED) { must(&lab, umb__graph_simplify(lab.graph)); }
     if (passes >= FUSED) { must(&lab, umb__graph_fuse_pool(lab.graph, NULL)); }
     if (training) { differentiate(&lab); }
     must(&lab, umb__graph_verify(lab.graph));
