@@ -22,6 +22,9 @@ static const struct cli_usage usage = {
     .min_arguments = 1,
     .max_arguments = 1};
 
+/* Room for what is fused into a node. */
+#define FUSED_TEXT 128
+
 static const char *const phases[] = {"forward", "loss", "backward", "update"};
 static const char *const kinds[] = {"input", "param", "state", "temp", "constant"};
 
@@ -116,8 +119,12 @@ static json_t *value_json(const struct view *v, int index)
 static void print_json(const struct view *v)
 {
     json_t *nodes = json_array(), *values = json_array();
+    char fused[FUSED_TEXT];
     for (int i = 0; i < v->graph->n_nodes; i++) {
-        json_array_append_new(nodes, node_json(v, i));
+        json_t *node = node_json(v, i);
+        const char *text = umb__fused_text(&v->graph->node[i], fused, sizeof fused);
+        json_object_set_new(node, "fused", json_string(text + (*text ? 1 : 0)));
+        json_array_append_new(nodes, node);
     }
     for (int i = 0; i < v->graph->n_values; i++) {
         if (umb__plan_place(v->plan, i).bytes) { json_array_append_new(values, value_json(v, i)); }
@@ -141,15 +148,15 @@ static void print_json(const struct view *v)
 static void print_dot(const struct view *v)
 {
     static const char *const colours[] = {"#5b9bd5", "#c94f7c", "#e0a23c", "#6aa84f"};
-    char shape[UMB_SHAPE_TEXT];
+    char shape[UMB_SHAPE_TEXT], fused[FUSED_TEXT];
     printf("digraph \"%s\" {\n  node [shape=box, style=\"rounded,filled\", fontname=sans, "
            "fontcolor=white, color=none];\n",
            v->s->exp->name);
     for (int i = 0; i < v->graph->n_nodes; i++) {
         const struct umb_node *n = &v->graph->node[i];
-        printf("  n%d [label=\"%s\\n%s %s\\n%s\", fillcolor=\"%s\"];\n", i, n->name, n->op->name,
-               umb__plan_solver(v->plan, i), n->n_out ? shape_of(v, n->out[0], shape) : "",
-               colours[n->phase]);
+        printf("  n%d [label=\"%s\\n%s%s\\n%s\\n%s\", fillcolor=\"%s\"];\n", i, n->name,
+               n->op->name, umb__fused_text(n, fused, sizeof fused), umb__plan_solver(v->plan, i),
+               n->n_out ? shape_of(v, n->out[0], shape) : "", colours[n->phase]);
         for (int k = 0; k < n->n_in; k++) {
             int producer = v->graph->value[n->in[k]].producer;
             if (producer >= 0) { printf("  n%d -> n%d;\n", producer, i); }
@@ -189,7 +196,7 @@ static void add_reason(const struct view *v, struct cli_table *t, int node)
 static void print_nodes(const struct view *v)
 {
     struct cli_table t = {.n_columns = 8};
-    char shape[UMB_SHAPE_TEXT];
+    char shape[UMB_SHAPE_TEXT], fused[FUSED_TEXT];
     static const char *const heading[] = {"node",   "op",    "phase", "shape",
                                           "solver", "queue", "steps", "chosen by"};
     for (size_t i = 0; i < t.n_columns; i++) {
@@ -201,7 +208,7 @@ static void print_nodes(const struct view *v)
         int queue = queue_of(v, i, &steps);
         const char *solver = umb__plan_solver(v->plan, i);
         cli_table_add(&t, "%s", n->name);
-        cli_table_add(&t, "%s", n->op->name);
+        cli_table_add(&t, "%s%s", n->op->name, umb__fused_text(n, fused, sizeof fused));
         cli_table_add(&t, "%s", phases[n->phase]);
         cli_table_add(&t, "%s", n->n_out ? shape_of(v, n->out[0], shape) : "in place");
         cli_table_add(&t, "%s", *solver ? solver : "view");

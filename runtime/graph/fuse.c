@@ -10,10 +10,12 @@
  *
  * The last three where a kernel made for it is there (umb__fuse_pays).
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "graph_edit.h"
 #include "steps.h"
+#include "text.h"
 
 struct fusing {
     struct umb_graph *g;
@@ -194,4 +196,28 @@ enum umb_status umb__graph_fuse(struct umb_graph *g, const struct umb_device_cap
     }
     umb__graph_compact(g);
     return umb__graph_verify(g);
+}
+
+/* ---- saying it
+ * -----------------------------------------------------------------------------------
+ */
+
+const char *umb__fused_text(const struct umb_node *n, char *buffer, size_t size)
+{
+    struct umb_text t = {0};
+    const int *activation = attr_int(n->op->attrs, n, "activation");
+    if ((n->op->flags & UMB_OP_FUSES_RELU) && activation && *activation == UMB_ACT_RELU) {
+        umb__text_add(&t, " +relu");
+    }
+    for (const struct umb_attr_desc *d = n->op->inner; d && d->name; d++) {
+        const void *field = (const char *)n->attrs + d->offset;
+        if (d->type == UMB_ATTR_BOOL && *(const bool *)field) {
+            umb__text_printf(&t, " +%s", d->name);
+        } else if (d->type == UMB_ATTR_CHOICE && *(const int *)field) {
+            umb__text_printf(&t, " +%s=%s", d->name, d->choices[*(const int *)field]);
+        }
+    }
+    snprintf(buffer, size, "%s", umb__text_string(&t));
+    umb__text_finish(&t);
+    return buffer;
 }

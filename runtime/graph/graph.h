@@ -125,6 +125,8 @@ UMB_MUST_USE enum umb_status umb__graph_fuse_pool(struct umb_graph *g,
 /* Behind differentiation: fuse.c. */
 UMB_MUST_USE enum umb_status umb__graph_fuse(struct umb_graph *g,
                                              const struct umb_device_caps *caps);
+/* What is fused into a node, " +relu +pool=max", into buffer; "" for nothing. */
+const char *umb__fused_text(const struct umb_node *n, char *buffer, size_t size);
 UMB_MUST_USE enum umb_status umb__graph_alias(
     struct umb_graph *g); /* alias.c: views and joins share memory */
 /* Checks every invariant above; UMB_ERR_INVALID names the first broken one. */

@@ -39,6 +39,7 @@ static int smaller(int a, int b)
 struct pass {
     const struct umb_kernel *kernel;
     struct umb_conv g;
+    struct umb_conv whole; /* g with the pixels that pooling leaves out, for its rank */
     int edge;
     bool turned;
     int x, w, bias, x0, y, pass;
@@ -53,7 +54,8 @@ static void keep_whole_windows(int *rows, int *columns)
 
 static struct pass forward_pass(const struct umb_problem *p, int edge)
 {
-    struct pass f = {&forward, umb__conv_of(p), edge, false, -1, -1, -1, -1, -1, -1};
+    const struct umb_conv g = umb__conv_of(p);
+    struct pass f = {&forward, g, g, edge, false, -1, -1, -1, -1, -1, -1};
     if (f.g.pool) { keep_whole_windows(&f.g.P, &f.g.Q); }
     return f;
 }
@@ -72,8 +74,9 @@ static struct pass data_pass(const struct umb_problem *p, int edge)
     g.padding[0] = 2 - f.padding[0];
     g.padding[1] = 2 - f.padding[1];
     g.bias = g.relu = false;
-    if (g.pool) { keep_whole_windows(&g.H, &g.W); }
-    return (struct pass){&backward_data, g, edge, true, -1, -1, -1, -1, -1, -1};
+    struct pass d = {&backward_data, g, g, edge, true, -1, -1, -1, -1, -1, -1};
+    if (g.pool) { keep_whole_windows(&d.g.H, &d.g.W); }
+    return d;
 }
 
 /* As gemm_tile.c has it. */
@@ -114,7 +117,7 @@ static int rank(const struct umb_problem *problem, const struct pass *p)
     const int points = (p->edge + 2) * (p->edge + 2), NV = 2 * umb__tile_width(caps);
     const int64_t weights = (int64_t)points * p->g.C * ceil_div(p->g.K, NV) * NV;
     const bool fits = most_tiles(&p->g) >= tile_rows(umb__tile_width(caps)) && weights <= INT32_MAX;
-    return fits ? umb__winograd_rank(caps, &p->g, p->edge) : 0;
+    return fits ? umb__winograd_rank(caps, &p->whole, p->edge) : 0;
 }
 
 static const char *pool_options(struct umb_emit *e, const struct pass *p)

@@ -90,7 +90,8 @@ static int rank(const struct umb_problem *p, int edge)
     const struct umb_conv g = conv_of(p);
     if (!umb__winograd_applies(p->caps, &g)) { return 0; }
     const int64_t slabs = (int64_t)groups(&g, n_tiles(&g, edge)) * 9 * g.C * g.K;
-    return slabs <= INT32_MAX ? umb__winograd_rank(p->caps, &g, edge) : 0;
+    const struct umb_conv whole = umb__conv_of(p); /* a pooled one ranks as it would unpooled */
+    return slabs <= INT32_MAX ? umb__winograd_rank(p->caps, &whole, edge) : 0;
 }
 
 int umb__conv_winograd4_rank_weights(const struct umb_problem *p)

@@ -105,6 +105,16 @@ static enum umb_status add_update(struct umb_trainer *tr, struct umb_trainer_sid
     return add_update_node(g, tr->optimizer, tr->optimizer_attrs, "update", n, in, out);
 }
 
+/* What runs before differentiation. A relu behind a batch norm goes there rather than behind a
+ * pooling. */
+static enum umb_status fuse_forward(const struct umb_trainer *tr, struct umb_graph *g)
+{
+    enum umb_status st = tr->fuses ? umb__graph_fuse_norm(g) : UMB_OK;
+    if (st == UMB_OK) { st = umb__graph_simplify(g); }
+    if (st != UMB_OK || !tr->fuses) { return st; }
+    return umb__graph_fuse_pool(g, umb_device_get_caps(tr->device));
+}
+
 static enum umb_status build_graph(struct umb_trainer *tr, int mode, struct umb_trainer_side *side)
 {
     enum umb_status st =
@@ -116,10 +126,7 @@ static enum umb_status build_graph(struct umb_trainer *tr, int mode, struct umb_
                  ? umb__tasks_answers(tr->net, side->graph, &side->net, side->answer)
                  : umb__tasks_attach(tr->net, side->graph, &side->net, side->task);
     }
-    const struct umb_device_caps *caps = umb_device_get_caps(tr->device);
-    if (st == UMB_OK) { st = umb__graph_fuse_norm(side->graph); }
-    if (st == UMB_OK) { st = umb__graph_simplify(side->graph); }
-    if (st == UMB_OK) { st = umb__graph_fuse_pool(side->graph, caps); }
+    if (st == UMB_OK) { st = fuse_forward(tr, side->graph); }
     if (st == UMB_OK && mode == UMB_TRAINER_TRAIN) { st = differentiate(tr, side, &gradient); }
     if (st == UMB_OK && gradient) { n_gradient = side->weights; }
     if (st == UMB_OK) {
@@ -127,7 +134,9 @@ static enum umb_status build_graph(struct umb_trainer *tr, int mode, struct umb_
     }
     if (st == UMB_OK) { tr->packed_bytes = umb__type_bytes(&side->graph->value[params].type); }
     if (st == UMB_OK && mode == UMB_TRAINER_TRAIN) { st = add_update(tr, side, params, gradients); }
-    if (st == UMB_OK) { st = umb__graph_fuse(side->graph, caps); }
+    if (st == UMB_OK && tr->fuses) {
+        st = umb__graph_fuse(side->graph, umb_device_get_caps(tr->device));
+    }
     return st == UMB_OK ? umb__graph_alias(side->graph) : st;
 }
 
@@ -275,6 +284,14 @@ static enum umb_status choose_queues(struct umb_trainer *tr, int asked)
     return st;
 }
 
+static enum umb_status choose_fusing(struct umb_trainer *tr)
+{
+    int64_t fuses = 1;
+    enum umb_status st = umb__env_int(tr->ctx, "UMBEL_FUSE", 0, 1, 1, &fuses);
+    tr->fuses = fuses != 0;
+    return st;
+}
+
 static enum umb_status make_tallies(struct umb_trainer *tr)
 {
     for (int t = 0; t < tr->n_tasks; t++) {
@@ -311,6 +328,7 @@ enum umb_status umb__trainer_create_tuned(struct umb_context *ctx,
     st = umb__arena_create(ctx, &tr->arena);
     if (st == UMB_OK) { st = choose_optimizer(tr, desc); }
     if (st == UMB_OK) { st = choose_queues(tr, desc->queues); }
+    if (st == UMB_OK) { st = choose_fusing(tr); }
     if (st == UMB_OK) { st = umb__trainer_open_tuning(tr, tuning); }
     if (st == UMB_OK) { st = make_tallies(tr); }
     if (st == UMB_OK) { st = umb__store_create(tr->device, &tr->store); }

@@ -2,10 +2,12 @@
  * Fusing: every net fused as far as references go, against the same net unfused, in double and on
  * the device; what is fused where; and that nothing is where no kernel is made for it.
  */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -14,6 +16,7 @@
 #include "conv.h"
 #include "nets.h"
 #include "rig.h"
+#include "session.h"
 
 struct world {
     struct umb_context *ctx;
@@ -211,6 +214,41 @@ static void runs_on_the_device(void **state)
     umb_net_destroy(net);
 }
 
+/* ---- training ----------------------------------------------------------------------------------
+ */
+
+#define STEPS 5
+
+static float *train(const struct umb_net *net, const char *fuses, size_t *ret_n)
+{
+    const struct session_desc desc = {.device = world.device, .net = net, .batch = 4, .seed = 4};
+    assert_int_equal(setenv("UMBEL_FUSE", fuses, 1), 0);
+    struct session s = session_open(world.ctx, &desc);
+    assert_int_equal(unsetenv("UMBEL_FUSE"), 0);
+    session_train(&s, 0, STEPS);
+    float *parameters = session_buffer(&s, "parameters", ret_n);
+    session_close(&s);
+    return parameters;
+}
+
+/* Adam moves every parameter by about its rate a step, so a wrong gradient shows; a right one that
+ * is nearly 0 may point the other way. */
+static void trains_alike(void **state)
+{
+    const struct fuse_case *c = *state;
+    struct umb_net *net = c->build(world.ctx);
+    size_t n, m, off = 0;
+    float *fused = train(net, "1", &n), *plain = train(net, "0", &m);
+    assert_int_equal(n, m);
+    for (size_t i = 0; i < n; i++) {
+        off += !(fabsf(fused[i] - plain[i]) <= 1e-5f + 1e-4f * fabsf(plain[i]));
+    }
+    if (off * 200 > n) { fail_msg("%zu of %zu parameters differ after %d steps", off, n, STEPS); }
+    umb__free(fused);
+    umb__free(plain);
+    umb_net_destroy(net);
+}
+
 /* ---- where it does not pay ---------------------------------------------------------------------
  */
 
@@ -282,6 +320,11 @@ int main(void)
         {"pools, evaluation", runs_on_the_device, NULL, NULL, &cases[9]},
         {"mnist-fashion, evaluation", runs_on_the_device, NULL, NULL, &cases[10]},
         {"residual blocks, evaluation", runs_on_the_device, NULL, NULL, &cases[11]},
+        {"pools train alike", trains_alike, NULL, NULL, &cases[0]},
+        {"a chain trains alike", trains_alike, NULL, NULL, &cases[2]},
+        {"residual blocks train alike", trains_alike, NULL, NULL, &cases[3]},
+        {"mnist-fashion trains alike", trains_alike, NULL, NULL, &cases[7]},
+        {"residual blocks of two streams train alike", trains_alike, NULL, NULL, &cases[8]},
         cmocka_unit_test(only_for_real_kernels),
         cmocka_unit_test(outputs_stay)};
     return cmocka_run_group_tests(tests, open_world, close_world);
