@@ -1,157 +1,195 @@
 /*
  * conv_depthwise.cl: convolution with one channel a group (groups = C = K), and its gradients, with
- * channels as lanes. For CPUs; bound by reading x once per tap from the nearest cache.
+ * channels as lanes. For CPUs; bound by reading x and writing y.
  *
- * x, dx [N,H,W,C]; w, dw [R,S,1,C]; y, dy [N,P,Q,C]. (sy,sx) stride, (ey,ex) dilation, (py,px)
- * padding before. flags: 1 add bias [C], 2 relu. One item a group.
- * Tunables: VW.
+ * x, dx [N,H,W,C]; w, dw [R,S,1,C]; y, dy [N,P,Q,C]; db [C]. (sy,sx) stride, (ey,ex) dilation,
+ * (py,px) padding before. One item a group. Tunables: VW.
  */
-#include "gemm_tile.cl"
+#include "conv_axis.cl"
+#define MASK 32
+#define BACK 64
+#define DBIAS 128
+#define TQ 4 /* pixels of a tile: each weight is loaded once for them */
 
-/* Of the taps at + i·dilation, those inside an axis of `extent`: first_tap ≤ i < end_tap. */
-static inline int first_tap(int at, int dilation)
-{
-    return at < 0 ? (dilation - 1 - at) / dilation : 0;
-}
+/* Taps of one or TQ outputs: x and w at the first tap, and the steps from tap to tap in them. */
+struct taps {
+    __global const float *x, *w;
+    int rows, columns;
+    int x_row, x_column, w_row, w_column;
+};
 
-static inline int end_tap(int at, int dilation, int extent, int taps)
+static INLINED void add_taps(vec_t *sum, int n, int to_next, struct taps t, int left)
 {
-    return clamp((extent - at + dilation - 1) / dilation, 0, taps);
-}
-
-/* Lanes c…c+VW−1 of one row of y; `full`: all of them exist. */
-static inline void forward_row(__global const float *x, __global const float *w, vec_t start,
-                               __global float *y, int left, bool full, int h0, int H, int W, int C,
-                               int Q, int R, int S, int sx, int ey, int ex, int px, int activate)
-{
-    const int r0 = first_tap(h0, ey), r1 = end_tap(h0, ey, H, R);
-    for (int q = 0; q < Q; ++q) {
-        const int v0 = q * sx - px, s0 = first_tap(v0, ex), s1 = end_tap(v0, ex, W, S);
-        vec_t sum = start;
-        for (int r = r0; r < r1; ++r) {
-            __global const float *a = x + ((h0 + r * ey) * W + v0 + s0 * ex) * C;
-            __global const float *b = w + (r * S + s0) * C;
-            for (int s = s0; s < s1; ++s, a += ex * C, b += C) {
-                sum = full ? fma(VEC_LOAD(0, a), VEC_LOAD(0, b), sum)
-                           : fma(load_part(a, left), load_part(b, left), sum);
+    for (int r = 0; r < t.rows; ++r) {
+        __global const float *x = t.x + r * t.x_row, *w = t.w + r * t.w_row;
+        for (int s = 0; s < t.columns; ++s, x += t.x_column, w += t.w_column) {
+            const vec_t b = load_part(w, left);
+            UNROLL for (int i = 0; i < n; ++i)
+            {
+                sum[i] = fma(load_part(x + i * to_next, left), b, sum[i]);
             }
-        }
-        if (activate) { sum = relu(sum); }
-        if (full) {
-            VEC_WRITE(sum, 0, y + q * C);
-        } else {
-            store_part(sum, y + q * C, left);
         }
     }
 }
 
-/* An item computes one row of y. NDRange [N·P]. */
+/* What becomes of VW lanes of an output. */
+struct finish {
+    __global const float *bias, *mask; /* mask beside y */
+    int flags;
+};
+
+static INLINED void write_output(vec_t sum, struct finish f, int at, __global float *y, int left)
+{
+    const vec_t zero = (vec_t)(0.0f);
+    if (f.flags & RELU) { sum = relu(sum); }
+    if (f.flags & MASK) { sum = load_part(f.mask + at, left) <= zero ? zero : sum; }
+    store_part(sum, y + at, left);
+}
+
+/* All channels of n outputs that see the same taps; y and mask at `at`, `apart` from output to
+ * output. n is a constant, once inlined. */
+static INLINED void make_outputs(struct taps t, int n, int to_next, struct finish f,
+                                 __global float *y, int at, int apart, int C)
+{
+    for (int c = 0; c < C; c += VW, t.x += VW, t.w += VW) {
+        const int left = C - c;
+        vec_t sum[TQ];
+        const vec_t start = f.flags & ADD_BIAS ? load_part(f.bias + c, left) : (vec_t)(0.0f);
+        UNROLL for (int i = 0; i < n; ++i) { sum[i] = start; }
+        if (left >= VW) {
+            add_taps(sum, n, to_next, t, VW);
+        } else {
+            add_taps(sum, n, to_next, t, left);
+        }
+        UNROLL for (int i = 0; i < n; ++i)
+        {
+            write_output(sum[i], f, at + i * apart + c, y, left);
+        }
+    }
+}
+
+/*
+ * An item computes one row of the output: forward from x [N,IH,IW,C], or with BACK dx from dy.
+ * NDRange [N·OH]. flags: 1 add bias [C], 2 relu, 32 zero where mask, of the output's shape, is ≤ 0,
+ * 64 back.
+ */
 __kernel ONE_ITEM void conv_depthwise(
     __global const float *restrict x, ulong x_at, __global const float *restrict w, ulong w_at,
-    __global const float *restrict bias, ulong bias_at, __global float *restrict y, ulong y_at,
-    int H, int W, int C, int P, int Q, int R, int S, int sy, int sx, int ey, int ex, int py, int px,
-    int flags)
+    __global const float *restrict bias, ulong bias_at, __global const float *restrict mask,
+    ulong mask_at, __global float *restrict y, ulong y_at, int IH, int IW, int C, int OH, int OW,
+    int R, int S, int sy, int sx, int ey, int ex, int py, int px, int flags)
 {
-    const int row = get_group_id(0), n = row / P, h0 = (row - n * P) * sy - py;
-    x += x_at + n * H * W * C;
-    w += w_at;
-    y += y_at + row * Q * C;
-    for (int c = 0; c < C; c += VW) {
-        const int left = C - c;
-        const vec_t start = flags & ADD_BIAS ? load_part(bias + bias_at + c, left) : (vec_t)(0.0f);
-        if (left >= VW) {
-            forward_row(x + c, w + c, start, y + c, left, true, h0, H, W, C, Q, R, S, sx, ey, ex,
-                        px, flags & RELU);
-        } else {
-            forward_row(x + c, w + c, start, y + c, left, false, h0, H, W, C, Q, R, S, sx, ey, ex,
-                        px, flags & RELU);
-        }
-    }
-}
-
-/* Lanes of one row of dx: zeroed, then every tap adds to the pixels it reached. */
-static inline void data_row(__global const float *dy, __global const float *w, __global float *dx,
-                            int left, bool full, int h, int W, int C, int P, int Q, int R, int S,
-                            int sy, int sx, int ey, int ex, int py, int px)
-{
-    for (int v = 0; v < W; ++v) { store_part((vec_t)(0.0f), dx + v * C, left); }
-    for (int r = 0; r < R; ++r) {
-        const int p = (h + py - r * ey) / sy;
-        if (p * sy != h + py - r * ey || p < 0 || p >= P) { continue; }
-        for (int s = 0; s < S; ++s) {
-            const int v0 = s * ex - px; /* the pixel that output 0 saw */
-            const int q0 = v0 < 0 ? (sx - 1 - v0) / sx : 0;
-            const int q1 = min((W - v0 + sx - 1) / sx, Q);
-            const vec_t b = load_part(w + (r * S + s) * C, left);
-            __global const float *a = dy + (p * Q + q0) * C;
-            __global float *o = dx + (v0 + q0 * sx) * C;
-            for (int q = q0; q < q1; ++q, a += C, o += sx * C) {
-                if (full) {
-                    VEC_WRITE(fma(VEC_LOAD(0, a), b, VEC_LOAD(0, o)), 0, o);
-                } else {
-                    store_part(fma(load_part(a, left), b, load_part(o, left)), o, left);
-                }
+    const bool back = flags & BACK;
+    const int row = get_group_id(0), n = row / OH, o = row - n * OH;
+    const struct axis rows = back ? backward_axis(o % sy, R, sy, ey, py, IH)
+                                  : forward_axis(R, sy, ey, py, IH);
+    const int place = back ? o / sy : o, apart = back ? sx : 1;
+    const int2 r = seen_taps(rows, place);
+    const struct finish f = {bias + bias_at, mask + mask_at + row * OW * C, flags};
+    x += x_at + ((n * IH + rows.at + place * rows.move + r.x * rows.apart) * IW) * C;
+    w += w_at + (rows.first + r.x * rows.step) * S * C;
+    y += y_at + row * OW * C;
+    for (int class = 0; class < apart; ++class) {
+        const struct axis columns = back ? backward_axis(class, S, sx, ex, px, IW)
+                                         : forward_axis(S, sx, ex, px, IW);
+        const int count = (OW - class + apart - 1) / apart, to_next = columns.move * C;
+        const int2 inner = inner_outputs(columns, count);
+        for (int i = 0, step; i < count; i += step) {
+            const bool many = inner.x <= i && i + TQ <= inner.y;
+            const int2 s = many ? (int2)(0, columns.taps) : seen_taps(columns, i);
+            const struct taps taps = {
+                x + (columns.at + i * columns.move + s.x * columns.apart) * C,
+                w + (columns.first + s.x * columns.step) * C,
+                r.y - r.x,
+                s.y - s.x,
+                rows.apart * IW * C,
+                columns.apart * C,
+                rows.step * S * C,
+                columns.step * C};
+            const int at = (class + i * apart) * C;
+            step = many ? TQ : 1;
+            if (many) {
+                make_outputs(taps, TQ, to_next, f, y, at, apart * C, C);
+            } else {
+                make_outputs(taps, 1, to_next, f, y, at, apart * C, C);
             }
         }
     }
 }
 
-/* An item computes one row of dx. NDRange [N·H]. */
-__kernel ONE_ITEM void conv_depthwise_data(
-    __global const float *restrict dy, ulong dy_at, __global const float *restrict w, ulong w_at,
-    __global float *restrict dx, ulong dx_at, int H, int W, int C, int P, int Q, int R, int S,
-    int sy, int sx, int ey, int ex, int py, int px)
+/* Σ over n places of x·dy, NV lanes; two sums each, so that one does not wait for the other. */
+static INLINED void add_products(vec_t *sum, __global const float *x, int x_step,
+                                 __global const float *dy, int C, int n, int left)
 {
-    const int row = get_group_id(0), n = row / H, h = row - n * H;
-    dy += dy_at + n * P * Q * C;
-    w += w_at;
-    dx += dx_at + row * W * C;
-    for (int c = 0; c < C; c += VW) {
-        const int left = C - c;
-        if (left >= VW) {
-            data_row(dy + c, w + c, dx + c, left, true, h, W, C, P, Q, R, S, sy, sx, ey, ex, py,
-                     px);
-        } else {
-            data_row(dy + c, w + c, dx + c, left, false, h, W, C, P, Q, R, S, sy, sx, ey, ex, py,
-                     px);
+    vec_t lo[2], hi[2];
+    lo[0] = lo[1] = hi[0] = hi[1] = (vec_t)(0.0f);
+    int q = 0;
+    for (; q + 2 <= n; q += 2) {
+        UNROLL for (int i = 0; i < 2; ++i, x += x_step, dy += C)
+        {
+            lo[i] = fma(load_part(x, left), load_part(dy, left), lo[i]);
+            hi[i] = fma(load_part(x + VW, left - VW), load_part(dy + VW, left - VW), hi[i]);
         }
     }
+    if (q < n) {
+        lo[0] = fma(load_part(x, left), load_part(dy, left), lo[0]);
+        hi[0] = fma(load_part(x + VW, left - VW), load_part(dy + VW, left - VW), hi[0]);
+    }
+    sum[0] = lo[0] + lo[1];
+    sum[1] = hi[0] + hi[1];
 }
 
-/* Group g adds rows g·span … of dy into slab g [R,S,C]; conv_weights_sum adds the slabs. A row is
- * summed before it is added. NDRange [G, ⌈C/VW⌉]; rows = N·P. */
+static inline void add_to_slab(const vec_t *sum, __global float *slab, int left)
+{
+    store_part(load_part(slab, left) + sum[0], slab, left);
+    store_part(load_part(slab + VW, left - VW) + sum[1], slab + VW, left - VW);
+}
+
+static inline void add_bias(__global const float *dy, int C, int n, __global float *db, int left)
+{
+    vec_t sum[2];
+    sum[0] = sum[1] = (vec_t)(0.0f);
+    for (int q = 0; q < n; ++q, dy += C) {
+        sum[0] += load_part(dy, left);
+        sum[1] += load_part(dy + VW, left - VW);
+    }
+    add_to_slab(sum, db, left);
+}
+
+/*
+ * Group g adds rows g·span … of dy into slab g, [R,S,C] and with DBIAS [C]; conv_weights_sum adds
+ * the slabs. A row is summed before it is added. NDRange [G]; rows = N·P.
+ */
 __kernel ONE_ITEM void conv_depthwise_weights(
     __global const float *restrict x, ulong x_at, __global const float *restrict dy, ulong dy_at,
     __global float *restrict slabs, ulong slabs_at, int rows, int span, int H, int W, int C, int P,
-    int Q, int R, int S, int sy, int sx, int ey, int ex, int py, int px)
+    int Q, int R, int S, int sy, int sx, int ey, int ex, int py, int px, int flags)
 {
     const int begin = get_group_id(0) * span, end = min(begin + span, rows);
-    const int c = get_group_id(1) * VW, left = C - c;
-    x += x_at + c;
-    dy += dy_at + c;
-    slabs += slabs_at + get_group_id(0) * R * S * C + c;
-    for (int tap = 0; tap < R * S; ++tap) { store_part((vec_t)(0.0f), slabs + tap * C, left); }
-    for (int row = begin; row < end; ++row) {
+    const int count = (R * S + (flags & DBIAS ? 1 : 0)) * C;
+    x += x_at;
+    dy += dy_at;
+    slabs += slabs_at + get_group_id(0) * count;
+    for (int i = 0; i < count; i += VW) { store_part((vec_t)(0.0f), slabs + i, count - i); }
+    const int blocks = (C + NV - 1) / NV;
+    for (int i = begin * blocks; i < end * blocks; ++i) {
+        const int row = i / blocks, c = (i - row * blocks) * NV, left = C - c;
         const int n = row / P, h0 = (row - n * P) * sy - py;
         for (int tap = 0; tap < R * S; ++tap) {
             const int r = tap / S, h = h0 + r * ey, v0 = (tap - r * S) * ex - px;
-            if (h < 0 || h >= H) { continue; }
             const int q0 = v0 < 0 ? (sx - 1 - v0) / sx : 0;
             const int q1 = min((W - v0 + sx - 1) / sx, Q);
-            __global const float *a = x + ((n * H + h) * W + v0 + q0 * sx) * C;
-            __global const float *b = dy + (row * Q + q0) * C;
-            vec_t sum = (vec_t)(0.0f);
-            if (left >= VW) {
-                for (int q = q0; q < q1; ++q, a += sx * C, b += C) {
-                    sum = fma(VEC_LOAD(0, a), VEC_LOAD(0, b), sum);
-                }
+            __global const float *a = x + ((n * H + h) * W + v0 + q0 * sx) * C + c;
+            __global const float *b = dy + (row * Q + q0) * C + c;
+            vec_t sum[2];
+            if (h < 0 || h >= H || q0 >= q1) { continue; }
+            if (left >= NV) {
+                add_products(sum, a, sx * C, b, C, q1 - q0, NV);
             } else {
-                for (int q = q0; q < q1; ++q, a += sx * C, b += C) {
-                    sum = fma(load_part(a, left), load_part(b, left), sum);
-                }
+                add_products(sum, a, sx * C, b, C, q1 - q0, left);
             }
-            __global float *slab = slabs + tap * C;
-            store_part(load_part(slab, left) + sum, slab, left);
+            add_to_slab(sum, slabs + tap * C + c, left);
         }
+        if (flags & DBIAS) { add_bias(dy + row * Q * C + c, C, Q, slabs + R * S * C + c, left); }
     }
 }

@@ -4,13 +4,13 @@
  *
  *   y[out(n,p,q) + g·columns + k] = Σ_{r<TR, s<TS, c<cg} x(r,s,c) · w(r,s,c,k)
  *   x(r,s,c) = x[n, p·sy + y0 + r·dy, q·sx + x0 + s·dx, g·cg + c]
- *   w(r,s,c,k) at w0 + r·wr + s·ws + c·wc + g·columns + k
- *             or w0 + r·wr + s·ws + k·wc + g·cg + c with TRANSPOSED
+ *   w(r,s,c,k) at w0 + r·wr + s·ws + c·groups·columns + g·columns + k
  *   out(n,p,q) = o0 + n·on + p·oy + q·ox
  *
  * x [N,IH,IW,IC], zero outside. Forward: dy, dx are the dilation and y0, x0 minus the padding.
  * Backward with stride: one launch for each class of pixels (h mod sy, w mod sx), whose taps are
- * an arithmetic progression; see conv_direct.c. A dense layer is an image of one row.
+ * an arithmetic progression (conv_gather.c), with weights turned by conv_direct_turn. A dense layer
+ * is an image of one row.
  *
  *   rows             an item's block: `tiles`·TP positions, gathered into A [rows][KC + 16], KC of
  *   ┌──────┐┌───┐    the L = TR·TS·cg terms of the sum at a time;
@@ -23,12 +23,15 @@
  * that all its positions lack.
  *
  * NDRange [⌈N·OH·OW / (tiles·TP)⌉, ⌈⌈columns/NV⌉ / slices⌉, groups], one item a group.
- * flags: 1 add bias [groups·columns], 2 relu, 4 in place: the terms of a tap lie in x in runs long
- * enough to be multiplied where they are, and A holds but the pieces at the border.
+ * flags: 1 add bias [groups·columns], 2 relu; 4 (max) or 8 (avg) pool windows of 2×2, whose
+ * positions are then side by side: OH and OW are even, `out` is of the pooled y, there is one KC,
+ * and 16 writes pass (runtime/ops/conv.h); 32 y is 0 where mask, of y's shape, is ≤ 0;
+ * 64 in place: the terms of a tap lie in x in runs long enough to be multiplied where they are, and
+ * A holds but the pieces at the border.
  * Tunables: VW; TP rows of a tile; KC, about what keeps B in the first-level cache; A_ROWS, ROWS:
  * tiles·TP at most, and about what keeps A and x in the second.
  */
-#include "gemm_tile.cl"
+#include "conv_window.cl"
 #ifndef TP
 #define TP 6
 #endif
@@ -42,7 +45,8 @@
 #define ROWS A_ROWS
 #endif
 #define PITCH (KC + 16) /* odd in cache lines, so that the rows of a tile do not collide */
-#define IN_PLACE 4
+#define MASK 32
+#define IN_PLACE 64
 
 /* Taps r0 ≤ r < r1, s0 ≤ s < s1. */
 struct reach {
@@ -59,17 +63,43 @@ struct tile {
     int rows, columns;       /* how many exist; may be more than a tile's */
     const int *out;          /* [rows] places in y */
     __global float *y;       /* of this tile's first column */
-    __global const float *bias; /* of its columns, or 0 */
-    int relu, first;         /* first: y holds nothing yet */
+    __global uchar *pass;    /* likewise */
+    __global const float *mask;
+    __global const float *bias; /* of its columns */
+    int flags;               /* of this piece of the sum */
+    bool first;              /* y holds nothing yet */
 };
+
+static inline void finish_windows(const vec_t *sums, struct tile t, vec_t bias_lo, vec_t bias_hi)
+{
+    for (int i = 0; i + 4 <= min(TP, t.rows); i += 4, sums += 8) {
+        vec_t lo[4], hi[4];
+        bits_t bits_lo, bits_hi;
+        UNROLL for (int j = 0; j < 4; ++j)
+        {
+            lo[j] = sums[2 * j] + bias_lo;
+            hi[j] = sums[2 * j + 1] + bias_hi;
+        }
+        store_part(pool_window(lo, 1, t.flags, &bits_lo), t.y + t.out[i], t.columns);
+        store_part(pool_window(hi, 1, t.flags, &bits_hi), t.y + t.out[i] + VW, t.columns - VW);
+        if (t.flags & KEEP_PASS) {
+            store_bits(bits_lo, t.pass + t.out[i], t.columns);
+            store_bits(bits_hi, t.pass + t.out[i] + VW, t.columns - VW);
+        }
+    }
+}
 
 /* Accumulators leave their registers once, so that what follows is a loop. */
 static inline void finish_tile(const vec_t *sums, struct tile t)
 {
     vec_t bias_lo = (vec_t)(0.0f), bias_hi = (vec_t)(0.0f);
-    if (t.bias) {
+    if (t.flags & ADD_BIAS) {
         bias_lo = load_part(t.bias, t.columns);
         bias_hi = load_part(t.bias + VW, t.columns - VW);
+    }
+    if (t.flags & POOLED) {
+        finish_windows(sums, t, bias_lo, bias_hi);
+        return;
     }
     for (int i = 0; i < min(TP, t.rows); ++i, sums += 2) {
         __global float *y = t.y + t.out[i];
@@ -78,9 +108,14 @@ static inline void finish_tile(const vec_t *sums, struct tile t)
             lo += load_part(y, t.columns);
             hi += load_part(y + VW, t.columns - VW);
         }
-        if (t.relu) {
+        if (t.flags & RELU) {
             lo = relu(lo);
             hi = relu(hi);
+        }
+        if (t.flags & MASK) {
+            const vec_t zero = (vec_t)(0.0f);
+            lo = load_part(t.mask + t.out[i], t.columns) <= zero ? zero : lo;
+            hi = load_part(t.mask + t.out[i] + VW, t.columns - VW) <= zero ? zero : hi;
         }
         store_part(lo, y, t.columns);
         store_part(hi, y + VW, t.columns - VW);
@@ -314,6 +349,30 @@ static inline void place_rows(struct source *g, int *out, const struct grid *y, 
     }
 }
 
+/* The same for windows: `rows` positions of them, four each, in order. */
+static inline void place_windows(struct source *g, int *out, const struct grid *y, int first,
+                                 int rows)
+{
+    const int OH = y->OH / 2, OW = y->OW / 2, window = first / 4;
+    int n = window / (OH * OW), p = window / OW % OH, q = window % OW;
+    for (int i = 0; i < rows; ++i) {
+        const int h = (2 * p + i % 4 / 2) * y->sy + y->y0, v = (2 * q + i % 2) * y->sx + y->x0;
+        const int2 r = find_taps(h, g->dy, y->TR, g->IH), s = find_taps(v, g->dx, g->TS, g->IW);
+        g->reach[i] = (struct reach){r.x, r.y, s.x, s.y};
+        g->iy[i] = h;
+        g->ix[i] = v;
+        g->base[i] = ((n * g->IH + h) * g->IW + v) * g->IC;
+        out[i] = y->o0 + n * y->on + p * y->oy + q * y->ox;
+        if (i % 4 == 3 && ++q == OW) {
+            q = 0;
+            if (++p == OH) {
+                p = 0;
+                ++n;
+            }
+        }
+    }
+}
+
 /* Fills the last tile up, and joins the reaches of every tile; all taps for rows in order. */
 static inline void make_tiles(struct source *g, int rows, int TR, bool in_order)
 {
@@ -336,8 +395,9 @@ static inline void make_tiles(struct source *g, int rows, int TR, bool in_order)
 __kernel ONE_ITEM void conv_direct(
     __global const float *restrict x, ulong x_at, __global const float *restrict w, ulong w_at,
     __global const float *restrict bias, ulong bias_at, __global float *restrict y, ulong y_at,
-    int positions, int OH, int OW, int IH, int IW, int IC, int TR, int TS, int cg, int sy, int sx,
-    int dy, int dx, int y0, int x0, int w0, int wr, int ws, int wc, int o0, int on, int oy, int ox,
+    __global uchar *restrict pass, ulong pass_at, __global const float *restrict mask,
+    ulong mask_at, int positions, int OH, int OW, int IH, int IW, int IC, int TR, int TS, int cg, int sy, int sx,
+    int dy, int dx, int y0, int x0, int w0, int wr, int ws, int o0, int on, int oy, int ox,
     int columns, int flags, int tiles, int slice)
 {
     float A[A_ROWS * PITCH] __attribute__((aligned(64)));
@@ -350,6 +410,8 @@ __kernel ONE_ITEM void conv_direct(
     w += w_at + w0;
     bias += bias_at + group * columns;
     y += y_at + group * columns;
+    pass += pass_at + group * columns;
+    mask += mask_at + group * columns;
     source.x = x;
     source.IH = IH;
     source.IW = IW;
@@ -361,9 +423,15 @@ __kernel ONE_ITEM void conv_direct(
     source.joined = dx == 1 && cg == IC;
     /* The runs of one channel are too short to copy one by one. */
     const bool in_place = flags & IN_PLACE;
-    const bool by_term = !in_place && source.joined && IC == 1 && sx == 1;
+    const bool pooled = flags & POOLED;
+    const int wc = columns * get_num_groups(2);
+    const bool by_term = !in_place && !pooled && source.joined && IC == 1 && sx == 1;
     const struct grid grid = {OH, OW, TR, sy, sx, y0, x0, o0, on, oy, ox};
-    place_rows(&source, out, &grid, first, rows, by_term);
+    if (pooled) {
+        place_windows(&source, out, &grid, first, rows);
+    } else {
+        place_rows(&source, out, &grid, first, rows, by_term);
+    }
     make_tiles(&source, rows, TR, by_term);
 
     const int L = TR * TS * cg, pieces = max(1, (L + KC - 1) / KC);
@@ -383,15 +451,11 @@ __kernel ONE_ITEM void conv_direct(
                 const int tap = l / cg, c = l - tap * cg, r = tap / TS, s = tap - r * TS;
                 __global const float *from = w + r * wr + s * ws;
                 n = min(cg - c, l1 - l);
-#ifdef TRANSPOSED
-                transpose_columns(B + (l - l0) * NV, from + k0 * wc + group * cg + c, wc, n, left);
-#else
                 copy_columns(B + (l - l0) * NV, from + c * wc + group * columns + k0, wc, n, left);
-#endif
             }
             const bool last = l1 == L;
-            struct tile t = {rows, left, out, y + k0, 0, last && (flags & RELU), l0 == 0};
-            if (last && (flags & ADD_BIAS)) { t.bias = bias + k0; }
+            struct tile t = {rows,      left,      out,  y + k0, pass + k0, mask + k0,
+                             bias + k0, last ? flags : 0, l0 == 0};
             for (int i = 0; i < rows; i += TP, t.rows -= TP, t.out += TP) {
                 const struct terms terms = terms_of(source.tile_reach[i / TP], TS, cg, l0, l1);
                 if (in_place) {
@@ -405,4 +469,27 @@ __kernel ONE_ITEM void conv_direct(
         }
         l0 = l1;
     } while (l0 < L);
+}
+
+/*
+ * The weights of the way back, [R·S,K/groups,C]: out[tap, k, g·cg + c] = w[tap, c, g·kg + k], so
+ * that their columns, too, lie side by side. NDRange [R·S, ⌈cg/NV⌉, groups], one item a group.
+ */
+#define TURN 64
+__kernel ONE_ITEM void conv_direct_turn(__global const float *restrict w, ulong w_at,
+                                        __global float *restrict out, ulong out_at, int C, int K)
+{
+    float panel[TURN * NV] __attribute__((aligned(64)));
+    const int groups = get_num_groups(2), group = get_group_id(2), cg = C / groups;
+    const int kg = K / groups, c0 = get_group_id(1) * NV, columns = cg - c0;
+    w += w_at + ((int)get_group_id(0) * cg + c0) * K + group * kg;
+    out += out_at + (int)get_group_id(0) * kg * C + group * cg + c0;
+    for (int k = 0; k < kg; k += TURN) {
+        const int n = min(TURN, kg - k);
+        transpose_columns(panel, w + k, K, n, columns);
+        for (int i = 0; i < n; ++i) {
+            store_part(VEC_LOAD(0, panel + i * NV), out + (k + i) * C, columns);
+            store_part(VEC_LOAD(1, panel + i * NV), out + (k + i) * C + VW, columns - VW);
+        }
+    }
 }

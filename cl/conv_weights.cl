@@ -14,11 +14,15 @@
  * every tap is a walk over both, into CT × NV accumulators. With few channels (fold) the taps
  * become channels: X then holds R·S·C/groups of them, and there is one tap.
  *
+ * flags: with 4 (max) or 8 (avg) dy and pass are [N,⌊P/2⌋,⌊Q/2⌋,K] and D holds what their pixels
+ * get of it (runtime/ops/conv.h); 128 a slab has db [K] behind dw.
+ *
  * NDRange of conv_weights [G, ⌈c-blocks/CS⌉·⌈k-blocks/KT⌉, groups], one item a group.
  * Tunables: VW; CT channels of a tile; X_FLOATS, D_FLOATS: sizes of X and D, which the host keeps
  * to when it cuts.
  */
-#include "gemm_tile.cl"
+#include "conv_window.cl"
+#define DBIAS 128
 #ifndef CT
 #define CT 4
 #endif
@@ -138,11 +142,69 @@ static inline void pack_taps(float *X, __global const float *x, const struct bor
     }
 }
 
+/* What `columns` pixels of a row, the first of which is q of Q, get of their windows' gradients. */
+static inline void spread_columns(float *to, __global const float *dy, __global const uchar *pass,
+                                  int K, int q, int columns, int Q, int row, int left, float share)
+{
+    for (int i = 0; i < columns; ++i, ++q, to += NV) {
+        const int at = q / 2 * K, bit = row * 2 + q % 2;
+        vec_t lo = (vec_t)(0.0f), hi = (vec_t)(0.0f);
+        if (q / 2 < Q / 2) {
+            lo = take_share(share * load_part(dy + at, left), load_bits(pass + at, left), bit);
+            hi = take_share(share * load_part(dy + at + VW, left - VW),
+                            load_bits(pass + at + VW, left - VW), bit);
+        }
+        VEC_STORE(lo, 0, to);
+        VEC_STORE(hi, 1, to);
+    }
+}
+
+/* Where dy comes from: [N,P,Q,K], or pooled. */
+struct gradient {
+    __global const float *dy;
+    __global const uchar *pass;
+    int P, Q, K, flags;
+};
+
+/* One row of a chunk: pixels q… of row p of image n, the NV columns behind k0 of which `left`
+ * exist. */
+static inline void pack_gradient(float *to, struct gradient g, int n, int p, int q, int columns,
+                                 int k0, int left)
+{
+    if (!(g.flags & POOLED)) {
+        copy_columns(to, g.dy + ((n * g.P + p) * g.Q + q) * g.K + k0, g.K, columns, left);
+    } else if (p / 2 < g.P / 2) {
+        const long at = (long)((n * (g.P / 2) + p / 2) * (g.Q / 2)) * g.K + k0;
+        spread_columns(to, g.dy + at, g.pass + at, g.K, q, columns, g.Q, p % 2, left,
+                       g.flags & AVG_POOL ? 0.25f : 1.0f);
+    } else {
+        zero_run(to, columns * NV);
+    }
+}
+
+/* db of NV columns: the sum of a chunk's positions. */
+static inline void add_bias(const float *d, int positions, __global float *db, int columns,
+                            bool first)
+{
+    vec_t lo = (vec_t)(0.0f), hi = (vec_t)(0.0f);
+    for (int i = 0; i < positions; ++i, d += NV) {
+        lo += VEC_LOAD(0, d);
+        hi += VEC_LOAD(1, d);
+    }
+    if (!first) {
+        lo += load_part(db, columns);
+        hi += load_part(db + VW, columns - VW);
+    }
+    store_part(lo, db, columns);
+    store_part(hi, db + VW, columns - VW);
+}
+
 __kernel ONE_ITEM void conv_weights(
     __global const float *restrict x, ulong x_at, __global const float *restrict dy, ulong dy_at,
-    __global float *restrict slabs, ulong slabs_at, int N, int H, int W, int C, int P, int Q, int K,
-    int R, int S, int sy, int sx, int ey, int ex, int py, int px, int groups, int fold, int NI,
-    int RB, int QB, int KT, int CS, int CP)
+    __global const uchar *restrict pass, ulong pass_at, __global float *restrict slabs,
+    ulong slabs_at, int N, int H, int W, int C, int P, int Q, int K, int R, int S, int sy, int sx,
+    int ey, int ex, int py, int px, int groups, int flags, int fold, int NI, int RB, int QB, int KT,
+    int CS, int CP)
 {
     float X[X_FLOATS] __attribute__((aligned(64)));
     float D[D_FLOATS] __attribute__((aligned(64)));
@@ -155,8 +217,10 @@ __kernel ONE_ITEM void conv_weights(
     const int row_chunks = (P + RB - 1) / RB, column_chunks = (Q + QB - 1) / QB;
     const int chunks = (N + NI - 1) / NI * row_chunks * column_chunks;
     x += x_at + group * cg;
-    dy += dy_at + group * kg;
-    slabs += slabs_at + get_group_id(0) * (R * S * cg * K) + group * kg;
+    const struct gradient gradient = {dy + dy_at + group * kg, pass + pass_at + group * kg, P, Q, K,
+                                      flags};
+    const int count = R * S * cg * K;
+    slabs += slabs_at + get_group_id(0) * (count + (flags & DBIAS ? K : 0)) + group * kg;
     for (int chunk = get_group_id(0); chunk < chunks; chunk += get_num_groups(0)) {
         const int strip = chunk / column_chunks, image = strip / row_chunks;
         const int n0 = image * NI, images = min(NI, N - n0);
@@ -167,8 +231,11 @@ __kernel ONE_ITEM void conv_weights(
             float *d = D + (kb - kb0) * positions * NV;
             for (int i = 0; i < images * rows; ++i, d += columns * NV) {
                 const int n = i / rows, p = i - n * rows;
-                copy_columns(d, dy + (((n0 + n) * P + p0 + p) * Q + q0) * K + kb * NV, K, columns,
-                             kg - kb * NV);
+                pack_gradient(d, gradient, n0 + n, p0 + p, q0, columns, kb * NV, kg - kb * NV);
+            }
+            if ((flags & DBIAS) && slice == 0) {
+                add_bias(D + (kb - kb0) * positions * NV, positions, slabs + count + kb * NV,
+                         kg - kb * NV, chunk == (int)get_group_id(0));
             }
         }
         const struct border b = {n0, p0 * sy - py, q0 * sx - px, images,

@@ -4,37 +4,102 @@
 #include "conv_solvers.h"
 #include "gemm_tile.h"
 
+#define SIGNATURE "iiiiiiiiiiiiiiiiiiiiiiiiii"
 static const struct umb_kernel forward = {"conv_direct", "conv_direct.cl", "conv_direct",
-                                          "rrrwiiiiiiiiiiiiiiiiiiiiiiiiiii"};
+                                          "rrrwrr" SIGNATURE};
+static const struct umb_kernel forward_pass = {"conv_direct_pass", "conv_direct.cl", "conv_direct",
+                                               "rrrwwr" SIGNATURE};
 static const struct umb_kernel backward_data = {"conv_direct_data", "conv_direct.cl", "conv_direct",
-                                                "rrrwiiiiiiiiiiiiiiiiiiiiiiiiiii"};
-static const struct umb_kernel backward_weights = {"conv_direct_weights", "conv_weights.cl",
-                                                   "conv_weights", "rrwiiiiiiiiiiiiiiiiiiiiiii"};
+                                                "rrrwrr" SIGNATURE};
+static const struct umb_kernel turn = {"conv_direct_turn", "conv_direct.cl", "conv_direct_turn",
+                                       "rwii"};
+static const struct umb_kernel spread = {"conv_spread", "conv_spread.cl", "conv_spread", "rrwiiif"};
+
+/* Forward, pooled or not: positions of whole windows, places in the pooled output. */
+static struct umb_gather gather_windows(const struct umb_conv *c)
+{
+    struct umb_gather g = umb__gather_forward(c);
+    if (!c->pool) { return g; }
+    const int OH = c->P / 2, OW = c->Q / 2;
+    g.pool = c->pool;
+    g.positions = 4 * c->N * OH * OW;
+    g.OH = 2 * OH;
+    g.OW = 2 * OW;
+    g.on = OH * OW * c->K;
+    g.oy = OW * c->K;
+    return g;
+}
 
 enum umb_status umb__conv_direct_forward(struct umb_emit *e)
 {
     const struct umb_conv c = umb__conv_of(&e->p);
-    const struct umb_gather g = umb__gather_forward(&c);
-    return umb__emit_gather(e, &forward, &g, e->in[0], e->in[1], e->in[c.bias ? 2 : 1], e->out[0]);
+    const struct umb_gather g = gather_windows(&c);
+    const bool keeps = e->p.n_out > 1;
+    const struct umb_gather_values v = {.x = e->in[0],
+                                        .w = e->in[1],
+                                        .bias = e->in[c.bias ? 2 : 1],
+                                        .y = e->out[0],
+                                        .pass = keeps ? e->out[1] : e->in[1],
+                                        .mask = e->in[0]};
+    return umb__emit_gather(e, keeps ? &forward_pass : &forward, &g, &v);
+}
+
+enum umb_status umb__emit_conv_turn(struct umb_emit *e, const struct umb_conv *c, int *ret_value)
+{
+    const int cg = c->C / c->groups, columns = 2 * umb__tile_width(e->p.caps);
+    const enum umb_status st = umb__emit_temp(e, umb__type_bytes(&e->p.in[1]), ret_value);
+    if (st != UMB_OK) { return st; }
+    const struct umb_emit_launch launch = {.kernel = &turn,
+                                           .options = umb__tile_options(e, false),
+                                           .dimensions = 3,
+                                           .global = {(size_t)c->R * (size_t)c->S,
+                                                      (size_t)((cg + columns - 1) / columns),
+                                                      (size_t)c->groups},
+                                           .local = {1, 1, 1}};
+    if (!launch.options) { return UMB_ERR_NO_MEMORY; }
+    return umb__emit_launch(e, &launch, e->in[1], *ret_value, c->C, c->K);
+}
+
+enum umb_status umb__emit_conv_spread(struct umb_emit *e, const struct umb_conv *g, int dy,
+                                      int pass, int *ret_value)
+{
+    const size_t numbers = (size_t)g->N * (size_t)g->P * (size_t)g->Q * (size_t)g->K;
+    const enum umb_status st = umb__emit_temp(e, numbers * sizeof(float), ret_value);
+    if (st != UMB_OK) { return st; }
+    const struct umb_emit_launch launch = {
+        .kernel = &spread,
+        .options = umb__emit_printf(e, "-DVW=%d", umb__tile_width(e->p.caps)),
+        .dimensions = 1,
+        .global = {(size_t)g->N * (size_t)g->P},
+        .local = {1}};
+    if (!launch.options) { return UMB_ERR_NO_MEMORY; }
+    return umb__emit_launch(e, &launch, dy, pass, *ret_value, g->P, g->Q, g->K,
+                            g->pool == UMB_CONV_POOL_AVG ? 0.25 : 1.0);
 }
 
 enum umb_status umb__conv_direct_data(struct umb_emit *e)
 {
     const struct umb_conv c = umb__conv_of(&e->p);
+    struct umb_gather_values v = {.x = e->in[0],
+                                  .bias = e->in[1],
+                                  .y = e->out[0],
+                                  .pass = e->in[1],
+                                  .mask = e->in[c.mask ? 2 : 1]};
+    enum umb_status st = umb__emit_conv_turn(e, &c, &v.w);
+    if (st == UMB_OK && c.pool) { st = umb__emit_conv_spread(e, &c, e->in[0], e->in[3], &v.x); }
     for (int a = 0; a < c.stride[0] && a < c.H; a++) {
-        for (int b = 0; b < c.stride[1] && b < c.W; b++) {
-            const struct umb_gather g = umb__gather_class(&c, a, b);
-            if (g.positions == 0) { continue; }
-            const enum umb_status st =
-                umb__emit_gather(e, &backward_data, &g, e->in[0], e->in[1], e->in[1], e->out[0]);
-            if (st != UMB_OK) { return st; }
+        for (int b = 0; b < c.stride[1] && b < c.W && st == UMB_OK; b++) {
+            struct umb_gather g = umb__gather_class(&c, a, b);
+            g.transposed = false; /* each tap's weights, where they were, the other way round */
+            g.mask = c.mask;
+            if (g.positions > 0) { st = umb__emit_gather(e, &backward_data, &g, &v); }
         }
     }
-    return UMB_OK;
+    return st;
 }
 
 enum umb_status umb__conv_direct_weights(struct umb_emit *e)
 {
     const struct umb_conv c = umb__conv_of(&e->p);
-    return umb__emit_tile_weights(e, &backward_weights, &c, e->in[0], e->in[1], e->out[0]);
+    return umb__emit_tile_weights(e, &c);
 }

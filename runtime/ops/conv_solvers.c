@@ -23,14 +23,15 @@ static int naive(const struct umb_problem *p)
 /* Groups much narrower than a tile would mostly multiply zeros. */
 static int direct_rank(const struct umb_problem *p, const struct umb_conv *g, int columns)
 {
-    if (!umb__tile_applies(p->caps) || !umb__conv_knows(g, 0)) { return 0; }
+    if (!umb__tile_applies(p->caps)) { return 0; }
     return g->groups == 1 || columns >= umb__tile_width(p->caps) / 2 ? 2 : 1;
 }
 
 static int direct(const struct umb_problem *p)
 {
     const struct umb_conv g = umb__conv_of(p);
-    return direct_rank(p, &g, g.K / g.groups);
+    const struct umb_gather gather = umb__gather_forward(&g);
+    return !g.pool || umb__gather_pools(&gather) ? direct_rank(p, &g, g.K / g.groups) : 0;
 }
 
 static int direct_data(const struct umb_problem *p)
@@ -49,8 +50,8 @@ static int direct_weights(const struct umb_problem *p)
 static int depthwise(const struct umb_problem *p)
 {
     const struct umb_conv g = umb__conv_of(p);
-    const bool fits = g.groups == g.C && g.C == g.K && umb__conv_knows(&g, 0);
-    return umb__tile_applies(p->caps) && fits ? 3 : 0;
+    const bool knows = umb__conv_knows(&g, UMB_FUSED_MASK | UMB_FUSED_DBIAS);
+    return umb__tile_applies(p->caps) && g.groups == g.C && g.C == g.K && knows ? 3 : 0;
 }
 
 const struct umb_solver umb__conv_forward_solvers[] = {
@@ -60,6 +61,7 @@ const struct umb_solver umb__conv_forward_solvers[] = {
     {"direct", direct, umb__conv_direct_forward},
     {"depthwise", depthwise, umb__conv_depthwise_forward},
     {"thin", umb__conv_thin_rank, umb__conv_thin_forward},
+    {"narrow", umb__conv_narrow_rank_forward, umb__conv_narrow_forward},
     {"winograd4", umb__conv_winograd4_rank_forward, umb__conv_winograd4_forward},
     {"winograd2", umb__conv_winograd2_rank_forward, umb__conv_winograd2_forward},
     UMB_GPU_TILE_ROWS(conv, forward),
@@ -73,6 +75,7 @@ const struct umb_solver umb__conv_data_solvers[] = {
     {"packed", umb__conv_packed_rank, umb__conv_packed_data},
     {"direct", direct_data, umb__conv_direct_data},
     {"depthwise", depthwise, umb__conv_depthwise_data},
+    {"narrow", umb__conv_narrow_rank_data, umb__conv_narrow_data},
     {"winograd4", umb__conv_winograd4_rank_data, umb__conv_winograd4_data},
     {"winograd2", umb__conv_winograd2_rank_data, umb__conv_winograd2_data},
     UMB_GPU_TILE_ROWS(conv, data),

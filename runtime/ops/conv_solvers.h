@@ -47,6 +47,12 @@ int umb__conv_thin_rank(const struct umb_problem *p);
 UMB_MUST_USE enum umb_status umb__conv_thin_forward(struct umb_emit *e);
 UMB_MUST_USE enum umb_status umb__conv_thin_weights(struct umb_emit *e);
 
+/* Few channels out, or in on the way back, on CPUs. */
+int umb__conv_narrow_rank_forward(const struct umb_problem *p);
+int umb__conv_narrow_rank_data(const struct umb_problem *p);
+UMB_MUST_USE enum umb_status umb__conv_narrow_forward(struct umb_emit *e);
+UMB_MUST_USE enum umb_status umb__conv_narrow_data(struct umb_emit *e);
+
 /* 1×1 by CLBlast. */
 int umb__conv_pointwise_rank_forward(const struct umb_problem *p);
 int umb__conv_pointwise_rank_data(const struct umb_problem *p);

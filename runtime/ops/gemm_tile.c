@@ -13,8 +13,18 @@
 #define TERMS 288
 /* Items per compute unit to aim for, so that the last ones to finish are short; but blocks of fewer
  * tiles than this would read the weights more often than that is worth. */
-#define ITEMS_PER_UNIT 4
+#define ITEMS_PER_UNIT 16
 #define FEW_TILES 6
+/* Flags of the kernel. */
+enum {
+    ADD_BIAS = 1,
+    RELU = 2,
+    MAX_POOL = 4,
+    AVG_POOL = 8,
+    KEEP_PASS = 16,
+    MASK = 32,
+    IN_PLACE = 64
+};
 
 bool umb__tile_applies(const struct umb_device_caps *caps)
 {
@@ -27,10 +37,17 @@ int umb__tile_width(const struct umb_device_caps *caps)
 }
 
 /* 16 lanes mean AVX-512 and 32 registers: 16 accumulators, two weights, one factor. 6 rows take 12
- * of AVX2's 16. */
-static int tile_rows(int width)
+ * of AVX2's 16; of whole windows, 4. */
+static int tile_rows(int width, bool pooled)
 {
-    return width == 16 ? 8 : 6;
+    return width == 16 ? 8 : pooled ? 4 : 6;
+}
+
+const char *umb__tile_options(struct umb_emit *e, bool pooled)
+{
+    const int width = umb__tile_width(e->p.caps), rows = tile_rows(width, pooled);
+    return umb__emit_printf(e, "-DVW=%d -DTP=%d -DKC=%d -DA_ROWS=%d -DROWS=%d", width, rows, TERMS,
+                            MAX_TILES * rows, MAX_TILES_IN_PLACE * rows);
 }
 
 static int ceil_div(int a, int b)
@@ -78,16 +95,27 @@ static struct cut cut(const struct umb_gather *g, int rows_of_tile, int columns_
     return c;
 }
 
-enum umb_status umb__emit_gather(struct umb_emit *e, const struct umb_kernel *kernel,
-                                 const struct umb_gather *g, int x, int w, int bias, int y)
+/* A window is pooled in registers: its sums cannot be left in y between one KC and the next. */
+bool umb__gather_pools(const struct umb_gather *g)
 {
-    const int width = umb__tile_width(e->p.caps), rows = tile_rows(width);
+    return g->TR * g->TS * g->cg <= TERMS;
+}
+
+static int flags_of(const struct umb_gather *g)
+{
+    return (g->bias ? ADD_BIAS : 0) | (g->relu ? RELU : 0) | (g->mask ? MASK : 0) |
+           (g->pool == UMB_CONV_POOL_MAX ? MAX_POOL : 0) |
+           (g->pool == UMB_CONV_POOL_AVG ? AVG_POOL : 0);
+}
+
+enum umb_status umb__emit_gather(struct umb_emit *e, const struct umb_kernel *kernel,
+                                 const struct umb_gather *g, const struct umb_gather_values *v)
+{
+    const int width = umb__tile_width(e->p.caps), rows = tile_rows(width, g->pool);
     const bool in_place = is_in_place(g, width);
     const struct cut c = cut(g, rows, 2 * width, in_place ? MAX_TILES_IN_PLACE : MAX_TILES,
-                             ITEMS_PER_UNIT * (int)e->p.caps->compute_units);
-    const char *options = umb__emit_printf(
-        e, "-DVW=%d -DTP=%d -DKC=%d -DA_ROWS=%d -DROWS=%d%s", width, rows, TERMS, MAX_TILES * rows,
-        MAX_TILES_IN_PLACE * rows, g->transposed ? " -DTRANSPOSED" : "");
+                             (int)e->p.caps->compute_units);
+    const char *options = umb__tile_options(e, g->pool);
     if (!options) { return UMB_ERR_NO_MEMORY; }
     const struct umb_emit_launch launch = {
         .kernel = kernel,
@@ -95,9 +123,10 @@ enum umb_status umb__emit_gather(struct umb_emit *e, const struct umb_kernel *ke
         .dimensions = 3,
         .global = {(size_t)c.blocks, (size_t)c.slices, (size_t)g->groups},
         .local = {1, 1, 1}};
-    return umb__emit_launch(e, &launch, x, w, bias, y, g->positions, g->OH, g->OW, g->IH, g->IW,
-                            g->IC, g->TR, g->TS, g->cg, g->sy, g->sx, g->dy, g->dx, g->y0, g->x0,
-                            g->w0, g->wr, g->ws, g->wc, g->o0, g->on, g->oy, g->ox, g->columns,
-                            (g->bias ? 1 : 0) | (g->relu ? 2 : 0) | (in_place ? 4 : 0), c.tiles,
-                            c.slice);
+    return umb__emit_launch(
+        e, &launch, v->x, v->w, v->bias, v->y, v->pass, v->mask, g->positions, g->OH, g->OW, g->IH,
+        g->IW, g->IC, g->TR, g->TS, g->cg, g->sy, g->sx, g->dy, g->dx, g->y0, g->x0, g->w0, g->wr,
+        g->ws, g->o0, g->on, g->oy, g->ox, g->columns,
+        flags_of(g) | (e->p.n_out > 1 ? KEEP_PASS : 0) | (in_place ? IN_PLACE : 0), c.tiles,
+        c.slice);
 }

@@ -1,8 +1,6 @@
 /*
- * gemm_tile.h: the register-tile kernels of CPUs (cl/conv_direct.cl, cl/conv_weights.cl), for
- * convolutions and for dense layers alike.
- *
- * A dense layer, or a 1×1 convolution, is the convolution of an image of one row: [1,1,rows,C].
+ * gemm_tile.h: the register-tile kernels of CPUs (cl/conv_direct.cl, cl/conv_weights.cl), and what
+ * they share with the other kernels of convolution there.
  */
 #ifndef UMB_GEMM_TILE_H
 #define UMB_GEMM_TILE_H
@@ -22,23 +20,38 @@ struct umb_gather {
     int o0, on, oy, ox;
     int columns, groups;
     bool bias, relu, transposed;
+    int pool; /* of enum umb_conv_pool */
+    bool mask;
 };
 /* A convolution forward; and backward to the pixels (h,w) of x with h mod stride = a and
  * w mod stride = b, from dy, with no positions where there are none. */
 struct umb_gather umb__gather_forward(const struct umb_conv *c);
 struct umb_gather umb__gather_class(const struct umb_conv *c, int a, int b);
 
-/* bias: any value's id where there is none. */
+/* The values of a launch; any of the node's where there is none. The kernel's row says whether pass
+ * is written. */
+struct umb_gather_values {
+    int x, w, bias, y, pass, mask;
+};
+/* Not of a transposed one; of a pooled one only where umb__gather_pools. */
 UMB_MUST_USE enum umb_status umb__emit_gather(struct umb_emit *e, const struct umb_kernel *kernel,
-                                              const struct umb_gather *g, int x, int w, int bias,
-                                              int y);
+                                              const struct umb_gather *g,
+                                              const struct umb_gather_values *v);
+bool umb__gather_pools(const struct umb_gather *g);
+/* Of cl/conv_direct.cl, for windows or not; NULL on no memory. */
+const char *umb__tile_options(struct umb_emit *e, bool pooled);
+
+/* The weights of a convolution as a temporary [R·S,K/groups,C], tap by tap the other way round. */
+UMB_MUST_USE enum umb_status umb__emit_conv_turn(struct umb_emit *e, const struct umb_conv *c,
+                                                 int *ret_value);
 
 /* The gradient to weights by cl/conv_weights.cl; false: no chunk of this shape fits its panels. */
 bool umb__tile_weights_apply(const struct umb_device_caps *caps, const struct umb_conv *g);
-UMB_MUST_USE enum umb_status umb__emit_tile_weights(struct umb_emit *e,
-                                                    const struct umb_kernel *kernel,
-                                                    const struct umb_conv *g, int x, int dy,
-                                                    int dw);
+UMB_MUST_USE enum umb_status umb__emit_tile_weights(struct umb_emit *e, const struct umb_conv *g);
+
+/* A pooled convolution's gradient, read through its pass bits, as a temporary of its full size. */
+UMB_MUST_USE enum umb_status umb__emit_conv_spread(struct umb_emit *e, const struct umb_conv *g,
+                                                   int dy, int pass, int *ret_value);
 
 /*
  * Gradients to weights that several groups add up: each into a slab of its own, `count` numbers of

@@ -21,6 +21,11 @@
 #define ITEMS_PER_UNIT 4
 #define SUM_SPAN 4096
 
+/* Flags of the kernel. */
+enum { MAX_POOL = 4, AVG_POOL = 8, DBIAS = 128 };
+
+static const struct umb_kernel weights_kernel = {"conv_direct_weights", "conv_weights.cl",
+                                                 "conv_weights", "rrrwiiiiiiiiiiiiiiiiiiiiiiii"};
 static const struct umb_kernel sum_one = {"conv_weights_sum", "conv_weights.cl", "conv_weights_sum",
                                           "rwriiii"};
 static const struct umb_kernel sum_both = {"conv_weights_bias_sum", "conv_weights.cl",
@@ -144,13 +149,18 @@ enum umb_status umb__emit_slab_sum(struct umb_emit *e, int slabs_value, int slab
     return umb__emit_slab_sums(e, &s, slabs_value);
 }
 
-enum umb_status umb__emit_tile_weights(struct umb_emit *e, const struct umb_kernel *kernel,
-                                       const struct umb_conv *g, int x, int dy, int dw)
+static int flags_of(const struct umb_conv *g)
+{
+    return (g->pool == UMB_CONV_POOL_MAX ? MAX_POOL : 0) |
+           (g->pool == UMB_CONV_POOL_AVG ? AVG_POOL : 0) | (g->dbias ? DBIAS : 0);
+}
+
+enum umb_status umb__emit_tile_weights(struct umb_emit *e, const struct umb_conv *g)
 {
     struct chunking c = {0};
     if (!plan(e->p.caps, g, &c)) {
         return umb__fail(e->p.ctx, UMB_ERR_UNSUPPORTED, "%s: a chunk of this shape is too large",
-                         kernel->name);
+                         weights_kernel.name);
     }
     const int k_slices = ceil_div(c.k_blocks, c.KT);
     const int items = ITEMS_PER_UNIT * (int)e->p.caps->compute_units;
@@ -159,8 +169,11 @@ enum umb_status umb__emit_tile_weights(struct umb_emit *e, const struct umb_kern
            (int64_t)c.G * k_slices * ceil_div(c.c_blocks, c_part) * g->groups < items) {
         c_part = ceil_div(c_part, 2);
     }
-    const struct umb_slabs slabs = {
-        .slabs = c.G, .count = g->R * g->S * (g->C / g->groups) * g->K, .dw = dw};
+    const struct umb_slabs slabs = {.slabs = c.G,
+                                    .count = g->R * g->S * (g->C / g->groups) * g->K,
+                                    .n_bias = g->dbias ? g->K : 0,
+                                    .dw = e->out[0],
+                                    .db = e->out[g->dbias ? 1 : 0]};
     int to = -1;
     enum umb_status st = umb__emit_slabs(e, &slabs, &to);
     if (st != UMB_OK) { return st; }
@@ -168,15 +181,16 @@ enum umb_status umb__emit_tile_weights(struct umb_emit *e, const struct umb_kern
                                            c.width, c.CT, X_FLOATS, D_FLOATS);
     if (!options) { return UMB_ERR_NO_MEMORY; }
     const struct umb_emit_launch launch = {
-        .kernel = kernel,
+        .kernel = &weights_kernel,
         .options = options,
         .dimensions = 3,
         .global = {(size_t)c.G, (size_t)k_slices * (size_t)ceil_div(c.c_blocks, c_part),
                    (size_t)g->groups},
         .local = {1, 1, 1}};
-    st = umb__emit_launch(e, &launch, x, dy, to, g->N, g->H, g->W, g->C, g->P, g->Q, g->K, g->R,
-                          g->S, g->stride[0], g->stride[1], g->dilation[0], g->dilation[1],
-                          g->padding[0], g->padding[1], g->groups, (int)c.fold, c.NI, c.RB, c.QB,
-                          c.KT, c_part, smaller(c.CP, c_part));
+    st = umb__emit_launch(e, &launch, e->in[0], e->in[1], e->in[g->pool ? 2 : 1], to, g->N, g->H,
+                          g->W, g->C, g->P, g->Q, g->K, g->R, g->S, g->stride[0], g->stride[1],
+                          g->dilation[0], g->dilation[1], g->padding[0], g->padding[1], g->groups,
+                          flags_of(g), (int)c.fold, c.NI, c.RB, c.QB, c.KT, c_part,
+                          smaller(c.CP, c_part));
     return st == UMB_OK ? umb__emit_slab_sums(e, &slabs, to) : st;
 }
