@@ -210,10 +210,11 @@ static enum umb_status check_environment(struct umb_context *ctx, size_t *ret_le
 {
     static const char *const levels[] = {"error", "warn", "info", "debug", "trace"};
     static const char *const tunings[] = {"off", "quick", "full"};
-    int64_t queues;
+    int64_t queues, builders;
     size_t tuning;
     enum umb_status st = umb__env_choice(ctx, "UMBEL_LOG", levels, 5, UMB_LOG_WARN, ret_level);
     if (st == UMB_OK) { st = umb__env_int(ctx, "UMBEL_QUEUES", 1, 8, 1, &queues); }
+    if (st == UMB_OK) { st = umb__env_int(ctx, "UMBEL_BUILDERS", 0, 8, 1, &builders); }
     if (st == UMB_OK) { st = umb__env_choice(ctx, "UMBEL_TUNE", tunings, 3, 0, &tuning); }
     return st;
 }

@@ -116,6 +116,7 @@ static const struct usage {
     {"UMBEL_TUNE=fast umbel devices", 2, "expected off, quick or full"},
     {"umbel devices --device nosuchdevice --json 2>&1 >/dev/null", 2, "nothing matches"},
     {"UMBEL_QUEUES=0 umbel train shapes " QUICK, 2, "UMBEL_QUEUES"},
+    {"UMBEL_BUILDERS=9 umbel devices", 2, "UMBEL_BUILDERS"},
     {"UMBEL_QUEUES=many umbel train shapes " QUICK, 2, "UMBEL_QUEUES"},
     {"UMBEL_LOG=loud umbel devices", 2, "UMBEL_LOG"},
 };
