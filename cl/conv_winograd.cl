@@ -7,11 +7,11 @@
  * x [N,H,W,C], zero outside; y [N,P,Q,K]; tiles as winograd.cl has them, in the order of their
  * numbers (n·TH + ty)·TW + tx.
  *
- *   T tiles ──Bᵀ·B──▶ V [c-block][point][tile][PITCH]      an item's block, in its own memory:
- *                       │                                  V is made once, then for every NV
- *   U [k-block] ──────▶ ⊗ ──▶ Y [point][tile][NV] ──Aᵀ·A──▶ columns there is a matrix product
- *     [c-block][point][c][NV]                    y         per point, TP tiles × NV columns at a
- *                                                          time, and the outputs are done
+ *   T tiles ──Bᵀ·B──▶ V [c-block][point][tile][PITCH]      an item's block, in its own memory: V is
+ *                       │                                  made once; KG k-blocks at a time are its
+ *   U [k-block] ──────▶ ⊗ ──▶ Y [KG][point][tile][NV]      products with U, a matrix product a
+ *     [c-block][point][c][NV]     │                        point, by TP tiles × NV columns, and
+ *                                 └──Aᵀ·A──▶ y             then these outputs
  *
  * With TO_POOLED y is [N,P/2,Q/2,K]: the largest or the mean of windows of 2×2 pixels, and `pass`
  * beside it says where their gradient goes; with FROM_POOLED x is a gradient to such windows, of
@@ -19,44 +19,54 @@
  *
  * NDRange of conv_winograd [G], one item a group: blocks i, i + G, i + 2G … are item i's.
  * flags: 1 add bias [K], 2 relu, 4 pool the largest, 8 the mean, 16 write pass, 32 zero where x0 ≤ 0,
- * which is of y's shape. Pointers that no flag asks for may be any.
+ * which is of y's shape, 64 y is too large for the caches. Pointers that no flag asks for may be any.
  * Tunables: VW; EDGE; TP tiles of a register tile; CB channels of a block, what keeps a point's
- * weights in the first-level cache; V_FLOATS, Y_FLOATS: sizes, which the host keeps to; with
- * FROM_POOLED ODD_ROW, ODD_COLUMN: py and px are odd.
+ * weights in the first-level cache; KG k-blocks that share a walk over V; V_FLOATS, Y_FLOATS: sizes,
+ * which the host keeps to; with FROM_POOLED ODD_ROW, ODD_COLUMN: py and px are odd.
  */
 #include "winograd.cl"
 #ifndef TP
 #define TP 6
 #endif
 #ifndef CB
-#define CB 64
+#define CB 128
+#endif
+#ifndef KG
+#define KG 2
 #endif
 #ifndef V_FLOATS
 #define V_FLOATS (POINTS * (TP * (CB + 16) + 16))
 #endif
 #ifndef Y_FLOATS
-#define Y_FLOATS (POINTS * (TP * NV + 16))
+#define Y_FLOATS (KG * POINTS * (TP * NV + 16))
 #endif
 #define PITCH (CB + 16) /* odd in cache lines, so that the rows of a tile do not collide */
 #define PLANE(T) ((T)*PITCH + 16) /* and so the planes */
 #define Y_PLANE(T) ((T)*NV + 16)
+/* Not in OpenCL C, and worth a third on large images: to call for what comes next, and to write
+ * past the caches. */
 #ifdef __has_builtin
 #if __has_builtin(__builtin_prefetch)
-#define PREFETCH(p) __builtin_prefetch((const void *)(size_t)(p), 0, 2) /* second level */
+#define CALL_FOR(p) __builtin_prefetch((const void *)(size_t)(p), 0, 2)
+#endif
+#if __has_builtin(__builtin_nontemporal_store)
+#define STREAM_WRITE(v, p) __builtin_nontemporal_store(v, (__global vec_t *)(p))
 #endif
 #endif
-#ifndef PREFETCH
-#define PREFETCH(p)
+#ifndef CALL_FOR
+#define CALL_FOR(p)
 #endif
-#ifndef AHEAD
-#define AHEAD (2 * CB * NV)
+#ifndef STREAM_WRITE
+#define STREAM_WRITE(v, p) VEC_WRITE(v, 0, p)
 #endif
+#define AHEAD (2 * CB * NV) /* in U: two points */
 #define ADD_BIAS 1
 #define RELU 2
 #define MAX_POOL 4
 #define AVG_POOL 8
 #define KEEP_PASS 16
 #define MASK 32
+#define STREAM 64
 #ifdef TO_POOLED
 #define STEP 2 /* pixels of the convolution to one of y, along an axis */
 #else
@@ -74,8 +84,8 @@ static INLINED void multiply(float *y, const float *v, __global const float *u, 
         hi[i] = first ? (vec_t)(0.0f) : VEC_LOAD(2 * i + 1, y);
     }
     for (int c = 0; c < n; ++c, u += NV) {
-        PREFETCH(u + AHEAD);
-        PREFETCH(u + AHEAD + VW);
+        CALL_FOR(u + AHEAD);
+        CALL_FOR(u + AHEAD + VW);
         const vec_t u_lo = VEC_LOAD(0, u), u_hi = VEC_LOAD(1, u);
         UNROLL for (int i = 0; i < TP; ++i)
         {
@@ -91,16 +101,38 @@ static INLINED void multiply(float *y, const float *v, __global const float *u, 
     }
 }
 
-/* One k-block of a block's products: u is U's. */
+/* The tiles that an item takes next, whose pixels it calls for while it multiplies: rows of EDGE
+ * pixels, of which EDGE make a tile. */
+struct next {
+    __global const float *x; /* the middle of tile 0 */
+    int t0, tiles, TH, TW, H, W, C;
+    int row, rows, share; /* the next row, how many there are, and how many a call is for */
+};
+
+static inline void call_for_rows(struct next *n)
+{
+    for (const int end = min(n->row + n->share, n->rows); n->row < end; ++n->row) {
+        const struct spot s = spot_of(min(n->t0 + n->row / EDGE, n->tiles - 1), n->TH, n->TW);
+        const int y = s.ty * EDGE + n->row % EDGE;
+        __global const float *x = n->x + ((s.n * n->H + y) * n->W + s.tx * EDGE) * n->C;
+        for (int c = 0; c < EDGE * n->C; c += VW) { CALL_FOR(x + c); }
+    }
+}
+
+/* Products of a block with n k-blocks, whose U begins at u. */
 static inline void multiply_block(float *Y, const float *V, __global const float *u, int C, int T,
-                                  int tiles)
+                                  int tiles, int n, struct next *next)
 {
     for (int c0 = 0; c0 < C; c0 += CB, V += POINTS * PLANE(T)) {
-        const int n = min(CB, C - c0);
-        for (int point = 0; point < POINTS; ++point, u += n * NV) {
-            for (int t = 0; t < tiles; t += TP) {
-                multiply(Y + point * Y_PLANE(T) + t * NV, V + point * PLANE(T) + t * PITCH, u, n,
-                         c0 == 0);
+        const int channels = min(CB, C - c0);
+        for (int point = 0; point < POINTS; ++point) {
+            for (int k = 0; k < n; ++k) {
+                __global const float *b = u + (k * C + c0) * (POINTS * NV) + point * channels * NV;
+                call_for_rows(next);
+                for (int t = 0; t < tiles; t += TP) {
+                    multiply(Y + (k * POINTS + point) * Y_PLANE(T) + t * NV,
+                             V + point * PLANE(T) + t * PITCH, b, channels, c0 == 0);
+                }
             }
         }
     }
@@ -183,7 +215,12 @@ static INLINED void write_outputs(const float *from, int plane, struct target t)
         UNROLL for (int i = 0; i < OUT * OUT; ++i)
         {
             if (i / OUT < t.rows && i % OUT < t.cols) {
-                VEC_WRITE(v[i], 0, t.y + i / OUT * t.row + i % OUT * t.column);
+                __global float *y = t.y + i / OUT * t.row + i % OUT * t.column;
+                if (t.flags & STREAM) {
+                    STREAM_WRITE(v[i], y);
+                } else {
+                    VEC_WRITE(v[i], 0, y);
+                }
             }
         }
         return;
@@ -239,14 +276,23 @@ __kernel ONE_ITEM void conv_winograd(__global const float *restrict x, ulong x_a
     x += x_at;
     u += u_at;
     pass += pass_at;
+    if (K % VW != 0 || (size_t)(y + y_at) % sizeof(vec_t) != 0) { flags &= ~STREAM; }
     for (int t0 = get_group_id(0) * T; t0 < tiles; t0 += get_num_groups(0) * T) {
         const int here = min(T, tiles - t0), rounded = (here + TP - 1) / TP * TP;
         for (int t = 0; t < rounded; ++t) { /* those beyond the last are copies of it */
             transform_tile(V + t * PITCH, PLANE(T), x, pass,
                            spot_of(min(t0 + t, tiles - 1), TH, TW), H, W, C, py, px, flags);
         }
-        for (int k = 0; k < K; k += NV) {
-            multiply_block(Y, V, u + k * (POINTS * C), C, T, rounded);
+        const int calls = (K + NV - 1) / NV * ((C + CB - 1) / CB) * POINTS;
+        const int t1 = t0 + (int)get_num_groups(0) * T;
+        struct next next = {x + ((1 - py) * W + 1 - px) * C, t1, tiles, TH, TW, H, W, C, 0, 0, 0};
+#ifndef FROM_POOLED
+        next.rows = max(0, min(T, tiles - t1)) * EDGE;
+        next.share = (next.rows + calls - 1) / calls;
+#endif
+        for (int k = 0; k < K; k += KG * NV) {
+            multiply_block(Y, V, u + k * (POINTS * C), C, T, rounded,
+                           min(KG, (K - k + NV - 1) / NV), &next);
             for (int t = 0; t < here; ++t) {
                 const struct spot s = spot_of(t0 + t, TH, TW);
                 const int p = s.ty * OUT, q = s.tx * OUT;
@@ -261,8 +307,9 @@ __kernel ONE_ITEM void conv_winograd(__global const float *restrict x, ulong x_a
                                     columns - q,
                                     K - k,
                                     flags};
-                for (int h = 0; h < 2 && to.columns > 0; ++h) {
-                    write_outputs(Y + t * NV + h * VW, Y_PLANE(T), to);
+                for (int h = 0; h < 2 * KG && to.columns > 0; ++h) {
+                    write_outputs(Y + h / 2 * (POINTS * Y_PLANE(T)) + t * NV + h % 2 * VW,
+                                  Y_PLANE(T), to);
                     to.y += VW;
                     to.pass += VW;
                     to.x0 += VW;

@@ -5,16 +5,19 @@
  */
 #include "conv_winograd.h"
 
-/* The kernel's sizes, which make its own memory about 1 MB: V holds all channels of a block's
+/* The kernel's sizes, which make its own memory 1.6 MB at most: V holds all channels of a block's
  * tiles, in blocks of CB. */
-#define CB 64
-#define MAX_TILE_BLOCKS 128 /* tiles · blocks of channels */
+#define CB 128
+#define KG 2
+#define MAX_TILE_BLOCKS 64 /* tiles · blocks of channels */
 #define MAX_TILES 32
-/* Items to aim for; a block of more tiles reads the weights less often. */
-#define MAX_ITEMS 16
+/* Items of a compute unit at most, which take blocks in turn. */
+#define ITEMS_PER_UNIT 8
+/* A result of so many bytes is written past the caches. */
+#define STREAM_BYTES (8 << 20)
 
 /* Flags of the kernels. */
-enum { ADD_BIAS = 1, RELU = 2, MAX_POOL = 4, AVG_POOL = 8, KEEP_PASS = 16, MASK = 32 };
+enum { ADD_BIAS = 1, RELU = 2, MAX_POOL = 4, AVG_POOL = 8, KEEP_PASS = 16, MASK = 32, STREAM = 64 };
 
 static const struct umb_kernel forward = {"conv_winograd", "conv_winograd.cl", "conv_winograd",
                                           "rrrrwriiiiiiiiiii"};
@@ -95,15 +98,18 @@ static int most_tiles(const struct umb_conv *g)
     return smaller(MAX_TILES, MAX_TILE_BLOCKS / ceil_div(g->C, CB));
 }
 
+/* Blocks as large as V allows, as they read U the less, and of a number that the units share. */
 static struct cut cut(const struct umb_device_caps *caps, const struct pass *p)
 {
+    const int units = (int)caps->compute_units;
     struct cut c = {.width = umb__tile_width(caps)};
     c.TP = tile_rows(c.width);
     c.tiles = p->g.N * ceil_div(p->g.P, p->edge) * ceil_div(p->g.Q, p->edge);
     const int most = most_tiles(&p->g) / c.TP * c.TP;
-    c.T = smaller(smaller(most, 32), ceil_div(c.tiles, MAX_ITEMS));
-    c.T = ceil_div(c.T, c.TP) * c.TP;
-    c.G = smaller(ceil_div(c.tiles, c.T), MAX_ITEMS);
+    const int rounds =
+        (int)(((int64_t)c.tiles + (int64_t)units * most - 1) / ((int64_t)units * most));
+    c.T = ceil_div(ceil_div(c.tiles, units * rounds), c.TP) * c.TP;
+    c.G = smaller(ceil_div(c.tiles, c.T), units * ITEMS_PER_UNIT);
     return c;
 }
 
@@ -133,17 +139,19 @@ static const char *options(struct umb_emit *e, const struct cut *c, const struct
     const int points = (p->edge + 2) * (p->edge + 2);
     const char *pool = pool_options(e, p);
     if (!pool) { return NULL; }
-    return umb__emit_printf(e, "-DVW=%d -DEDGE=%d -DTP=%d -DCB=%d -DV_FLOATS=%d -DY_FLOATS=%d%s",
-                            c->width, p->edge, c->TP, CB,
-                            points * (MAX_TILE_BLOCKS * (CB + 16) + 16 * (MAX_TILE_BLOCKS / c->TP)),
-                            points * (MAX_TILES * 2 * c->width + 16), pool);
+    return umb__emit_printf(
+        e, "-DVW=%d -DEDGE=%d -DTP=%d -DCB=%d -DKG=%d -DV_FLOATS=%d -DY_FLOATS=%d%s", c->width,
+        p->edge, c->TP, CB, KG,
+        points * (MAX_TILE_BLOCKS * (CB + 16) + 16 * (MAX_TILE_BLOCKS / c->TP)),
+        KG * points * (MAX_TILES * 2 * c->width + 16), pool);
 }
 
 static int flags_of(const struct pass *p)
 {
     const struct umb_conv *g = &p->g;
-    return (p->bias >= 0 ? ADD_BIAS : 0) | (g->relu ? RELU : 0) |
-           (g->pool == UMB_CONV_POOL_MAX ? MAX_POOL : 0) |
+    const int64_t bytes = (int64_t)g->N * g->P * g->Q * g->K * (int64_t)sizeof(float);
+    return (bytes >= STREAM_BYTES ? STREAM : 0) | (p->bias >= 0 ? ADD_BIAS : 0) |
+           (g->relu ? RELU : 0) | (g->pool == UMB_CONV_POOL_MAX ? MAX_POOL : 0) |
            (g->pool == UMB_CONV_POOL_AVG ? AVG_POOL : 0) |
            (p->kernel == &forward_keeping ? KEEP_PASS : 0) | (p->x0 >= 0 ? MASK : 0);
 }
