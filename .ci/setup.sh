@@ -29,6 +29,8 @@ test_wants='
 clang               command clang
 mesa-opencl-icd     driver  rusticl
 oclgrind            command oclgrind
+clang-19            command clang-19
+intel-opencl-icd    command ocloc
 '
 
 say() {
