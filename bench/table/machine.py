@@ -40,13 +40,23 @@ def commit(root):
     return name + ('+' if git('status', '--porcelain', '--untracked-files=no') else '')
 
 
+def tuning(environment):
+    """What `umbel tune` has left on this machine: it decides which solvers are taken."""
+    home = environment.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
+    folder = pathlib.Path(environment.get('UMBEL_CACHE') or pathlib.Path(home) / 'umbel')
+    problems = sum(line.startswith('problem ') for path in folder.glob('tuning-*.txt')
+                   for line in path.read_text(errors='replace').splitlines())
+    return f'{problems} problems measured by umbel tune' if problems else 'none, as installed'
+
+
 def describe(umbel, root):
     device = umbel.device()
     cores = len(os.sched_getaffinity(0))
     extensions = ', '.join(vector_extensions())
     return {'machine': f'{processor()}, {cores} cores, {extensions}, {memory_gib():.0f} GiB',
             'system': system(), 'device': f'{device["name"]}, {device["platform"]}, '
-            f'driver {device["driver"].split(",")[0]}', 'umbel': commit(root)}
+            f'driver {device["driver"].split(",")[0]}', 'umbel': commit(root),
+            'tuning': tuning(umbel.environment)}
 
 
 def load():
