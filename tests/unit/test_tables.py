@@ -19,7 +19,8 @@ def a_line(value, target, **keys):
 
 def a_result(row, lines, **keys):
     return {'row': row, 'when': '2026-01-01', 'short': False, 'load': 0.1, 'lines': lines,
-            'notes': [], 'peak': {'gflops': 300.0, 'gbs': 20.0}, 'head': {'machine': 'm', 'umbel': 'c'},
+            'notes': [], 'peak': {'gflops': 300.0, 'gbs': 20.0},
+            'head': {'machine': 'm', 'umbel': 'c'},
             'versions': {}, **keys}
 
 
@@ -63,7 +64,8 @@ def the_picture_is_xml_with_a_bar_a_kind():
 def the_page_takes_in_reasons_and_says_what_is_short():
     with tempfile.TemporaryDirectory() as name:
         docs = pathlib.Path(name)
-        (docs / 'performance-reasons.md').write_text('# x\n\n## gemm\n\nIt waits.\n\n## conv\n\nNo.\n')
+        reasons = '# x\n\n## gemm\n\nIt waits.\n\n## conv\n\nNo.\n'
+        (docs / 'performance-reasons.md').write_text(reasons)
         page.write([a_result('gemm', [a_line(0.5, 0.95, bar='GEMM'), a_line(1.0, 0.95)])], docs)
         text = (docs / 'performance.md').read_text()
         assert 'It waits.' in text and 'No.' not in text, text
