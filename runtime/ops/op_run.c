@@ -90,13 +90,14 @@ static enum umb_status bind(struct bench *b)
     return UMB_OK;
 }
 
-/* All inputs the first time, later those that steps write. */
+/* Everything the first time, outputs too, as memory may still hold what another solver computed;
+ * later the inputs that steps write. */
 static enum umb_status upload(struct bench *b, bool first)
 {
-    for (int i = 0; i < b->p.n_in; i++) {
+    for (int i = 0; i < (first ? b->n_values : b->p.n_in); i++) {
         if (!first && !b->written[i]) { continue; }
         const enum umb_status st = umb__queue_write_now(
-            b->queue, b->buffers[i], 0, umb__type_bytes(&b->p.in[i]), b->run->in[i]);
+            b->queue, b->buffers[i], 0, umb__type_bytes(type_of(b, i)), host_of(b, i));
         if (st != UMB_OK) { return st; }
     }
     return UMB_OK;

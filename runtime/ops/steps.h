@@ -106,7 +106,7 @@ UMB_MUST_USE enum umb_status umb__bound_step_enqueue(struct umb_bound_step *boun
 
 /*
  * Runs one op by one solver on host data, for tests, benchmarks, selftest and tuning: uploads
- * inputs (device order and types), emits, binds, runs `repeats` times (≥ 1), reads outputs and
+ * inputs (device order and types) and outputs as they are (NaN shows what nobody writes), emits, binds, runs `repeats` times (≥ 1), reads outputs and
  * 'm'-written inputs back. ret_ns[repeats] may be NULL: the sum of the device times of the op's
  * steps, per repeat. Inputs that steps write are restored before each repeat.
  */

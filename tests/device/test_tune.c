@@ -454,6 +454,46 @@ static void a_wrong_element_of_the_last_row_is_noticed_by_rows(void **state)
     close_world(&w);
 }
 
+/* ---- built-in rows ----------------------------------------------------------------------------
+ */
+
+static void built_in_rows_go_by_what_a_device_can(void **state)
+{
+    static const struct {
+        enum umb_device_type type;
+        uint32_t width;
+        const char *problem, *solver;
+    } rows[] = {
+        {UMB_DEVICE_CPU, 16,
+         "conv_backward_weights filters=512 size=3 padding=1 bias=false : f32[32,2,2,512] "
+         "f32[32,2,2,512] > f32[3,3,512,512] training",
+         "winograd2"},
+        {UMB_DEVICE_CPU, 8,
+         "conv_backward_weights filters=512 size=3 padding=1 bias=false : f32[32,2,2,512] "
+         "f32[32,2,2,512] > f32[3,3,512,512] training",
+         NULL},
+        {UMB_DEVICE_GPU, 16,
+         "conv_backward_weights filters=512 size=3 padding=1 bias=false : f32[32,2,2,512] "
+         "f32[32,2,2,512] > f32[3,3,512,512] training",
+         NULL},
+        {UMB_DEVICE_CPU, 16,
+         "conv_backward_weights filters=512 size=3 padding=1 bias=false : f32[32,4,4,512] "
+         "f32[32,4,4,512] > f32[3,3,512,512] training",
+         NULL},
+        {UMB_DEVICE_CPU, 16, "conv_backward_weights filters=512 size=3 padding=1", NULL},
+        {UMB_DEVICE_CPU, 16, "", NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct umb_device_caps caps = {.type = rows[i].type, .float_width = rows[i].width};
+        const char *is = umb__built_in_solver(&caps, rows[i].problem);
+        if ((is == NULL) != (rows[i].solver == NULL) || (is && strcmp(is, rows[i].solver) != 0)) {
+            fail_msg("row %zu: %s, expected %s", i, is ? is : "none",
+                     rows[i].solver ? rows[i].solver : "none");
+        }
+    }
+}
+
 /* ---- plans and trainers -----------------------------------------------------------------------
  */
 
@@ -678,6 +718,7 @@ int main(void)
         CASE(sound_solvers_are_right_either_way),
         CASE(a_sum_that_lacks_rows_is_noticed),
         CASE(a_wrong_element_of_the_last_row_is_noticed_by_rows),
+        cmocka_unit_test(built_in_rows_go_by_what_a_device_can),
         TRAINER(measurements_decide_plans_and_their_costs),
         TRAINER(a_resumed_run_keeps_its_solvers),
         TRAINER(quick_measures_before_the_plan_is_made),
