@@ -36,6 +36,14 @@ static enum umb_status open_device(struct umb_device *d, const char *selector)
     return open_cl(d);
 }
 
+/* A warning only where another device would do better; `umbel devices` shows the others too. */
+static void say_issue(const struct umb_device *d)
+{
+    bool freely = d->found.candidates[d->caps - d->found.caps].use == UMB_USE_FREELY;
+    if (!d->caps->issue) { return; }
+    umb__log(d->ctx, freely ? UMB_LOG_INFO : UMB_LOG_WARN, "%s: %s", d->caps->name, d->caps->issue);
+}
+
 enum umb_status umb_device_open(struct umb_context *ctx, const char *selector,
                                 struct umb_device **ret_device)
 {
@@ -46,7 +54,7 @@ enum umb_status umb_device_open(struct umb_context *ctx, const char *selector,
     if (st != UMB_OK) { goto fail; }
     umb__log(ctx, UMB_LOG_DEBUG, "device %s: %s, %s", d->caps->selector, d->caps->name,
              d->caps->driver);
-    if (d->caps->issue) { umb__log(ctx, UMB_LOG_WARN, "%s: %s", d->caps->name, d->caps->issue); }
+    say_issue(d);
     *ret_device = d;
     return UMB_OK;
 fail:
