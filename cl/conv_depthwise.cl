@@ -16,6 +16,7 @@ struct taps {
     __global const float *x, *w;
     int rows, columns;
     int x_row, x_column, w_row, w_column;
+    int ahead; /* from the last row of x, where the next row of outputs will read */
 };
 
 static INLINED void add_taps(vec_t *sum, int n, int to_next, struct taps t, int left)
@@ -55,7 +56,11 @@ static INLINED void make_outputs(struct taps t, int n, int to_next, struct finis
         const int left = C - c;
         vec_t sum[TQ];
         const vec_t start = f.flags & ADD_BIAS ? load_part(f.bias + c, left) : (vec_t)(0.0f);
-        UNROLL for (int i = 0; i < n; ++i) { sum[i] = start; }
+        UNROLL for (int i = 0; i < n; ++i)
+        {
+            sum[i] = start;
+            FETCH_EARLY(t.x + t.ahead + i * to_next);
+        }
         if (left >= VW) {
             add_taps(sum, n, to_next, t, VW);
         } else {
@@ -105,7 +110,8 @@ __kernel ONE_ITEM void conv_depthwise(
                 rows.apart * IW * C,
                 columns.apart * C,
                 rows.step * S * C,
-                columns.step * C};
+                columns.step * C,
+                ((r.y - r.x - 1) * max(rows.apart, 0) + (back ? 1 : sy)) * IW * C};
             const int at = (class + i * apart) * C;
             step = many ? TQ : 1;
             if (many) {

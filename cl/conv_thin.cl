@@ -214,12 +214,14 @@ static INLINED void add_position(struct sums *v, const float *a, const int *t, v
     v->db_hi += d_hi;
 }
 
-/* n positions side by side; their numbers of dy from d on, K apart. */
+/* n positions side by side; their numbers of dy from d on, K apart. What lies `ahead` is wanted
+ * soon. */
 static INLINED void add_row(struct sums *v, const float *a, int to_column, const int *t,
-                            __global const float *d, int K, int n, int columns)
+                            __global const float *d, int K, int n, int columns, long ahead)
 {
     if (columns >= NV) {
         for (int q = 0; q < n; ++q, a += to_column, d += K) {
+            FETCH_EARLY(d + ahead);
             add_position(v, a, t, VEC_LOAD(0, d), VEC_LOAD(1, d));
         }
         return;
@@ -259,7 +261,10 @@ static inline void add_to_slab(vec_t lo, vec_t hi, __global float *to, int colum
 
 /*
  * A chunk is RB rows of one image. Group g of G adds chunks g, g + G, g + 2G … of N·⌈P/RB⌉ into
- * slab g, [R,S,C,K] and, if `dbias`, [K]; conv_weights_sum adds the slabs. NDRange [G, ⌈K/NV⌉].
+ * slab g, [R,S,C,K] and, if `dbias`, [K]; conv_weights_sum adds the slabs. NDRange [G].
+ *
+ * While the last tiles of terms walk over a chunk of dy, they ask for the group's next chunk: the
+ * last but one for the first half of its lines, the last one for the other half.
  */
 __kernel ONE_ITEM void conv_thin_weights(
     __global const float *restrict x, ulong x_at, __global const float *restrict dy, ulong dy_at,
@@ -269,49 +274,55 @@ __kernel ONE_ITEM void conv_thin_weights(
 {
     float X[X_FLOATS] __attribute__((aligned(64)));
     int term[MOST_TERMS + CT];
-    const int unit = flags & POOLED ? 2 : 1;
-    const int strips = (P + RB - 1) / RB, L = R * S * C;
+    const int unit = flags & POOLED ? 2 : 1, in_row = Q / unit;
+    const int strips = (P + RB - 1) / RB, L = R * S * C, G = get_num_groups(0);
     const int pitch = ((Q - 1) * sx + (S - 1) * ex + 1) * C;
-    const int k0 = get_group_id(1) * NV, columns = K - k0;
     const float share = flags & AVG_POOL ? 0.25f : 1.0f;
     x += x_at;
-    dy += dy_at + k0;
-    pass += pass_at + k0;
-    slabs += slabs_at + get_group_id(0) * (L + dbias) * K + k0;
+    dy += dy_at;
+    pass += pass_at;
+    slabs += slabs_at + get_group_id(0) * (L + dbias) * K;
     place_terms(term, R, S, C, ey, ex, pitch);
     for (int i = 0; i < CT; ++i) { term[L + i] = 0; }
-    for (int chunk = get_group_id(0); chunk < N * strips; chunk += get_num_groups(0)) {
+    for (int chunk = get_group_id(0); chunk < N * strips; chunk += G) {
         const int n = chunk / strips, p0 = (chunk - n * strips) * RB;
-        const int rows = min(RB, P - p0) / unit, in_row = Q / unit;
+        const int rows = min(RB, P - p0) / unit, next = chunk + G;
+        const long from = (long)(n * (P / unit) + p0 / unit) * in_row * K;
+        const long to = (long)(next / strips * (P / unit) + next % strips * RB / unit) * in_row * K;
+        const long ahead = next < N * strips ? to - from : 0;
         const bool first = chunk == (int)get_group_id(0);
         copy_rows(X, x + n * H * W * C, p0 * sy - py, -px,
                   (rows * unit - 1) * sy + (R - 1) * ey + 1, pitch, H, W, C);
-        for (int l = 0; l < L; l += CT) {
+        for (int i = 0; i < (K + NV - 1) / NV * ((L + CT - 1) / CT); ++i) {
+            const int kb = i / ((L + CT - 1) / CT), l = (i - kb * ((L + CT - 1) / CT)) * CT;
+            const int k0 = kb * NV, columns = K - k0;
+            const long wanted = l + CT >= L ? ahead + VW : l + 2 * CT >= L ? ahead : 0;
+            __global const float *d = dy + from + k0;
+            __global const uchar *bits = pass + from + k0;
+            __global float *slab = slabs + l * K + k0;
             struct sums v;
             int t[CT];
             v.db_lo = v.db_hi = (vec_t)(0.0f);
-            UNROLL for (int i = 0; i < CT; ++i)
+            UNROLL for (int j = 0; j < CT; ++j)
             {
-                t[i] = term[l + i];
-                v.lo[i] = v.hi[i] = (vec_t)(0.0f);
+                t[j] = term[l + j];
+                v.lo[j] = v.hi[j] = (vec_t)(0.0f);
             }
-            for (int p = 0; p < rows; ++p) {
+            for (int p = 0; p < rows; ++p, d += in_row * K, bits += in_row * K) {
                 const float *a = X + p * unit * sy * pitch;
-                const long at = ((n * (P / unit) + p0 / unit + p) * in_row) * K;
                 if (unit == 2) {
-                    add_windows(&v, a, sx * C, sy * pitch, t, dy + at, pass + at, K, in_row,
-                                columns, share);
+                    add_windows(&v, a, sx * C, sy * pitch, t, d, bits, K, in_row, columns, share);
                 } else {
-                    add_row(&v, a, sx * C, t, dy + at, K, in_row, columns);
+                    add_row(&v, a, sx * C, t, d, K, in_row, columns, wanted);
                 }
             }
-            UNROLL for (int i = 0; i < CT; ++i)
+            UNROLL for (int j = 0; j < CT; ++j)
             {
-                if (l + i < L) {
-                    add_to_slab(v.lo[i], v.hi[i], slabs + (l + i) * K, columns, first);
-                }
+                if (l + j < L) { add_to_slab(v.lo[j], v.hi[j], slab + j * K, columns, first); }
             }
-            if (dbias && l == 0) { add_to_slab(v.db_lo, v.db_hi, slabs + L * K, columns, first); }
+            if (dbias && l == 0) {
+                add_to_slab(v.db_lo, v.db_hi, slabs + L * K + k0, columns, first);
+            }
         }
     }
 }

@@ -88,11 +88,13 @@ static inline void gather_column(float *to, __global const float *x, int n, int 
     for (; q < n; ++q) { to[q * CT] = 0.0f; }
 }
 
-/* What of x a chunk sees: `images` times rows × columns pixels from (image, h, v) on. */
+/* What of x a chunk sees: `images` times rows × columns pixels from (image, h, v) on, to_row and
+ * to_column apart. */
 struct border {
     int image, h, v;
     int images, rows, columns;
     int H, W, C;
+    int to_row, to_column;
 };
 
 /* Blocks c0…c1−1 of the first `channels` channels: X [c-block][image][row][column][CT]. */
@@ -101,10 +103,10 @@ static inline void pack_channels(float *X, __global const float *x, const struct
 {
     const int plane = b->images * b->rows * b->columns * CT;
     for (int i = 0; i < b->images * b->rows; ++i) {
-        const int n = i / b->rows, h = b->h + i - n * b->rows;
+        const int n = i / b->rows, h = b->h + (i - n * b->rows) * b->to_row;
         float *to = X + i * b->columns * CT;
         for (int q = 0; q < b->columns; ++q, to += CT) {
-            const int v = b->v + q;
+            const int v = b->v + q * b->to_column;
             const bool inside = (uint)h < (uint)b->H && (uint)v < (uint)b->W;
             __global const float *from = x + (((b->image + n) * b->H + h) * b->W + v) * b->C;
             for (int cb = c0; cb < c1; ++cb) {
@@ -220,6 +222,9 @@ __kernel ONE_ITEM void conv_weights(
     const struct gradient gradient = {dy + dy_at + group * kg, pass + pass_at + group * kg, P, Q, K,
                                       flags};
     const int count = R * S * cg * K;
+    /* Along an axis of one tap, the pixels between two strides are of no use. */
+    const int skip_y = !fold && R == 1 ? sy : 1, skip_x = !fold && S == 1 ? sx : 1;
+    const int step_y = sy / skip_y, step_x = sx / skip_x;
     slabs += slabs_at + get_group_id(0) * (count + (flags & DBIAS ? K : 0)) + group * kg;
     for (int chunk = get_group_id(0); chunk < chunks; chunk += get_num_groups(0)) {
         const int strip = chunk / column_chunks, image = strip / row_chunks;
@@ -239,11 +244,13 @@ __kernel ONE_ITEM void conv_weights(
             }
         }
         const struct border b = {n0, p0 * sy - py, q0 * sx - px, images,
-                                 fold ? rows : (rows - 1) * sy + (R - 1) * ey + 1,
-                                 fold ? columns : (columns - 1) * sx + (S - 1) * ex + 1, H, W, C};
+                                 fold ? rows : (rows - 1) * step_y + (R - 1) * ey + 1,
+                                 fold ? columns : (columns - 1) * step_x + (S - 1) * ex + 1, H, W, C,
+                                 skip_y, skip_x};
         const int plane = images * b.rows * b.columns * CT;
-        const struct walk walk = {images, rows, columns, (fold ? 1 : sx) * CT,
-                                  (fold ? 1 : sy) * b.columns * CT, b.rows * b.columns * CT};
+        const struct walk walk = {images, rows, columns, (fold ? 1 : step_x) * CT,
+                                  (fold ? 1 : step_y) * b.columns * CT,
+                                  b.rows * b.columns * CT};
         for (int c0 = slice * CS; c0 < cb_end; c0 += CP) {
             const int c1 = min(c0 + CP, cb_end);
             if (fold) {

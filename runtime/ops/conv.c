@@ -249,6 +249,8 @@ static const struct umb_op_case cases[] = {
     {"filters=64 size=3 activation=relu pool=max dbias=true", "3,13,13,32", UMB_CASE_NO_GRAD, 0},
     {"filters=70 size=3 groups=2 padding=1 mask=true dbias=true", "2,4,5,34", UMB_CASE_NO_GRAD, 0},
     {"filters=70 size=1 stride=2 dbias=true", "2,5,6,133", UMB_CASE_NO_GRAD, 0},
+    {"filters=160 size=1 stride=2 dbias=true", "3,9,11,40", UMB_CASE_NO_GRAD, 0},
+    {"filters=70 size=1,3 stride=2,3 padding=1", "2,9,11,24", UMB_CASE_NO_GRAD, 0},
     {"filters=32 size=3 groups=32 padding=1 mask=true dbias=true", "2,9,11,32", UMB_CASE_NO_GRAD,
      0},
     {"filters=40 size=5 groups=40 padding=2 stride=3 dbias=true", "2,15,13,40", UMB_CASE_NO_GRAD,

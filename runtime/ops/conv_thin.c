@@ -15,7 +15,7 @@
 /* Positions of a chunk at most: its columns of dy are read once for every tile of terms, and are
  * 32 KB with 16 lanes. */
 #define MOST_POSITIONS 256
-#define MAX_SLABS 16
+#define MAX_SLABS 32
 
 static const struct umb_kernel forward = {"conv_thin", "conv_thin.cl", "conv_thin",
                                           "rrrwwiiiiiiiiiiiiiiiii"};
@@ -117,12 +117,11 @@ enum umb_status umb__conv_thin_weights(struct umb_emit *e)
     int to = -1;
     enum umb_status st = umb__emit_slabs(e, &s, &to);
     if (st != UMB_OK) { return st; }
-    const struct umb_emit_launch launch = {
-        .kernel = &backward_weights,
-        .options = options(e),
-        .dimensions = 2,
-        .global = {(size_t)slabs, (size_t)ceil_div(g.K, 2 * umb__tile_width(e->p.caps))},
-        .local = {1, 1}};
+    const struct umb_emit_launch launch = {.kernel = &backward_weights,
+                                           .options = options(e),
+                                           .dimensions = 1,
+                                           .global = {(size_t)slabs},
+                                           .local = {1}};
     if (!launch.options) { return UMB_ERR_NO_MEMORY; }
     st = umb__emit_launch(e, &launch, e->in[0], e->in[1], e->in[g.pool ? 2 : 1], to, g.N,
                           GEOMETRY(g), flags_of(&g), (int)g.dbias, rows);

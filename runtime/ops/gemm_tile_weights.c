@@ -17,6 +17,7 @@
 #define MAX_SLABS 8
 #define ITEMS_WITH_SLABS 32
 #define K_BLOCKS_OF_ITEM 2
+#define K_BLOCKS_OF_POINT 4 /* of 1×1: x is packed for one tap only */
 #define FEW_C_BLOCKS 4
 #define ITEMS_PER_UNIT 4
 #define SUM_SPAN 4096
@@ -64,8 +65,9 @@ static int64_t x_panel(const struct umb_conv *g, const struct chunking *c)
 {
     int64_t rows = c->RB, columns = c->QB;
     if (!c->fold) {
-        rows = (int64_t)(c->RB - 1) * g->stride[0] + (int64_t)(g->R - 1) * g->dilation[0] + 1;
-        columns = (int64_t)(c->QB - 1) * g->stride[1] + (int64_t)(g->S - 1) * g->dilation[1] + 1;
+        const int step_y = g->R == 1 ? 1 : g->stride[0], step_x = g->S == 1 ? 1 : g->stride[1];
+        rows = (int64_t)(c->RB - 1) * step_y + (int64_t)(g->R - 1) * g->dilation[0] + 1;
+        columns = (int64_t)(c->QB - 1) * step_x + (int64_t)(g->S - 1) * g->dilation[1] + 1;
     }
     return (int64_t)c->NI * rows * columns * c->CT;
 }
@@ -99,7 +101,7 @@ static bool plan(const struct umb_device_caps *caps, const struct umb_conv *g, s
     c->fold = cg < c->CT && taps > 1;
     c->k_blocks = ceil_div(g->K / g->groups, 2 * c->width);
     c->c_blocks = ceil_div(c->fold ? taps * cg : cg, c->CT);
-    c->KT = smaller(c->k_blocks, K_BLOCKS_OF_ITEM);
+    c->KT = smaller(c->k_blocks, taps == 1 ? K_BLOCKS_OF_POINT : K_BLOCKS_OF_ITEM);
     if (!make_chunks(g, c)) { return false; }
     const int64_t chunks =
         (int64_t)ceil_div(g->N, c->NI) * ceil_div(g->P, c->RB) * ceil_div(g->Q, c->QB);
