@@ -4,6 +4,8 @@
  *   y = (x − μ) · r · γ + β,   r = 1/√(σ² + ε)
  *   dx = γ r (dy − (Σdy + x̂ Σdy·x̂)/n),   dγ = Σ dy·x̂,   dβ = Σ dy,   x̂ = (x − μ) r
  *
+ * flags: with STREAM y and dx, too large for the caches, are written past them.
+ *
  * Fused: with ADD_RESIDUAL y gets another tensor added, with RELU y is max(y, 0). Backward with
  * RELU (of a y without a residual) takes 0 for dy where the y that x makes is not positive.
  *
@@ -28,6 +30,7 @@
 
 #define RELU 1
 #define ADD_RESIDUAL 2
+#define STREAM 4
 
 /* NV vectors at p, of which `left` channels are there. */
 static inline void load_all(__global const float *p, int left, lanes_t *v)
@@ -35,9 +38,24 @@ static inline void load_all(__global const float *p, int left, lanes_t *v)
     FOR_VECTORS(j) { v[j] = lanes_load(p + j * VW, left - j * VW); }
 }
 
+/* Whether whole vectors of rows from p on may be written past the caches. */
+static inline bool streams(__global const float *p, int channels, int flags)
+{
+    return (flags & STREAM) && channels % VW == 0 && (size_t)p % sizeof(lanes_t) == 0;
+}
+
 static inline void store_all(const lanes_t *v, __global float *p, int left)
 {
     FOR_VECTORS(j) { lanes_store(v[j], p + j * VW, left - j * VW); }
+}
+
+static inline void store_result(const lanes_t *v, __global float *p, int left, bool stream)
+{
+    if (stream && left >= WIDTH) {
+        FOR_VECTORS(j) { LANES_STORE_PAST(v[j], p + j * VW); }
+    } else {
+        store_all(v, p, left);
+    }
 }
 
 /* How many rows of segment s are real. */
@@ -155,6 +173,7 @@ static inline void apply_rows(__global const float *x, __global const float *res
                               __global float *y, const lanes_t *mean, const lanes_t *factor,
                               const lanes_t *shift, int channels, int n, int left, int flags)
 {
+    const bool stream = streams(y, channels, flags);
     for (int i = 0; i < n; ++i) {
         lanes_t v[NV], r[NV];
         load_all(x + i * channels, left, v);
@@ -166,7 +185,7 @@ static inline void apply_rows(__global const float *x, __global const float *res
         if (flags & RELU) {
             FOR_VECTORS(j) { v[j] = v[j] <= (lanes_t)0.0f ? (lanes_t)0.0f : v[j]; }
         }
-        store_all(v, y + i * channels, left);
+        store_result(v, y + i * channels, left, stream);
     }
 }
 
@@ -299,6 +318,7 @@ static inline void backward_rows(__global const float *x, __global const float *
                                  __global float *dx, const struct terms *t, int channels, int n,
                                  int real, int left, int flags)
 {
+    const bool stream = streams(dx, channels, flags);
     lanes_t v[NV], d[NV];
     for (int i = 0; i < real; ++i) {
         load_all(x + i * channels, left, v);
@@ -308,7 +328,7 @@ static inline void backward_rows(__global const float *x, __global const float *
             d[j] = masked(d[j], v[j], t->mean[j], t->factor[j], t->shift[j], flags) - t->sum[j];
             d[j] = t->factor[j] * fma(t->mean[j] - v[j], t->product[j], d[j]);
         }
-        store_all(d, dx + i * channels, left);
+        store_result(d, dx + i * channels, left, stream);
     }
     FOR_VECTORS(j) { d[j] = 0.0f; }
     for (int i = real; i < n; ++i) { store_all(d, dx + i * channels, left); }

@@ -48,6 +48,16 @@ static inline void lanes_store(lanes_t v, __global float *p, int n)
     }
 }
 
+/* A whole vector past the caches, where the compiler can: p must be aligned to it. */
+#if VW > 1 && defined(__has_builtin)
+#if __has_builtin(__builtin_nontemporal_store)
+#define LANES_STORE_PAST(v, p) __builtin_nontemporal_store(v, (__global lanes_t *)(p))
+#endif
+#endif
+#ifndef LANES_STORE_PAST
+#define LANES_STORE_PAST(v, p) lanes_store(v, p, VW)
+#endif
+
 /* The lanes' sum, as a tree. */
 static inline float lanes_sum(lanes_t v)
 {

@@ -8,6 +8,10 @@
  */
 #include "walk.cl"
 
+/* Outputs of a line that an item looks at together: all that take from an input, for factors up to
+ * 4. */
+#define SHARES 8
+
 struct source {
     int at, next;
     float share; /* of next */
@@ -99,6 +103,12 @@ __kernel void bilinear_forward(__global const float *x_base, ulong x_at, __globa
     }
 }
 
+/* The shares that n outputs of a line, from `first` on, take from input x. */
+static inline void find_shares(float *share, int first, int n, int x, int factor, int extent)
+{
+    for (int i = 0; i < n; i++) { share[i] = find_share(first + i, x, factor, extent); }
+}
+
 __kernel void bilinear_backward(__global const float *dy_base, ulong dy_at,
                                 __global float *dx_base, ulong dx_at, GEOMETRY)
 {
@@ -107,19 +117,31 @@ __kernel void bilinear_backward(__global const float *dy_base, ulong dy_at,
     FOR_UNITS(u, n_units, span)
     {
         UNIT(u, H, W, h, w);
-        const int p_end = min((h + 2) * fh, H * fh), q_end = min((w + 2) * fw, W * fw);
-        FOR_CHANNELS(first, unit_channels)
-        {
-            lanes_t sum = 0.0f;
-            for (int p = max((h - 1) * fh, 0); p < p_end; p++) {
-                const float down = find_share(p, h, fh, H);
-                for (int q = max((w - 1) * fw, 0); q < q_end; q++) {
-                    const float share = down * find_share(q, w, fw, W);
-                    sum += share *
-                           lanes_load(dy + ((n * H * fh + p) * W * fw + q) * C + c, left);
+        /* Output p looks at (p + ½)/fh − ½: input h is within 1 of that for these. */
+        const int above = (fh + 1) / 2, before = (fw + 1) / 2;
+        const int p_first = max(h * fh - above, 0), p_end = min((h + 1) * fh + above, H * fh);
+        const int q_first = max(w * fw - before, 0), q_end = min((w + 1) * fw + before, W * fw);
+        for (int p0 = p_first; p0 < p_end; p0 += SHARES) {
+            for (int q0 = q_first; q0 < q_end; q0 += SHARES) {
+                float down[SHARES], across[SHARES];
+                const int rows = min(SHARES, p_end - p0), columns = min(SHARES, q_end - q0);
+                find_shares(down, p0, rows, h, fh, H);
+                find_shares(across, q0, columns, w, fw, W);
+                const bool begins = p0 == p_first && q0 == q_first;
+                FOR_CHANNELS(first, unit_channels)
+                {
+                    lanes_t sum = begins ? (lanes_t)0.0f : lanes_load(dx + pixel * C + c, left);
+                    for (int i = 0; i < rows; i++) {
+                        __global const float *line_of =
+                            dy + ((n * H * fh + p0 + i) * W * fw + q0) * C + c;
+                        for (int j = 0; j < columns; j++) {
+                            sum = fma((lanes_t)(down[i] * across[j]),
+                                      lanes_load(line_of + j * C, left), sum);
+                        }
+                    }
+                    lanes_store(sum, dx + pixel * C + c, left);
                 }
             }
-            lanes_store(sum, dx + pixel * C + c, left);
         }
     }
 }

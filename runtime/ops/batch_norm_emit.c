@@ -39,12 +39,10 @@ static const struct umb_kernel backward_apply = {"batch_norm_backward_apply", "b
                                                  "batch_norm_backward_apply", "rrrrrrrrwiiiiii"};
 
 /* Flags of the kernels. */
-enum { RELU = 1, ADD_RESIDUAL = 2 };
+enum { RELU = 1, ADD_RESIDUAL = 2, STREAM = 4 };
 
-static int flags_of(const struct umb_batch_norm_attrs *a)
-{
-    return (a->relu ? RELU : 0) | (a->residual ? ADD_RESIDUAL : 0);
-}
+/* Results beyond this are written past the caches. */
+#define STREAM_BYTES ((size_t)16 << 20)
 
 /* Numbers of a chunk: it is looked at twice, and stays in a second-level cache. */
 #define CHUNK_NUMBERS 16384
@@ -58,6 +56,14 @@ static int flags_of(const struct umb_batch_norm_attrs *a)
 #define FEW_GROUPS 16
 /* Vectors of an item on CPUs: NV of the kernels. */
 #define CPU_VECTORS 4
+
+/* Of a forward or backward problem. */
+static int flags_of(const struct umb_problem *p)
+{
+    const struct umb_batch_norm_attrs *a = p->attrs;
+    return (a->relu ? RELU : 0) | (a->residual ? ADD_RESIDUAL : 0) |
+           (umb__type_bytes(&p->out[0]) > STREAM_BYTES ? STREAM : 0);
+}
 
 struct walk {
     struct umb_batch_norm d;
@@ -172,7 +178,7 @@ static enum umb_status emit(struct umb_emit *e)
     return umb__emit_launch(e, &last, e->in[IN_X], e->in[umb__batch_norm_in(a, IN_WEIGHT)],
                             e->in[umb__batch_norm_in(a, IN_BIAS)], e->out[1], e->out[2],
                             e->in[a->residual ? 1 : IN_X], e->out[0], w.d.channels,
-                            w.d.samples * w.d.positions, w.span, flags_of(a));
+                            w.d.samples * w.d.positions, w.span, flags_of(&e->p));
 }
 
 /* Any value of C where no relu is fused. */
@@ -194,7 +200,7 @@ static enum umb_status emit_backward_sums(struct umb_emit *e, const struct walk 
         st = umb__emit_launch(e, &first, e->in[BACK_X], e->in[BACK_DY], e->in[BACK_WEIGHT],
                               backward_bias(e), e->in[BACK_MEAN], e->in[BACK_INV_STD],
                               e->in[BACK_ROWS], partial, d->channels, d->samples, d->positions,
-                              d->first_stream, w->chunks, w->chunk, flags_of(e->p.attrs));
+                              d->first_stream, w->chunks, w->chunk, flags_of(&e->p));
     }
     const struct umb_emit_launch second = {
         .kernel = &backward_join, .options = w->options, .dimensions = 1, .global = {w->blocks}};
@@ -217,7 +223,7 @@ static enum umb_status emit_backward(struct umb_emit *e)
     return umb__emit_launch(e, &last, e->in[BACK_X], e->in[BACK_DY], e->in[BACK_WEIGHT],
                             backward_bias(e), e->in[BACK_MEAN], e->in[BACK_INV_STD],
                             e->in[BACK_ROWS], sums, e->out[0], w.d.channels, w.d.samples,
-                            w.d.positions, w.d.first_stream, w.span, flags_of(e->p.attrs));
+                            w.d.positions, w.d.first_stream, w.span, flags_of(&e->p));
 }
 
 const struct umb_solver umb__batch_norm_solvers[] = {{"chunks", umb__applies_always, emit}, {0}};

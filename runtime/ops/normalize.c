@@ -66,6 +66,9 @@ static const struct umb_kernel all_kernel = {"normalize", "normalize.cl", "norma
 static const struct umb_kernel channels_kernel = {"normalize_channels", "normalize.cl",
                                                   "normalize_channels", "rwiiiiiffffffff"};
 
+static const struct umb_kernel few_kernel = {"normalize_few", "normalize.cl", "normalize_few",
+                                             "rwiiiffffffff"};
+
 static enum umb_status emit_all(struct umb_emit *e, const char *input)
 {
     const int64_t n = umb__shape_count(&e->p.in[0].shape);
@@ -94,12 +97,30 @@ static enum umb_status emit_channels(struct umb_emit *e, const char *options, in
         line[0].shift, line[1].shift, line[2].shift, line[3].shift);
 }
 
+static enum umb_status emit_few(struct umb_emit *e, const char *input)
+{
+    const int channels = (int)umb__shape_channels(&e->p.in[0].shape);
+    const int64_t pixels = umb__shape_rows(&e->p.in[0].shape);
+    const struct umb_spread s = umb__spread_flat(e->p.caps, pixels);
+    const char *options = umb__emit_printf(e, "-DVW=%d -DINPUT=%s", s.lanes, input);
+    if (!options) { return UMB_ERR_NO_MEMORY; }
+    const struct umb_emit_launch launch = umb__spread_launch(&s, &few_kernel, options);
+    struct line line[AT_ONCE];
+    for (int i = 0; i < AT_ONCE; i++) {
+        line[i] = find_line(e->p.attrs, e->p.in[0].dtype, i < channels ? i : 0);
+    }
+    return umb__emit_launch(e, &launch, e->in[0], e->out[0], channels, (int)pixels, s.span,
+                            line[0].scale, line[1].scale, line[2].scale, line[3].scale,
+                            line[0].shift, line[1].shift, line[2].shift, line[3].shift);
+}
+
 static enum umb_status emit(struct umb_emit *e)
 {
     const struct normalize_attrs *a = e->p.attrs;
     const char *input = e->p.in[0].dtype == UMB_U8 ? "uchar" : "float";
     if (a->mean.n <= 1 && a->std.n <= 1) { return emit_all(e, input); }
     const int64_t channels = umb__shape_channels(&e->p.in[0].shape);
+    if (channels <= AT_ONCE && umb__spread_local(e->p.caps) == 1) { return emit_few(e, input); }
     const char *options = umb__emit_printf(e, "-DINPUT=%s", input);
     enum umb_status st = options ? UMB_OK : UMB_ERR_NO_MEMORY;
     for (int64_t first = 0; first < channels && st == UMB_OK; first += AT_ONCE) {
