@@ -1,6 +1,6 @@
 /*
  * conv_direct.cl: convolution as a blocked matrix product that gathers its rows as it goes; also
- * the gradient to a convolution's input, and dense layers in both directions. For CPUs.
+ * the gradient to a convolution's input. For CPUs.
  *
  *   y[out(n,p,q) + g·columns + k] = Σ_{r<TR, s<TS, c<cg} x(r,s,c) · w(r,s,c,k)
  *   x(r,s,c) = x[n, p·sy + y0 + r·dy, q·sx + x0 + s·dx, g·cg + c]
@@ -9,8 +9,7 @@
  *
  * x [N,IH,IW,IC], zero outside. Forward: dy, dx are the dilation and y0, x0 minus the padding.
  * Backward with stride: one launch for each class of pixels (h mod sy, w mod sx), whose taps are
- * an arithmetic progression (conv_gather.c), with weights turned by conv_direct_turn. A dense layer
- * is an image of one row.
+ * an arithmetic progression (conv_gather.c), with weights turned by conv_direct_turn.
  *
  *   rows             an item's block: `tiles`·TP positions, gathered into A [rows][KC + 16], KC of
  *   ┌──────┐┌───┐    the L = TR·TS·cg terms of the sum at a time;
@@ -396,9 +395,9 @@ __kernel ONE_ITEM void conv_direct(
     __global const float *restrict x, ulong x_at, __global const float *restrict w, ulong w_at,
     __global const float *restrict bias, ulong bias_at, __global float *restrict y, ulong y_at,
     __global uchar *restrict pass, ulong pass_at, __global const float *restrict mask,
-    ulong mask_at, int positions, int OH, int OW, int IH, int IW, int IC, int TR, int TS, int cg, int sy, int sx,
-    int dy, int dx, int y0, int x0, int w0, int wr, int ws, int o0, int on, int oy, int ox,
-    int columns, int flags, int tiles, int slice)
+    ulong mask_at, int positions, int OH, int OW, int IH, int IW, int IC, int TR, int TS, int cg,
+    int sy, int sx, int dy, int dx, int y0, int x0, int w0, int wr, int ws, int o0, int on, int oy,
+    int ox, int columns, int flags, int tiles, int slice)
 {
     float A[A_ROWS * PITCH] __attribute__((aligned(64)));
     float B[KC * NV] __attribute__((aligned(64)));

@@ -1,6 +1,5 @@
 /*
- * conv_weights.cl: the gradient to a convolution's weights, and to those of dense layers (an image
- * of one row). For CPUs.
+ * conv_weights.cl: the gradient to a convolution's weights. For CPUs.
  *
  *   dw[r,s,c,k] = Σ_{n,p,q} x[n, p·sy − py + r·ey, q·sx − px + s·ex, c] · dy[n,p,q,k]
  *
@@ -245,8 +244,8 @@ __kernel ONE_ITEM void conv_weights(
         }
         const struct border b = {n0, p0 * sy - py, q0 * sx - px, images,
                                  fold ? rows : (rows - 1) * step_y + (R - 1) * ey + 1,
-                                 fold ? columns : (columns - 1) * step_x + (S - 1) * ex + 1, H, W, C,
-                                 skip_y, skip_x};
+                                 fold ? columns : (columns - 1) * step_x + (S - 1) * ex + 1,
+                                 H, W, C, skip_y, skip_x};
         const int plane = images * b.rows * b.columns * CT;
         const struct walk walk = {images, rows, columns, (fold ? 1 : step_x) * CT,
                                   (fold ? 1 : step_y) * b.columns * CT,
