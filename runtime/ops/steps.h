@@ -106,9 +106,10 @@ UMB_MUST_USE enum umb_status umb__bound_step_enqueue(struct umb_bound_step *boun
 
 /*
  * Runs one op by one solver on host data, for tests, benchmarks, selftest and tuning: uploads
- * inputs (device order and types) and outputs as they are (NaN shows what nobody writes), emits, binds, runs `repeats` times (≥ 1), reads outputs and
- * 'm'-written inputs back. ret_ns[repeats] may be NULL: the sum of the device times of the op's
- * steps, per repeat. Inputs that steps write are restored before each repeat.
+ * inputs (device order and types) and outputs as they are (NaN shows what nobody writes), emits,
+ * binds, runs `repeats` times (≥ 1), reads outputs and 'm'-written inputs back. ret_ns[repeats] may
+ * be NULL: the sum of the device times of the op's steps, per repeat. Inputs that steps write are
+ * restored before each repeat.
  */
 struct umb_op_run {
     struct umb_problem p; /* caps may be NULL: the device's are used */

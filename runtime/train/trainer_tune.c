@@ -23,8 +23,10 @@ enum umb_status umb__trainer_open_tuning(struct umb_trainer *tr,
     return st == UMB_OK && asked ? umb__tuning_check(tr->tuning) : st;
 }
 
+/* For trainings; who listens has heard it all. */
 static void say(struct umb_trainer *tr, const struct umb_tune_summary *s, uint64_t ns)
 {
+    if (tr->measure.listen) { return; }
     if (s->n_wrong) {
         umb__log(tr->ctx, UMB_LOG_WARN,
                  "tuning: %d solver%s gave wrong results on this device and will not be chosen; "
