@@ -3,6 +3,7 @@ import os
 import pathlib
 import platform
 import subprocess
+import time
 
 
 def processor():
@@ -59,6 +60,16 @@ def describe(umbel, root):
             'tuning': tuning(umbel.environment)}
 
 
-def load():
-    """How busy the machine was in the last minute."""
-    return os.getloadavg()[0]
+def processor_time():
+    """Clock ticks that all processors together were busy, or taken away from a guest, so far."""
+    ticks = [int(n) for n in pathlib.Path('/proc/stat').read_text().splitlines()[0].split()[1:9]]
+    user, nice, system_, _idle, _waiting, *rest = ticks
+    return user + nice + system_ + sum(rest)
+
+
+def busy_processors(seconds=2.0):
+    """How many processors are busy, on average over that long, while we do nothing."""
+    began, before = time.monotonic(), processor_time()
+    time.sleep(seconds)
+    ticks = processor_time() - before
+    return ticks / os.sysconf('SC_CLK_TCK') / (time.monotonic() - began)

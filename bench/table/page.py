@@ -53,7 +53,8 @@ def reasons(path):
 
 
 def measured_on(result):
-    busy = '' if result['load'] < 0.7 else f'; **the machine was busy** (load {result["load"]:.1f})'
+    busy = ('' if result['busy'] <= store.BUSY else
+            f'; **{result["busy"]:.1f} processors were busy with other things**')
     short = '; short mode' if result['short'] else ''
     return (f'Measured {result["when"]} at {result["head"]["umbel"]}; peak '
             f'{result["peak"]["gflops"]:.0f} GFLOP/s, {result["peak"]["gbs"]:.1f} GB/s '

@@ -1,6 +1,6 @@
 """Results, a JSON file a row, so that a row can be measured again alone.
 
-A result is {row, when, short, peak, versions, lines, notes}. A line is one figure with its target:
+A result is {row, when, short, busy, peak, head, versions, lines, notes}. A line is one figure with its target:
 
     what      what was measured, for the table's first column
     figures   the absolute figures, as text
@@ -13,6 +13,8 @@ A result is {row, when, short, peak, versions, lines, notes}. A line is one figu
 import datetime
 import json
 import statistics
+
+BUSY = 0.3  # processors busy with other things, from where a result is marked
 
 
 def line(what, value, target, *, figures='', unit='×', sense='at least', spread=None, bar=None):

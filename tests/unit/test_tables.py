@@ -18,7 +18,7 @@ def a_line(value, target, **keys):
 
 
 def a_result(row, lines, **keys):
-    return {'row': row, 'when': '2026-01-01', 'short': False, 'load': 0.1, 'lines': lines,
+    return {'row': row, 'when': '2026-01-01', 'short': False, 'busy': 0.1, 'lines': lines,
             'notes': [], 'peak': {'gflops': 300.0, 'gbs': 20.0},
             'head': {'machine': 'm', 'umbel': 'c'},
             'versions': {}, **keys}
@@ -74,9 +74,9 @@ def the_page_takes_in_reasons_and_says_what_is_short():
 
 
 def the_page_says_that_the_machine_was_busy_or_the_mode_short():
-    text = page.section(a_result('cores', [], load=3.0, short=True), None)
-    assert 'was busy' in text and 'short mode' in text, text
-    assert 'was busy' not in page.section(a_result('cores', []), None)
+    text = page.section(a_result('cores', [], busy=1.5, short=True), None)
+    assert 'were busy' in text and 'short mode' in text, text
+    assert 'were busy' not in page.section(a_result('cores', []), None)
 
 
 def generated_data_have_the_formats_sizes():
