@@ -54,7 +54,7 @@ class Debian13(Way):
         subprocess.run(['debootstrap', '--variant=minbase', DEBIAN, self.root()], check=True,
                        stdout=subprocess.DEVNULL)
         install = ('apt-get install -y -q --no-install-recommends '
-                   'pocl-opencl-icd ocl-icd-libopencl1 libcmocka0')
+                   'pocl-opencl-icd ocl-icd-libopencl1 libcmocka0 python3')
         subprocess.run(self.wrap(['sh', '-c', install], []), check=True,
                        stdout=subprocess.DEVNULL, cwd='/',
                        env=dict(os.environ, DEBIAN_FRONTEND='noninteractive'))
