@@ -25,7 +25,7 @@
 /* ---- names and choices (tune_choose.c) --------------------------------------------------------
  */
 
-/* Appends the problem's name; false: too long to be kept. */
+/* Writes the problem's name into an empty text; false: too long to be kept. */
 bool umb__problem_text(const struct umb_problem *p, struct umb_text *text);
 
 /* Who chose a solver. */

@@ -16,10 +16,9 @@ static void add_type(struct umb_text *text, const struct umb_type *t)
 
 bool umb__problem_text(const struct umb_problem *p, struct umb_text *text)
 {
-    char attrs[UMB_TUNED_TEXT];
-    const size_t before = text->length;
-    umb__attrs_text(p->op, p->attrs, attrs, sizeof attrs);
-    umb__text_printf(text, "%s%s%s :", p->op->name, attrs[0] ? " " : "", attrs);
+    umb__text_add(text, p->op->name);
+    umb__attrs_print(p->op, p->attrs, text);
+    umb__text_add(text, " :");
     for (int i = 0; i < p->n_in; i++) {
         add_type(text, &p->in[i]);
     }
@@ -28,7 +27,7 @@ bool umb__problem_text(const struct umb_problem *p, struct umb_text *text)
         add_type(text, &p->out[i]);
     }
     if (p->training) { umb__text_add(text, TRAINING); }
-    return strlen(attrs) < sizeof attrs - 1 && text->length - before <= UMB_TUNED_TEXT;
+    return text->length <= UMB_TUNED_TEXT;
 }
 
 /* As named, or else measured for the other purpose. */

@@ -477,11 +477,16 @@ static void print_all(const struct umb_attr_desc *list, const void *attrs, struc
     }
 }
 
+void umb__attrs_print(const struct umb_op *op, const void *attrs, struct umb_text *text)
+{
+    print_all(op->attrs, attrs, text);
+    print_all(op->inner, attrs, text);
+}
+
 const char *umb__attrs_text(const struct umb_op *op, const void *attrs, char *buffer, size_t size)
 {
     struct umb_text t = {0};
-    print_all(op->attrs, attrs, &t);
-    print_all(op->inner, attrs, &t);
+    umb__attrs_print(op, attrs, &t);
     snprintf(buffer, size, "%s", umb__text_string(&t));
     umb__text_finish(&t);
     return buffer;

@@ -253,8 +253,11 @@ UMB_MUST_USE enum umb_status umb__attrs_parse(struct umb_context *ctx, struct um
 UMB_MUST_USE enum umb_status umb__attrs_create(struct umb_context *ctx, struct umb_arena *arena,
                                                const struct umb_op *op, const char *text,
                                                void **ret_attrs);
-/* "filters=32 size=3,3 …" with every attribute that differs from its default, inner ones
- * behind, into buffer. */
+struct umb_text;
+/* Adds "filters=32 size=3,3 …" with every attribute that differs from its default, inner ones
+ * behind; a blank before the first, where the text is not empty. */
+void umb__attrs_print(const struct umb_op *op, const void *attrs, struct umb_text *text);
+/* The same into buffer, for people: cut where it is too long, or nothing without memory. */
 const char *umb__attrs_text(const struct umb_op *op, const void *attrs, char *buffer, size_t size);
 
 #endif
