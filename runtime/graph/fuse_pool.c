@@ -133,7 +133,7 @@ static struct question ask(const struct umb_graph *g, const struct umb_device_ca
                          .full = g->value[n->out[0]].type,
                          .pooled = g->value[t->last].type};
     q.fused = q.plain;
-    q.fused.pool = t->kind;
+    q.fused.pool = (int)t->kind;
     q.fused.activation = t->relu >= 0 ? UMB_ACT_RELU : UMB_ACT_LINEAR;
     q.pass = q.pooled;
     q.pass.dtype = UMB_U8;

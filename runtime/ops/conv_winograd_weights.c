@@ -64,7 +64,7 @@ static enum umb_status emit(struct umb_emit *e, int edge)
     const char *options = umb__emit_printf(e, "-DVW=%d -DEDGE=%d -DCT=%d -DT=%d -DCS=%d -DKS=%d%s",
                                            width, edge, width == 16 ? 8 : 4, TILES, CHANNELS,
                                            COLUMNS, g.pool ? " -DFROM_POOLED" : "");
-    int slabs, bias_slabs;
+    int slabs = -1, bias_slabs;
     enum umb_status st = options ? UMB_OK : UMB_ERR_NO_MEMORY;
     if (st == UMB_OK) { st = slabs_of(e, G, count, e->out[0], &slabs); }
     bias_slabs = slabs;
