@@ -18,6 +18,7 @@ libclblast-dev      module  clblast
 libyaml-dev         module  yaml-0.1
 libjansson-dev      module  jansson
 zlib1g-dev          module  zlib
+libdeflate-dev      module  libdeflate
 libjpeg-dev         module  libjpeg
 libpng-dev          module  libpng
 '

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct command {
     const char *name, *summary;
@@ -67,7 +68,7 @@ int main(int argc, char **argv)
         printf("umbel " UMBEL_VERSION "\n");
         return EXIT_DONE;
     }
-    if (argc == 2 && strcmp(argv[1], UMB_BUILD_COMMAND) == 0) { return umb__build_serve(); }
+    if (argc == 2 && strcmp(argv[1], UMB_BUILD_COMMAND) == 0) { _exit(umb__build_serve()); }
     for (size_t i = 0; i < N_COMMANDS; i++) {
         if (strcmp(commands[i].name, argv[1]) == 0) { return commands[i].run(argc - 1, argv + 1); }
     }
