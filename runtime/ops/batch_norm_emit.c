@@ -46,6 +46,8 @@ enum { RELU = 1, ADD_RESIDUAL = 2, STREAM = 4 };
 
 /* Numbers of a chunk: it is looked at twice, and stays in a second-level cache. */
 #define CHUNK_NUMBERS 16384
+/* Rows of a chunk, where it can be cut so: a lane adds them to one sum, whose rounding grows. */
+#define MOST_ROWS 512
 /* Rows of C that a GPU's item sums, at least: its statistics are worth joining. */
 #define LEAST_CHUNK 32
 #define MOST_CHUNKS 256
@@ -83,7 +85,8 @@ static int clamp(int x, int low, int high)
 static void cut_rows(const struct umb_device_caps *caps, struct walk *w)
 {
     const int rows = w->d.samples * w->d.positions, c = w->d.channels;
-    const int least = caps->type == UMB_DEVICE_CPU ? (CHUNK_NUMBERS + c - 1) / c : LEAST_CHUNK;
+    const int fit = clamp(CHUNK_NUMBERS / c, 1, MOST_ROWS);
+    const int least = caps->type == UMB_DEVICE_CPU ? fit : LEAST_CHUNK;
     const int chunks = clamp(rows / least, 1, MOST_CHUNKS);
     w->chunk = (rows + chunks - 1) / chunks;
     w->chunks = (rows + w->chunk - 1) / w->chunk;
