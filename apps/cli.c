@@ -26,8 +26,7 @@ static void receive_log(void *user, enum umb_log_level level, const char *line)
     if (log_run) { umb__run_log(log_run, line); }
 }
 
-/* ---- messages ---------------------------------------------------------------------------------
- */
+/* Messages. */
 
 int cli_wrong(const struct cli *cli, const char *fmt, ...)
 {
@@ -65,8 +64,7 @@ int cli_fail_work(const struct cli *cli, enum umb_status st)
     return st == UMB_ERR_INTERRUPTED ? EXIT_INTERRUPTED : EXIT_FAILED;
 }
 
-/* ---- help -------------------------------------------------------------------------------------
- */
+/* Help. */
 
 static void print_option(const char *name, const char *argument, const char *help)
 {
@@ -87,8 +85,7 @@ static void print_help(const struct cli_usage *u)
     printf("\nexample:\n  %s\n", u->example);
 }
 
-/* ---- parsing ----------------------------------------------------------------------------------
- */
+/* Parsing. */
 
 static int unknown_option(const struct cli *cli, const char *name)
 {

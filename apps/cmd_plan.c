@@ -59,8 +59,7 @@ static const char *shape_of(const struct view *v, int value, char *buffer)
     return umb__shape_text(&v->graph->value[value].type.shape, buffer, UMB_SHAPE_TEXT);
 }
 
-/* ---- JSON -------------------------------------------------------------------------------------
- */
+/* JSON. */
 
 static json_t *shape_json(const struct umb_shape *shape)
 {
@@ -142,8 +141,7 @@ static void print_json(const struct view *v)
     json_decref(all);
 }
 
-/* ---- Graphviz ---------------------------------------------------------------------------------
- */
+/* Graphviz. */
 
 static void print_dot(const struct view *v)
 {
@@ -165,8 +163,7 @@ static void print_dot(const struct view *v)
     printf("}\n");
 }
 
-/* ---- text -------------------------------------------------------------------------------------
- */
+/* Text. */
 
 /* "rank", or "0.174 ms; clblast 8.8×, naive wrong" where it was measured. */
 static void add_reason(const struct view *v, struct cli_table *t, int node)

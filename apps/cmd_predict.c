@@ -22,8 +22,7 @@ static const struct cli_usage usage = {
     .min_arguments = 2,
     .max_arguments = SIZE_MAX};
 
-/* ---- one answer -------------------------------------------------------------------------------
- */
+/* One answer. */
 
 struct answer {
     const struct umb_exp_task *task;
@@ -134,8 +133,7 @@ static void print_answer(const struct answer *a, int width)
     putchar('\n');
 }
 
-/* ---- batches of images ------------------------------------------------------------------------
- */
+/* Batches of images. */
 
 struct predictor {
     struct session s;

@@ -33,8 +33,7 @@ struct tune {
     bool unknown; /* a solver taken until now has no time: it was wrong */
 };
 
-/* ---- a problem --------------------------------------------------------------------------------
- */
+/* A problem. */
 
 /* "f32[64,28,28,1] f32[3,3,1,32] > …" is for the database; people get x → y, and what was set. */
 static void print_heading(const struct umb_tune_report *r)
@@ -139,8 +138,7 @@ static void listen(void *user, const struct umb_tune_report *r)
     fflush(stdout);
 }
 
-/* ---- the whole --------------------------------------------------------------------------------
- */
+/* The whole. */
 
 static void print_gain(const struct tune *t)
 {

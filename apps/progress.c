@@ -161,8 +161,7 @@ void progress_listen(void *user, const struct umb_loop_report *r)
     }
 }
 
-/* ---- the table --------------------------------------------------------------------------------
- */
+/* The table. */
 
 #define MAX_COLUMNS 24
 

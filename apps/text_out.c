@@ -45,8 +45,7 @@ const char *cli_duration(double seconds, char *buffer)
     return buffer;
 }
 
-/* ---- tables -----------------------------------------------------------------------------------
- */
+/* Tables. */
 
 void cli_table_add(struct cli_table *t, const char *fmt, ...)
 {

@@ -43,7 +43,7 @@ def best_peak(peaks):
     return {key: max(peak[key] for peak in peaks) for key in peaks[0]}
 
 
-# ---- convolutions ------------------------------------------------------------------------------
+# Convolutions.
 
 
 def measure_convolution(bench, peer, shape, attributes):
@@ -108,7 +108,7 @@ def run_convolutions(bench):
     return {'versions': versions, 'lines': lines + error_line(checked), 'notes': []}
 
 
-# ---- matrix products ---------------------------------------------------------------------------
+# Matrix products.
 
 
 def measure_product(bench, peer, shape):

@@ -12,7 +12,7 @@ TRAFFIC_ADAM = 7 * 4  # bytes a parameter: reads it, its gradient, two moments; 
 CORES_TARGET = 0.95   # of as many times faster as there are cores: 1.9 for two
 
 
-# ---- first step ----------------------------------------------------------------------------------
+# First step.
 
 
 def first_steps(bench):
@@ -49,7 +49,7 @@ def run_first_step(bench):
                       'no data to read.']}
 
 
-# ---- memory --------------------------------------------------------------------------------------
+# Memory.
 
 
 def peer_memory(bench, net, steps):
@@ -71,7 +71,7 @@ def run_memory(bench):
             'notes': ['memory: Umbel holds the data sets, PyTorch only four batches.']}
 
 
-# ---- growth --------------------------------------------------------------------------------------
+# Growth.
 
 
 def fit_line(points):
@@ -106,7 +106,7 @@ def run_growth(bench):
                   f'step of batch 64.']}
 
 
-# ---- cores ---------------------------------------------------------------------------------------
+# Cores.
 
 
 def run_cores(bench):

@@ -40,8 +40,7 @@ static bool is_op(const struct umb_graph *g, int node, const char *name)
     return node >= 0 && g->node[node].op && strcmp(g->node[node].op->name, name) == 0;
 }
 
-/* ---- relu into its maker ------------------------------------------------------------------------
- */
+/* Relu into its maker. */
 
 static void fuse_relu(struct umb_graph *g, int i)
 {
@@ -62,8 +61,7 @@ static void fuse_relu(struct umb_graph *g, int i)
     g->node[i].op = NULL;
 }
 
-/* ---- would it pay? -----------------------------------------------------------------------------
- */
+/* Would it pay? */
 
 #define MOST_IN 8
 
@@ -96,9 +94,7 @@ static bool pays(const struct fusing *f, const struct umb_node *n, bool *flag, i
     return better;
 }
 
-/* ---- the bias's gradient
- * -------------------------------------------------------------------------
- */
+/* The bias's gradient. */
 
 /* The node before i that makes gradients to weights from dy. */
 static int find_weights(const struct umb_graph *g, int i, int dy)
@@ -125,9 +121,7 @@ static void fuse_bias(const struct fusing *f, int i)
     g->node[i].op = NULL;
 }
 
-/* ---- masks
- * ---------------------------------------------------------------------------------------
- */
+/* Masks. */
 
 /* The node that makes d, through views of it which nobody else reads; −1: none. */
 static int find_maker(const struct umb_graph *g, int d, int reader)
@@ -198,9 +192,7 @@ enum umb_status umb__graph_fuse(struct umb_graph *g, const struct umb_device_cap
     return umb__graph_verify(g);
 }
 
-/* ---- saying it
- * -----------------------------------------------------------------------------------
- */
+/* Saying it. */
 
 const char *umb__fused_text(const struct umb_node *n, char *buffer, size_t size)
 {

@@ -57,8 +57,7 @@ static bool find_tail(const struct umb_graph *g, int conv, struct tail *ret)
            g->value[g->node[t.pool].in[0]].base < 0 && g->value[t.last].base < 0;
 }
 
-/* ---- would it pay? -----------------------------------------------------------------------------
- */
+/* Would it pay? */
 
 struct question {
     const struct umb_graph *g;
@@ -167,8 +166,7 @@ static bool pays(const struct question *q, const bool *trained)
     return weights_pay(q) && (!trained[q->conv->in[0]] || data_pays(q));
 }
 
-/* ---- doing it ----------------------------------------------------------------------------------
- */
+/* Doing it. */
 
 /* The pass bits take the place of the largest's positions, or are a new value. */
 static enum umb_status add_pass(struct umb_graph *g, struct umb_node *conv, const struct tail *t,

@@ -5,8 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- the probe --------------------------------------------------------------------------------
- */
+/* The probe. */
 
 static enum umb_status probe_infer(struct umb_infer *io)
 {
@@ -37,8 +36,7 @@ static const struct umb_op probe = {.name = "probe",
                                     .grad = probe_grad,
                                     .reference = probe_reference};
 
-/* ---- building ---------------------------------------------------------------------------------
- */
+/* Building. */
 
 static enum umb_status add_op(struct umb_trial *t, const struct umb_op *op, int *ret_out)
 {
@@ -251,8 +249,7 @@ const struct umb_problem *umb__trial_problem(const struct umb_trial *t, int inde
     return &t->problem[index];
 }
 
-/* ---- for finite differences -------------------------------------------------------------------
- */
+/* For finite differences. */
 
 const struct umb_graph *umb__trial_graph(const struct umb_trial *t)
 {

@@ -66,8 +66,7 @@ struct umb_tolerance {
 struct umb_tolerance umb__trial_tolerance(const struct umb_problem *p,
                                           const struct umb_solver *solver);
 
-/* ---- trial_fill.c ------------------------------------------------------------------------------
- */
+/* Filling: trial_fill.c. */
 
 enum umb_fill {
     UMB_FILL_NORMAL,

@@ -6,8 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- tolerance --------------------------------------------------------------------------------
- */
+/* Tolerance. */
 
 /* |got − expected| ≤ atol + rtol·|expected| + k·ε·√(reduction length). The first row whose names
  * fit (NULL: any) counts. */
@@ -59,8 +58,7 @@ struct umb_tolerance umb__trial_tolerance(const struct umb_problem *p,
                                   t->rtol};
 }
 
-/* ---- running ----------------------------------------------------------------------------------
- */
+/* Running. */
 
 /* The tensors of one run, inputs then outputs: on the host in the device's types, and in double. */
 struct tensors {

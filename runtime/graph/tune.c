@@ -35,8 +35,7 @@ struct tuner {
     struct umb_tune_summary sum;
 };
 
-/* ---- the problems -----------------------------------------------------------------------------
- */
+/* The problems. */
 
 static int count_solvers(const struct umb_problem *p)
 {
@@ -100,8 +99,7 @@ static enum umb_status pose_all(struct tuner *t)
     return UMB_OK;
 }
 
-/* ---- measuring --------------------------------------------------------------------------------
- */
+/* Measuring. */
 
 /* Every solver that applies now was looked at, and as carefully as is asked. */
 static bool is_known(const struct tuner *t, const struct umb_problem *p,

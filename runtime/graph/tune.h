@@ -22,8 +22,7 @@
 #include "text.h"
 #include "tuning.h"
 
-/* ---- names and choices (tune_choose.c) --------------------------------------------------------
- */
+/* Names and choices (tune_choose.c). */
 
 /* Writes the problem's name into an empty text; false: too long to be kept. */
 bool umb__problem_text(const struct umb_problem *p, struct umb_text *text);
@@ -52,8 +51,7 @@ uint64_t umb__tuned_ns(const struct umb_tuned *tuned, const char *solver);
 /* The solver that a device of this kind is known to be fastest with, or NULL (tune_built_in.c). */
 const char *umb__built_in_solver(const struct umb_device_caps *caps, const char *problem);
 
-/* ---- measuring (tune.c) -----------------------------------------------------------------------
- */
+/* Measuring (tune.c). */
 
 enum umb_tune_event { UMB_TUNE_SOLVER, UMB_TUNE_PROBLEM, UMB_TUNE_END };
 struct umb_tune_summary;

@@ -101,8 +101,7 @@ struct umb_type umb__tune_rows(const struct umb_type *type, int64_t rows)
     return t;
 }
 
-/* ---- integers that a node makes ----------------------------------------------------------------
- */
+/* Integers that a node makes. */
 
 static enum umb_status make_inputs(struct umb_arena *arena, const struct umb_graph *g,
                                    const struct umb_node *n, uint32_t row,

@@ -40,8 +40,7 @@ static int n_tensors(const struct umb_sample *s)
     return s->p.n_in + s->p.n_out;
 }
 
-/* ---- the reference ----------------------------------------------------------------------------
- */
+/* The reference. */
 
 /* Works the problem out for inputs host[k] of type[k]; ret_data gets an array in double for every
  * tensor, to be freed also on failure. */
@@ -76,8 +75,7 @@ static void free_all(double **data)
     }
 }
 
-/* ---- the whole --------------------------------------------------------------------------------
- */
+/* The whole. */
 
 static enum umb_status fill_whole(struct making *m)
 {
@@ -121,8 +119,7 @@ static enum umb_status expect_whole(struct making *m)
     return st;
 }
 
-/* ---- by rows ----------------------------------------------------------------------------------
- */
+/* By rows. */
 
 /* Every tensor with rows has as many, and nothing depends on more than they and parameters. */
 static bool may_go_by_rows(const struct umb_sample_desc *d)
@@ -350,8 +347,7 @@ static enum umb_status make_by_rows(struct making *m, bool *ret_done)
     return st == UMB_OK ? keep_one(m) : st;
 }
 
-/* ---- creation ---------------------------------------------------------------------------------
- */
+/* Creation. */
 
 static enum umb_status make(struct making *m)
 {

@@ -13,8 +13,7 @@ struct activation_attrs {
     int approximate; /* gelu: 0 exact, 1 by tanh */
 };
 
-/* ---- reference --------------------------------------------------------------------------------
- */
+/* Reference. */
 
 typedef double (*value_fn)(double x, const struct activation_attrs *a);
 typedef double (*slope_fn)(double saved, const struct activation_attrs *a);
@@ -114,8 +113,7 @@ REFERENCES(sigmoid)
 REFERENCES(tanh)
 REFERENCES(gelu)
 
-/* ---- gradient ---------------------------------------------------------------------------------
- */
+/* Gradient. */
 
 static enum umb_status grad_from(struct umb_grad *g, const char *op, int saved)
 {
@@ -138,8 +136,7 @@ GRAD_FROM(sigmoid, umb__grad_out(g, 0))
 GRAD_FROM(tanh, umb__grad_out(g, 0))
 GRAD_FROM(gelu, umb__grad_in(g, 0))
 
-/* ---- kernels ----------------------------------------------------------------------------------
- */
+/* Kernels. */
 
 #define KERNELS(name)                                                    \
     {#name, "activation.cl", #name "_forward", "rwiifi"},                \
@@ -176,8 +173,7 @@ static double flops(const struct umb_problem *p)
     return (double)umb__shape_count(&p->in[0].shape);
 }
 
-/* ---- rows -------------------------------------------------------------------------------------
- */
+/* Rows. */
 
 static const struct umb_attr_desc leaky_attrs[] = {
     {.name = "slope",

@@ -58,8 +58,7 @@ static union value get(const struct umb_attr_desc *d, const void *attrs)
     return v;
 }
 
-/* ---- texts to values --------------------------------------------------------------------------
- */
+/* Texts to values. */
 
 /* The comma-separated pieces of several texts, one after another. */
 struct pieces {
@@ -180,8 +179,7 @@ static enum umb_status read_value(struct umb_arena *arena, const struct umb_attr
     return UMB_OK;
 }
 
-/* ---- defaults and what is missing -------------------------------------------------------------
- */
+/* Defaults and what is missing. */
 
 static union value missing_value(enum umb_attr_type type)
 {
@@ -256,8 +254,7 @@ enum umb_status umb__attrs_check(struct umb_context *ctx, const struct umb_op *o
     return UMB_OK;
 }
 
-/* ---- setting ----------------------------------------------------------------------------------
- */
+/* Setting. */
 
 static const struct umb_attr_desc *find(const struct umb_attr_desc *list, const char *key)
 {
@@ -414,8 +411,7 @@ enum umb_status umb__attrs_parse(struct umb_context *ctx, struct umb_arena *aren
     return parse(ctx, arena, op, true, attrs, text);
 }
 
-/* ---- values to text ---------------------------------------------------------------------------
- */
+/* Values to text. */
 
 static bool same(const struct umb_attr_desc *d, const union value *a, const union value *b)
 {

@@ -20,8 +20,7 @@ static enum umb_status grad(struct umb_grad *g)
     return grad_by(g, "avg_pool_backward", &a);
 }
 
-/* ---- reference --------------------------------------------------------------------------------
- */
+/* Reference. */
 
 static double divisor(const struct umb_pool *pool, const struct umb_pool_range *range, bool all)
 {
@@ -67,8 +66,7 @@ static void backward_reference(const struct umb_reference *r)
     visit(&pool, a->count_include_pad, r->out[0].data, r->in[0].data, true);
 }
 
-/* ---- kernels ----------------------------------------------------------------------------------
- */
+/* Kernels. */
 
 static const struct umb_kernel forward_kernel = {"avg_pool", "pool.cl", "avg_pool_forward",
                                                  "rw" UMB_POOL_SIGNATURE};
@@ -122,8 +120,7 @@ static const struct umb_solver solvers[] = {{"direct", umb__applies_always, emit
 static const struct umb_solver backward_solvers[] = {
     {"gather", umb__applies_always, emit_backward}, {"apart", umb__pool_apart, emit_apart}, {0}};
 
-/* ---- global_avg_pool --------------------------------------------------------------------------
- */
+/* global_avg_pool. */
 
 /* One window over everything. */
 static struct umb_pool whole_pool(int64_t n, int64_t h, int64_t w, int64_t c)
@@ -208,8 +205,7 @@ static double global_flops(const struct umb_problem *p)
     return (double)umb__shape_count(forward ? &p->in[0].shape : &p->out[0].shape);
 }
 
-/* ---- rows -------------------------------------------------------------------------------------
- */
+/* Rows. */
 
 static const struct umb_attr_desc attrs[] = {
     UMB_POOL_ATTRS,

@@ -166,8 +166,7 @@ static enum umb_status grad(struct umb_grad *g)
     return UMB_OK;
 }
 
-/* ---- reference --------------------------------------------------------------------------------
- */
+/* Reference. */
 
 /* Rows of C in segment s that count. */
 static int64_t real_rows(const struct umb_batch_norm *d, const struct umb_ref_tensor *rows, int s)
@@ -264,8 +263,7 @@ static void backward_reference(const struct umb_reference *r)
     }
 }
 
-/* ---- rows -------------------------------------------------------------------------------------
- */
+/* Rows. */
 
 static double flops(const struct umb_problem *p)
 {

@@ -44,8 +44,7 @@ static const struct umb_attr_desc inner[] = {
      "the bias's gradient, too"},
     {0}};
 
-/* ---- forward ----------------------------------------------------------------------------------
- */
+/* Forward. */
 
 static struct umb_type floats(int rank, const int64_t *dim)
 {
@@ -154,8 +153,7 @@ static enum umb_status grad(struct umb_grad *g)
     return UMB_OK;
 }
 
-/* ---- backward ops -----------------------------------------------------------------------------
- */
+/* Backward ops. */
 
 static enum umb_status infer_data(struct umb_infer *io)
 {

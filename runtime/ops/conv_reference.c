@@ -86,8 +86,7 @@ static struct umb_conv geometry(const struct umb_reference *r, int x)
     return g;
 }
 
-/* ---- forward ----------------------------------------------------------------------------------
- */
+/* Forward. */
 
 static void see_forward(const struct visit *v)
 {
@@ -163,8 +162,7 @@ void umb__conv_reference(const struct umb_reference *r)
     }
 }
 
-/* ---- gradients --------------------------------------------------------------------------------
- */
+/* Gradients. */
 
 static double gradient_at(const struct visit *v, int i)
 {

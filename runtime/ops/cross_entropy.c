@@ -52,8 +52,7 @@ static enum umb_status infer(struct umb_infer *io)
     return umb__loss_infer(io, UMB_I32, &labels);
 }
 
-/* ---- reference --------------------------------------------------------------------------------
- */
+/* Reference. */
 
 struct problem {
     const struct umb_reference *r;
@@ -136,8 +135,7 @@ static void backward_reference(const struct umb_reference *r)
     }
 }
 
-/* ---- kernels ----------------------------------------------------------------------------------
- */
+/* Kernels. */
 
 static const struct umb_kernel forward_kernel = {"cross_entropy_forward", "loss.cl",
                                                  "cross_entropy_forward", "rrrwwwiiiiiffl"};

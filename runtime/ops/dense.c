@@ -15,8 +15,7 @@ static const struct umb_attr_desc attrs[] = {
      "linear", umb__activation_names, "function applied to the output"},
     {0}};
 
-/* ---- forward ----------------------------------------------------------------------------------
- */
+/* Forward. */
 
 /* In files [K,C]; behind a flatten of [H,W,C] the inputs are in the order C,H,W there. */
 static struct umb_layout weight_layout(const struct umb_type *x, int64_t in, int64_t units)
@@ -88,8 +87,7 @@ static enum umb_status grad(struct umb_grad *g)
     return UMB_OK;
 }
 
-/* ---- the three products -------------------------------------------------------------------------
- */
+/* The three products. */
 
 struct umb_gemm umb__dense_forward_gemm(const struct umb_problem *p)
 {
@@ -117,8 +115,7 @@ struct umb_gemm umb__dense_weights_gemm(const struct umb_problem *p)
                              .transpose_a = true};
 }
 
-/* ---- references -------------------------------------------------------------------------------
- */
+/* References. */
 
 /* out[i,j] += Σ_l a[i·ai + l·al] · b[l·bl + j·bj] */
 static void product(const struct umb_reference *r, int64_t m, int64_t n, int64_t l, int64_t ai,
@@ -160,8 +157,7 @@ static void reference_weights(const struct umb_reference *r)
     product(r, dim[0], dim[1], umb__shape_rows(&r->in[0].type->shape), 1, dim[0], dim[1], 1);
 }
 
-/* ---- backward ops -----------------------------------------------------------------------------
- */
+/* Backward ops. */
 
 static enum umb_status infer_data(struct umb_infer *io)
 {

@@ -20,8 +20,7 @@ static int bias_of(const struct umb_emit *e, const struct umb_gemm *g)
     return e->in[g->bias ? 2 : 1];
 }
 
-/* ---- forward ----------------------------------------------------------------------------------
- */
+/* Forward. */
 
 static enum umb_status forward_naive(struct umb_emit *e)
 {
@@ -54,8 +53,7 @@ const struct umb_solver umb__dense_forward_solvers[] = {
     UMB_GPU_TILE_ROWS(dense, forward),
     {0}};
 
-/* ---- backward to the input ----------------------------------------------------------------------
- */
+/* Backward to the input. */
 
 static enum umb_status data_naive(struct umb_emit *e)
 {
@@ -87,9 +85,7 @@ const struct umb_solver umb__dense_data_solvers[] = {{"naive", naive, data_naive
                                                      UMB_GPU_TILE_ROWS(dense, data),
                                                      {0}};
 
-/* ---- backward to the weights
- * ----------------------------------------------------------------------
- */
+/* Backward to the weights. */
 
 static enum umb_status weights_naive(struct umb_emit *e)
 {

@@ -49,8 +49,7 @@ static enum umb_status infer(struct umb_infer *io)
     return umb__loss_infer(io, UMB_F32, &io->in[0].shape);
 }
 
-/* ---- formulas ---------------------------------------------------------------------------------
- */
+/* Formulas. */
 
 /* x prediction, y label, d huber's delta, w the weight of a positive answer. */
 typedef double (*entry_fn)(double x, double y, double d, double w);
@@ -104,8 +103,7 @@ static double binary_slope(double x, double y, double d, double w)
     return (1 - y) / (1 + exp(-x)) - w * y / (1 + exp(x));
 }
 
-/* ---- reference --------------------------------------------------------------------------------
- */
+/* Reference. */
 
 /* Adds up fn over the entries that count, or writes scale·fn to each of them. */
 static void each_entry(const struct umb_reference *r, entry_fn fn, double scale, double *sum,
@@ -139,8 +137,7 @@ static void backward_reference(const struct umb_reference *r, entry_fn slope)
     each_entry(r, slope, umb__loss_scale(r), &sum, &count, r->out[0].data);
 }
 
-/* ---- kernels ----------------------------------------------------------------------------------
- */
+/* Kernels. */
 
 /* As in cl/loss.cl. */
 enum kind { KIND_MSE, KIND_L1, KIND_HUBER, KIND_BINARY };
@@ -181,8 +178,7 @@ static double flops(const struct umb_problem *p)
     return 4.0 * (double)umb__shape_count(&p->in[0].shape);
 }
 
-/* ---- rows -------------------------------------------------------------------------------------
- */
+/* Rows. */
 
 /* The two rows of one loss, NAME and NAME_backward. */
 #define ENTRY_LOSS(NAME, HELP, KIND, LOSS, SLOPE, ATTRS, CASES)                                   \

@@ -168,8 +168,7 @@ enum umb_status umb__emit_gemm_clblast(struct umb_emit *e, const struct umb_gemm
     return st == UMB_OK ? umb__emit_gemm_finish(e, g, bias, out) : st;
 }
 
-/* ---- parameters -------------------------------------------------------------------------------
- */
+/* Parameters. */
 
 #define MAX_PARAMETERS 32
 #define PARAMETERS_TEXT 512

@@ -25,8 +25,7 @@ static const struct umb_kernel pool_only = {"gpu_conv_pool_only", "gpu_conv_pool
 static const struct umb_kernel unpool_kernel = {"gpu_conv_unpool", "gpu_conv_pool.cl",
                                                 "gpu_conv_unpool", "rrwiiiii"};
 
-/* ---- what is fused ----------------------------------------------------------------------------
- */
+/* What is fused. */
 
 static size_t pixels_bytes(const struct umb_conv *g)
 {
@@ -76,8 +75,7 @@ enum umb_status umb__emit_gpu_dbias(struct umb_emit *e, const struct umb_conv *g
     return umb__emit_column_sum(e, dv, e->out[1], (int64_t)g->N * g->P * g->Q, g->K);
 }
 
-/* ---- forward ----------------------------------------------------------------------------------
- */
+/* Forward. */
 
 static int forward_rank(const struct umb_problem *p, enum umb_gpu_tile tile)
 {
@@ -99,8 +97,7 @@ static enum umb_status emit_forward(struct umb_emit *e, enum umb_gpu_tile tile)
     return st == UMB_OK ? umb__emit_gpu_pool(e, &c, v) : st;
 }
 
-/* ---- backward to the input ----------------------------------------------------------------------
- */
+/* Backward to the input. */
 
 static int data_rank(const struct umb_problem *p, enum umb_gpu_tile tile)
 {
@@ -128,8 +125,7 @@ static enum umb_status emit_data(struct umb_emit *e, enum umb_gpu_tile tile)
     return st;
 }
 
-/* ---- backward to the weights --------------------------------------------------------------------
- */
+/* Backward to the weights. */
 
 static int weights_rank(const struct umb_problem *p, enum umb_gpu_tile tile)
 {
@@ -150,8 +146,7 @@ static enum umb_status emit_weights(struct umb_emit *e, enum umb_gpu_tile tile)
     return st == UMB_OK ? umb__emit_gpu_dbias(e, &c, dv) : st;
 }
 
-/* ---- rows -------------------------------------------------------------------------------------
- */
+/* Rows. */
 
 UMB_GPU_DEFINE_TILES(conv, forward)
 UMB_GPU_DEFINE_TILES(conv, data)

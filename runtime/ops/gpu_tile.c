@@ -92,8 +92,7 @@ int umb__gpu_tile_rank(const struct umb_device_caps *caps, enum umb_gpu_tile til
     return rank;
 }
 
-/* ---- the gathering product --------------------------------------------------------------------
- */
+/* The gathering product. */
 
 struct umb_gpu_gather umb__gpu_gather(const struct umb_gather *g)
 {
@@ -156,8 +155,7 @@ enum umb_status umb__emit_gpu_gather(struct umb_emit *e, const struct umb_kernel
                             gather->xg, gather->wg, gather->yg);
 }
 
-/* ---- the gradient to weights --------------------------------------------------------------------
- */
+/* The gradient to weights. */
 
 /* Positions of a slab, a multiple of the tile's terms: fixed by the shape and the tile. */
 static int64_t span_of(const struct tile *t, const struct umb_conv *g)

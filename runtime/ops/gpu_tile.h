@@ -42,8 +42,7 @@ UMB_MUST_USE enum umb_status umb__emit_gpu_weights(struct umb_emit *e,
                                                    enum umb_gpu_tile tile, const struct umb_conv *g,
                                                    int x, int dy, int dw);
 
-/* ---- solver rows: gpu_conv.c, gpu_dense.c -------------------------------------------------------
- */
+/* Solver rows: gpu_conv.c, gpu_dense.c. */
 
 #define UMB_GPU_DECLARE(op, pass, size)                               \
     int umb__gpu_##op##_##size##_##pass(const struct umb_problem *p); \

@@ -39,8 +39,7 @@ static const struct umb_kernel weights_product = {"gpu_winograd_weights_product"
                                                   "gpu_conv_weights.cl", "gpu_conv_weights",
                                                   "rrwiiiiiiiiiiiiiiiiiii"};
 
-/* ---- shapes -----------------------------------------------------------------------------------
- */
+/* Shapes. */
 
 /* A pass in the letters of a forward convolution: H, W, C are what is transformed and summed over,
  * P, Q, K what comes out. */
@@ -133,8 +132,7 @@ static int rank(const struct umb_problem *p, const struct umb_conv *c, const str
     return edge == 4 && !wasteful ? RANK_FIRST : edge == 4 ? RANK_LAST : RANK_SECOND;
 }
 
-/* ---- steps ------------------------------------------------------------------------------------
- */
+/* Steps. */
 
 /* Over tiles or places of weights, `numbers` each, by lanes. */
 static struct umb_emit_launch over(struct umb_emit *e, const struct umb_kernel *kernel, int edge,
@@ -202,8 +200,7 @@ static enum umb_status emit_convolution(struct umb_emit *e, const struct pass *p
     return st == UMB_OK ? emit_output(e, p, m, bias, flags, y) : st;
 }
 
-/* ---- passes -----------------------------------------------------------------------------------
- */
+/* Passes. */
 
 static int forward_rank(const struct umb_problem *p, int edge)
 {

@@ -32,8 +32,7 @@ static enum umb_status grad(struct umb_grad *g)
     return st;
 }
 
-/* ---- reference --------------------------------------------------------------------------------
- */
+/* Reference. */
 
 /* The element of window (p,q) that wins in image n and channel c: its place in x. */
 static int64_t winner(const struct umb_pool *pool, const double *x, int n, int p, int q, int c)
@@ -92,8 +91,7 @@ static void backward_reference(const struct umb_reference *r)
     }
 }
 
-/* ---- kernels ----------------------------------------------------------------------------------
- */
+/* Kernels. */
 
 static const struct umb_kernel forward_kernel = {"max_pool", "pool.cl", "max_pool_forward",
                                                  "rww" UMB_POOL_SIGNATURE};
@@ -151,8 +149,7 @@ static const struct umb_solver solvers[] = {{"direct", umb__applies_always, emit
 static const struct umb_solver backward_solvers[] = {
     {"gather", umb__applies_always, emit_backward}, {"apart", umb__pool_apart, emit_apart}, {0}};
 
-/* ---- rows -------------------------------------------------------------------------------------
- */
+/* Rows. */
 
 static const struct umb_attr_desc attrs[] = {UMB_POOL_ATTRS, {0}};
 

@@ -12,8 +12,7 @@
 #define BINARY_CELLS 4 /* tn, fp, fn, tp */
 #define SUMS 5         /* entries, Σ|e|, Σe², Σy, Σy² */
 
-/* ---- inference --------------------------------------------------------------------------------
- */
+/* Inference. */
 
 static enum umb_status expect(const struct umb_infer *io, int index, const char *what,
                               enum umb_dtype dtype, const struct umb_shape *shape)
@@ -75,8 +74,7 @@ static enum umb_status error_infer(struct umb_infer *io)
     return expect_inputs(io, UMB_F32, x);
 }
 
-/* ---- references -------------------------------------------------------------------------------
- */
+/* References. */
 
 struct dims {
     int64_t rows, columns, per; /* [rows,columns]; rows a sample */
@@ -138,8 +136,7 @@ static void error_reference(const struct umb_reference *r)
     each_entry(r, sum_errors, r->out[0].data, SUMS);
 }
 
-/* ---- kernels ----------------------------------------------------------------------------------
- */
+/* Kernels. */
 
 static const struct umb_kernel class_kernel = {"class_counts", "metric.cl", "class_counts",
                                                "rrrmiiii"};
@@ -215,8 +212,7 @@ static double error_flops(const struct umb_problem *p)
     return 8.0 * (double)umb__shape_count(&p->in[0].shape);
 }
 
-/* ---- rows -------------------------------------------------------------------------------------
- */
+/* Rows. */
 
 static const struct umb_solver class_solvers[] = {{"runs", umb__applies_always, class_emit}, {0}};
 static const struct umb_solver binary_solvers[] = {{"runs", umb__applies_always, binary_emit}, {0}};

@@ -18,8 +18,7 @@
 #define UMB_OP_MAX_PARAMS 6
 #define UMB_OP_MAX_OUT 4
 
-/* ---- attributes --------------------------------------------------------------------------------
- */
+/* Attributes. */
 
 enum umb_attr_type {
     UMB_ATTR_INT,    /* int64_t */
@@ -60,8 +59,7 @@ enum umb_activation {
 };
 extern const char *const umb__activation_names[]; /* "linear", "relu" …, NULL */
 
-/* ---- inference ---------------------------------------------------------------------------------
- */
+/* Inference. */
 
 enum umb_param_kind {
     UMB_PARAM_TRAINED, /* has a gradient and is updated */
@@ -99,8 +97,7 @@ struct umb_infer {
     struct umb_type out[UMB_OP_MAX_OUT];
 };
 
-/* ---- gradient ----------------------------------------------------------------------------------
- */
+/* Gradient. */
 
 /*
  * What grad works with (grad.h, from the other side). Values are ids ≥ 0; −1 is "none".
@@ -127,8 +124,7 @@ void umb__grad_give(struct umb_grad *g, int index, int dvalue);
  * only. */
 void umb__grad_give_rows(struct umb_grad *g, int index, int first, int count, int dvalue);
 
-/* ---- reference ---------------------------------------------------------------------------------
- */
+/* Reference. */
 
 /* Plain, obvious C in double, whatever the device's type: integers are held exactly. Outputs arrive
  * zeroed. STATE inputs may be written (data is then the state's own). It must not fail. */
@@ -144,8 +140,7 @@ struct umb_reference {
     struct umb_ref_tensor *out;
 };
 
-/* ---- solvers -----------------------------------------------------------------------------------
- */
+/* Solvers. */
 
 struct umb_problem {
     struct umb_context *ctx;
@@ -168,8 +163,7 @@ struct umb_solver {
     UMB_MUST_USE enum umb_status (*emit)(struct umb_emit *e);
 };
 
-/* ---- cases -------------------------------------------------------------------------------------
- */
+/* Cases. */
 
 /*
  * A problem worth trying: tests check it (every solver against the reference, and the gradient

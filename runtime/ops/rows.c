@@ -12,8 +12,7 @@ struct rows_attrs {
     int64_t first, count;
 };
 
-/* ---- join -------------------------------------------------------------------------------------
- */
+/* Join. */
 
 static int64_t segment_rows(const struct umb_type *type)
 {
@@ -97,8 +96,7 @@ static enum umb_status join_emit(struct umb_emit *e)
 
 static const struct umb_solver join_solvers[] = {{"copy", umb__applies_always, join_emit}, {0}};
 
-/* ---- rows -------------------------------------------------------------------------------------
- */
+/* Rows. */
 
 static enum umb_status rows_infer(struct umb_infer *io)
 {

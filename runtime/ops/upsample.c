@@ -43,8 +43,7 @@ static enum umb_status grad(struct umb_grad *g)
     return st;
 }
 
-/* ---- reference --------------------------------------------------------------------------------
- */
+/* Reference. */
 
 /* What output p takes along one axis: `share` of `next`, the rest of `at`. */
 struct source {
@@ -95,8 +94,7 @@ static void backward_reference(const struct umb_reference *r)
     visit(r->attrs, &r->out[0].type->shape, r->out[0].data, r->in[0].data, true);
 }
 
-/* ---- kernels ----------------------------------------------------------------------------------
- */
+/* Kernels. */
 
 #define GEOMETRY "iiiiiiiii"
 static const struct umb_kernel forward_kernels[] = {
@@ -144,8 +142,7 @@ static double flops(const struct umb_problem *p)
     return (a->mode ? 8 : 1) * (double)umb__shape_count(&y->shape);
 }
 
-/* ---- rows -------------------------------------------------------------------------------------
- */
+/* Rows. */
 
 static const char *const modes[] = {"nearest", "bilinear", NULL};
 static const struct umb_attr_desc attrs[] = {

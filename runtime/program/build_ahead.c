@@ -38,7 +38,7 @@ struct worker {
     bool busy;
 };
 
-/* ---- what there is to build ------------------------------------------------------------------ */
+/* What there is to build. */
 
 static bool same_text(const char *a, const char *b)
 {
@@ -81,7 +81,7 @@ static bool collect(struct ahead *a, size_t n)
     return true;
 }
 
-/* ---- handing it out -------------------------------------------------------------------------- */
+/* Handing it out. */
 
 /* Sends the worker what comes next; one that is gone, or has no more to do, is not busy. */
 static void hand_out(struct ahead *a, struct worker *w)

@@ -18,8 +18,7 @@ struct umb_tuning {
     struct umb_tuned_list all, fresh; /* fresh: put since it was read or saved */
 };
 
-/* ---- place ------------------------------------------------------------------------------------
- */
+/* Place. */
 
 /* All that times depend on, in one line. Kernels are told apart by their text, so that neither an
  * upgrade nor UMBEL_KERNEL_DIR goes by what others did. */
@@ -55,8 +54,7 @@ static enum umb_status find_place(struct umb_tuning *t)
     return t->path ? UMB_OK : UMB_ERR_NO_MEMORY;
 }
 
-/* ---- reading ----------------------------------------------------------------------------------
- */
+/* Reading. */
 
 /* *ret_trouble, when the file is there and of no use, is freed with umb__free. */
 static enum umb_status read_file(struct umb_tuning *t, struct umb_tuned_list *list,
@@ -156,8 +154,7 @@ const struct umb_tuned_solver *umb__tuned_best(const struct umb_tuned *tuned)
     return best;
 }
 
-/* ---- writing ----------------------------------------------------------------------------------
- */
+/* Writing. */
 
 enum umb_status umb__tuning_put(struct umb_tuning *t, const struct umb_tuned *tuned)
 {

@@ -70,8 +70,7 @@ UMB_MUST_USE enum umb_status umb__tuning_check(struct umb_tuning *t);
  * none loses anything). Errors: UMB_ERR_IO, UMB_ERR_INVALID (no home), UMB_ERR_NO_MEMORY. */
 UMB_MUST_USE enum umb_status umb__tuning_save(struct umb_tuning *t);
 
-/* ---- tuning_text.c ----------------------------------------------------------------------------
- */
+/* Texts: tuning_text.c. */
 
 struct umb_tuned_list {
     struct umb_arena *arena; /* owns the strings and entries */

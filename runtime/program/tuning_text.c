@@ -17,8 +17,7 @@ static const char *const verdicts[] = {[UMB_VERDICT_RIGHT] = "right",
                                        [UMB_VERDICT_FAILED] = "failed"};
 #define N_VERDICTS (sizeof verdicts / sizeof *verdicts)
 
-/* ---- the list ---------------------------------------------------------------------------------
- */
+/* The list. */
 
 struct umb_tuned *umb__tuned_find(const struct umb_tuned_list *list, const char *problem)
 {
@@ -80,8 +79,7 @@ enum umb_status umb__tuned_put(struct umb_context *ctx, struct umb_tuned_list *l
     return st == UMB_OK ? append(ctx, list, entry) : st;
 }
 
-/* ---- writing ----------------------------------------------------------------------------------
- */
+/* Writing. */
 
 void umb__tuning_encode(const struct umb_tuned_list *list, const char *device,
                         struct umb_text *text)
@@ -100,8 +98,7 @@ void umb__tuning_encode(const struct umb_tuned_list *list, const char *device,
     umb__text_printf(text, "end %08" PRIx32 "\n", umb__crc32(0, body, text->length));
 }
 
-/* ---- reading ----------------------------------------------------------------------------------
- */
+/* Reading. */
 
 /* What is left of the file: whole lines. */
 struct lines {

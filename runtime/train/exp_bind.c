@@ -18,8 +18,7 @@
 #define MAX_EXTENT 65536
 #define MOST_THREADS 8
 
-/* ---- tasks and targets ------------------------------------------------------------------------
- */
+/* Tasks and targets. */
 
 /* NULL when the task can learn from the target, else what it would need. */
 static const char *misfit(const struct umb_exp_task *t, const struct umb_target_info *info)
@@ -154,8 +153,7 @@ static enum umb_status bind(struct umb_experiment *exp)
     return st == UMB_OK ? umb__exp_bind_tasks(exp) : st;
 }
 
-/* ---- from data sets ---------------------------------------------------------------------------
- */
+/* From data sets. */
 
 /* One data set being opened beside the others. */
 struct opening {
@@ -245,8 +243,7 @@ enum umb_status umb__experiment_open(struct umb_experiment *exp)
     return st == UMB_OK ? bind(exp) : st;
 }
 
-/* ---- as JSON text -----------------------------------------------------------------------------
- */
+/* As JSON text. */
 
 static json_t *target_json(const struct umb_target_info *info)
 {

@@ -65,8 +65,7 @@ static enum umb_status check_keys(struct umb_experiment *exp, const struct umb_y
     return umb__yaml_keys(exp->ctx, map, known, n);
 }
 
-/* ---- paths ------------------------------------------------------------------------------------
- */
+/* Paths. */
 
 static bool exists(const char *path)
 {
@@ -118,8 +117,7 @@ enum umb_status umb__exp_find_data(struct umb_experiment *exp, struct umb_exp_da
     return st;
 }
 
-/* ---- numbers ----------------------------------------------------------------------------------
- */
+/* Numbers. */
 
 static enum umb_status read_size(struct umb_experiment *exp, const struct umb_yaml *node,
                                  struct umb_exp_data *d)
@@ -199,8 +197,7 @@ static enum umb_status read_count(struct umb_experiment *exp, const struct umb_y
     return node ? umb__yaml_int(exp->ctx, node, min, max, ret) : UMB_OK;
 }
 
-/* ---- targets of a CSV -------------------------------------------------------------------------
- */
+/* Targets of a CSV. */
 
 /* A list of texts as an array in the arena. */
 static enum umb_status read_texts(struct umb_experiment *exp, const struct umb_yaml *node,
@@ -345,8 +342,7 @@ static enum umb_status read_targets(struct umb_experiment *exp, const struct umb
     return st;
 }
 
-/* ---- one data set -----------------------------------------------------------------------------
- */
+/* One data set. */
 
 static enum umb_status read_csv(struct umb_experiment *exp, const struct umb_yaml *map,
                                 struct umb_exp_data *d)

@@ -40,8 +40,7 @@ struct builder {
     size_t n_cache, cache_capacity;
 };
 
-/* ---- streams ----------------------------------------------------------------------------------
- */
+/* Streams. */
 
 static bool same_shape(const struct umb_exp_data *a, const struct umb_exp_data *b)
 {
@@ -101,8 +100,7 @@ static enum umb_status add_streams(struct builder *b)
     return st;
 }
 
-/* ---- trunks -----------------------------------------------------------------------------------
- */
+/* Trunks. */
 
 static bool uses(const struct umb_experiment *exp, size_t trunk, size_t stream)
 {
@@ -193,8 +191,7 @@ static enum umb_status apply_trunks(struct builder *b)
     return UMB_OK;
 }
 
-/* ---- heads ------------------------------------------------------------------------------------
- */
+/* Heads. */
 
 /* A head's view of the trunk: the rows of its stream. */
 struct view {

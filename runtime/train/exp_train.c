@@ -12,8 +12,7 @@
 #define MAX_BATCH 65536
 #define MAX_RATE 1e6
 
-/* ---- optimizer --------------------------------------------------------------------------------
- */
+/* Optimizer. */
 
 static enum umb_status find_optimizer(struct umb_experiment *exp, const struct umb_yaml *node,
                                       const struct umb_op **ret_op)
@@ -65,8 +64,7 @@ static enum umb_status read_weight_decay(struct umb_experiment *exp, const struc
     return t->optimizer_attrs ? UMB_OK : UMB_ERR_NO_MEMORY;
 }
 
-/* ---- schedule ---------------------------------------------------------------------------------
- */
+/* Schedule. */
 
 static const char *const schedules[] = {"constant", "step", "cosine"};
 
@@ -137,8 +135,7 @@ static enum umb_status read_schedule(struct umb_experiment *exp, const struct um
     return st;
 }
 
-/* ---- early stop -------------------------------------------------------------------------------
- */
+/* Early stop. */
 
 /* "score", "TASK.METRIC" or "TASK.loss"; whether the task has it is known when the tasks are. */
 static enum umb_status read_stop_metric(struct umb_experiment *exp, const struct umb_yaml *node)
@@ -185,8 +182,7 @@ static enum umb_status read_early_stop(struct umb_experiment *exp, const struct 
     return st;
 }
 
-/* ---- the section ------------------------------------------------------------------------------
- */
+/* The section. */
 
 static enum umb_status read_numbers(struct umb_experiment *exp, const struct umb_yaml *map)
 {

@@ -126,8 +126,7 @@ UMB_MUST_USE enum umb_status umb__experiment_same(const struct umb_experiment *r
 const char *umb__builtin_experiment(const char *name);
 #define UMB_BUILTIN_NAMES "shapes"
 
-/* ---- the reader's parts ------------------------------------------------------------------------
- */
+/* The reader's parts. */
 UMB_MUST_USE enum umb_status umb__exp_read_data(struct umb_experiment *exp,
                                                 const struct umb_yaml *node);
 /* Sets desc.path: beside the experiment, else in UMBEL_DATA. */

@@ -36,8 +36,7 @@ struct umb_feed {
     char message[1024];
 };
 
-/* ---- filling ----------------------------------------------------------------------------------
- */
+/* Filling. */
 
 static enum umb_status choose_samples(struct umb_feed *f, struct source *s, int64_t batch,
                                       int64_t *ret_n)
@@ -122,8 +121,7 @@ static void *work(void *user)
     return NULL;
 }
 
-/* ---- starting and stopping --------------------------------------------------------------------
- */
+/* Starting and stopping. */
 
 /* Signals are the main thread's: none is delivered to the feed's. */
 static int start_thread(struct umb_feed *f)
@@ -188,8 +186,7 @@ int64_t umb__feed_batches(const struct umb_feed *f)
     return f->batches;
 }
 
-/* ---- creation ---------------------------------------------------------------------------------
- */
+/* Creation. */
 
 static bool wanted(const struct umb_experiment *exp, const struct umb_exp_data *d, size_t target)
 {

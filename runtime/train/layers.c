@@ -32,8 +32,7 @@ void umb__walk_finish(struct umb_walk *w)
     umb__free(w->count);
 }
 
-/* ---- names ------------------------------------------------------------------------------------
- */
+/* Names. */
 
 int umb__walk_find(const struct umb_walk *w, const char *name)
 {
@@ -137,8 +136,7 @@ static enum umb_status read_inputs(struct umb_walk *w, const struct umb_yaml *fr
     return st;
 }
 
-/* ---- one layer --------------------------------------------------------------------------------
- */
+/* One layer. */
 
 static enum umb_status pick(struct umb_walk *w, struct layer *l, const char *key,
                             const struct umb_yaml **ret)
@@ -247,8 +245,7 @@ static enum umb_status walk_op(struct umb_walk *w, const struct layer *l)
     return st == UMB_OK ? keep_name(w, l, given) : st;
 }
 
-/* ---- residual and repeat ----------------------------------------------------------------------
- */
+/* Residual and repeat. */
 
 static enum umb_status part(struct umb_walk *w, const struct layer *l, const char *key,
                             const struct umb_yaml **ret)

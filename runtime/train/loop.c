@@ -20,8 +20,7 @@
 #define IN_FLIGHT 2     /* submitted batches: one running, one behind it */
 #define MOST_READERS 4U /* threads that decode images */
 
-/* ---- news -------------------------------------------------------------------------------------
- */
+/* News. */
 
 static double rate(const struct umb_loop *l)
 {
@@ -62,8 +61,7 @@ static bool asked_to_stop(const struct umb_loop *l)
     return l->desc->stop && *l->desc->stop;
 }
 
-/* ---- steps ------------------------------------------------------------------------------------
- */
+/* Steps. */
 
 /* One batch that was submitted and not waited for. */
 struct flight {
@@ -165,8 +163,7 @@ static enum umb_status train_epoch(struct umb_loop *l)
     return st;
 }
 
-/* ---- evaluation -------------------------------------------------------------------------------
- */
+/* Evaluation. */
 
 double umb__loop_score(const struct umb_experiment *exp, const struct umb_task_result *results)
 {
@@ -237,8 +234,7 @@ enum umb_status umb__loop_evaluate(struct umb_context *ctx, const struct umb_exp
     return st;
 }
 
-/* ---- epochs -----------------------------------------------------------------------------------
- */
+/* Epochs. */
 
 static enum umb_status evaluate_epoch(struct umb_loop *l)
 {
@@ -339,8 +335,7 @@ static enum umb_status run_epochs(struct umb_loop *l)
     return UMB_OK;
 }
 
-/* ---- the whole --------------------------------------------------------------------------------
- */
+/* The whole. */
 
 static enum umb_status prepare(struct umb_loop *l)
 {

@@ -20,8 +20,7 @@ double umb__loop_total_seconds(const struct umb_loop *l)
     return l->state.total_s + (double)(umb__clock_ns() - l->began_ns) * 1e-9;
 }
 
-/* ---- state ↔ text -----------------------------------------------------------------------------
- */
+/* State ↔ text. */
 
 /* Times are cut to the file's digits on purpose: nothing that is trained depends on them. */
 static enum umb_status add_state(struct umb_loop *l, struct umb_safetensors *file)
@@ -67,8 +66,7 @@ static bool read_state(const json_t *map, struct umb_loop_state *s)
            read_int(map, "stale", &s->stale) && read_int(map, "metrics_bytes", &s->metrics_bytes);
 }
 
-/* ---- checkpoints ------------------------------------------------------------------------------
- */
+/* Checkpoints. */
 
 static enum umb_status collect(struct umb_loop *l, struct umb_safetensors *file)
 {

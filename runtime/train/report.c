@@ -15,8 +15,7 @@
 
 static const char *const splits[] = {"train", "validation", "test"};
 
-/* ---- small pieces -----------------------------------------------------------------------------
- */
+/* Small pieces. */
 
 static void add_fact(struct umb_text *out, const char *label, const char *fmt, ...)
     UMB_PRINTF(3, 4);
@@ -87,8 +86,7 @@ static void add_facts(struct umb_text *out, const struct umb_report_data *d)
     umb__text_add(out, "</dl>\n");
 }
 
-/* ---- the table of results ---------------------------------------------------------------------
- */
+/* The table of results. */
 
 static bool is_metric(const char *key)
 {
@@ -154,8 +152,7 @@ static void add_results(struct umb_text *out, const struct umb_report_data *d)
     json_decref(names);
 }
 
-/* ---- curves -----------------------------------------------------------------------------------
- */
+/* Curves. */
 
 /* One chart of a value over the epochs, a curve a split. */
 static void add_split_chart(struct umb_text *out, const struct umb_report_data *d,
@@ -222,8 +219,7 @@ static void add_curves(struct umb_text *out, const struct umb_report_data *d,
     umb__text_add(out, "</div>\n");
 }
 
-/* ---- the longest kernels ----------------------------------------------------------------------
- */
+/* The longest kernels. */
 
 static double length_of(const json_t *bar)
 {
@@ -288,8 +284,7 @@ static void add_bars(struct umb_text *out, const json_t *trace)
     umb__text_add(out, "</tbody></table></div>\n");
 }
 
-/* ---- the page ---------------------------------------------------------------------------------
- */
+/* The page. */
 
 static void add_run(struct umb_text *out, const struct umb_report_data *d,
                     struct umb_report_series *series)

@@ -135,8 +135,7 @@ void umb__report_forget(struct umb_report_data *data)
     umb__free(data->experiment);
 }
 
-/* ---- series -----------------------------------------------------------------------------------
- */
+/* Series. */
 
 /* Collects points in groups of `group`, each becoming its mean. */
 struct collector {

@@ -44,8 +44,7 @@ void umb__html(struct umb_text *out, const char *text)
     }
 }
 
-/* ---- charts -----------------------------------------------------------------------------------
- */
+/* Charts. */
 
 struct range {
     double low, high, step; /* of the axis, on ticks */
@@ -177,8 +176,7 @@ void umb__draw_chart(struct umb_text *out, const char *title, const char *x_name
     umb__text_add(out, "</figure>\n");
 }
 
-/* ---- the timeline -----------------------------------------------------------------------------
- */
+/* The timeline. */
 
 static double number(const json_t *bar, const char *key)
 {

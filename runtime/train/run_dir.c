@@ -29,8 +29,7 @@ static enum umb_status refuse(struct umb_context *ctx, const char *path, const c
     return umb__fail(ctx, UMB_ERR_IO, "%s: %s: %s", path, what, strerror(errno));
 }
 
-/* ---- the directory ----------------------------------------------------------------------------
- */
+/* The directory. */
 
 static bool holds_run(struct umb_context *ctx, const char *path)
 {
@@ -209,8 +208,7 @@ enum umb_status umb__run_keep_experiment(const struct umb_run *run,
     return st;
 }
 
-/* ---- growing files ----------------------------------------------------------------------------
- */
+/* Growing files. */
 
 int64_t umb__run_metrics_bytes(const struct umb_run *run)
 {

@@ -242,8 +242,7 @@ static void none_are_wanted(void **state)
     close_world(&w);
 }
 
-/* ---- one kernel's text out of several ---------------------------------------------------------
- */
+/* One kernel's text out of several. */
 
 static void expect_kept(const char *text, const char *entry, const char *expected)
 {

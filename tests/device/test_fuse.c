@@ -41,8 +41,7 @@ static int close_world(void **state)
     return 0;
 }
 
-/* ---- nets --------------------------------------------------------------------------------------
- */
+/* Nets. */
 
 static struct umb_net *finish(struct umb_context *ctx, struct umb_net *net, int h)
 {
@@ -136,8 +135,7 @@ static struct umb_net *resnet18(struct umb_context *ctx)
     return test_net_resnet18(ctx, 16, 6);
 }
 
-/* ---- what is where -----------------------------------------------------------------------------
- */
+/* What is where. */
 
 static int count_ops(const struct umb_graph *g, const char *op)
 {
@@ -214,8 +212,7 @@ static void runs_on_the_device(void **state)
     umb_net_destroy(net);
 }
 
-/* ---- training ----------------------------------------------------------------------------------
- */
+/* Training. */
 
 #define STEPS 5
 
@@ -249,8 +246,7 @@ static void trains_alike(void **state)
     umb_net_destroy(net);
 }
 
-/* ---- where it does not pay ---------------------------------------------------------------------
- */
+/* Where it does not pay. */
 
 static void only_for_real_kernels(void **state)
 {

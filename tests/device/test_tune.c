@@ -19,8 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- solvers ----------------------------------------------------------------------------------
- */
+/* Solvers. */
 
 /* Adds `by` to element `at` of y, after `busy` rounds of nothing. */
 #define SPOIL                                                                                \
@@ -122,8 +121,7 @@ static const struct umb_solver wrong_solvers[] = {
     {"nan", rank_of_naive, emit_nan}, {"almost", high, emit_almost}, {0}};
 static const struct umb_solver one_solver[] = {{"naive", rank_of_naive, emit_real}, {0}};
 
-/* ---- graphs -----------------------------------------------------------------------------------
- */
+/* Graphs. */
 
 struct world {
     struct fixture *f;
@@ -212,8 +210,7 @@ static void expect_verdict(const struct umb_tuned *t, const char *name, enum umb
     }
 }
 
-/* ---- contests ---------------------------------------------------------------------------------
- */
+/* Contests. */
 
 static void expect_losers(struct world *w, const struct umb_tune_summary *sum)
 {
@@ -326,8 +323,7 @@ static void a_given_solver_goes_first(void **state)
     close_world(&w);
 }
 
-/* ---- samples ----------------------------------------------------------------------------------
- */
+/* Samples. */
 
 static struct umb_sample *sample_of(struct fixture *f, const struct umb_graph *g, int node,
                                     double max_flops)
@@ -454,8 +450,7 @@ static void a_wrong_element_of_the_last_row_is_noticed_by_rows(void **state)
     close_world(&w);
 }
 
-/* ---- built-in rows ----------------------------------------------------------------------------
- */
+/* Built-in rows. */
 
 static void built_in_rows_go_by_what_a_device_can(void **state)
 {
@@ -494,8 +489,7 @@ static void built_in_rows_go_by_what_a_device_can(void **state)
     }
 }
 
-/* ---- plans and trainers -----------------------------------------------------------------------
- */
+/* Plans and trainers. */
 
 static struct umb_net *small_net(struct umb_context *ctx)
 {

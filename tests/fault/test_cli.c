@@ -141,8 +141,7 @@ static void usage_is_answered(void **state)
     }
 }
 
-/* ---- runs -------------------------------------------------------------------------------------
- */
+/* Runs. */
 
 static void a_run_is_made_used_and_guarded(void **state)
 {
@@ -195,8 +194,7 @@ static void damaged_checkpoints_are_refused(void **state)
     damage("echo 'data: [' > bad/experiment.yaml", "bad/experiment.yaml:");
 }
 
-/* ---- tuning -----------------------------------------------------------------------------------
- */
+/* Tuning. */
 
 #define TUNE "umbel tune shapes --set data.pictures.count=48 --set train.batch=4"
 
@@ -253,8 +251,7 @@ static void miscompiled_kernels_lose(void **state)
     unsetenv("UMBEL_CACHE");
 }
 
-/* ---- disks ------------------------------------------------------------------------------------
- */
+/* Disks. */
 
 static int leftovers;
 
@@ -285,8 +282,7 @@ static void a_place_that_cannot_be_written_is_said(void **state)
     expect("test -d file", 1, "");
 }
 
-/* ---- Ctrl-C -----------------------------------------------------------------------------------
- */
+/* Ctrl-C. */
 
 static pid_t start(const char *log)
 {
@@ -346,8 +342,7 @@ static void data_beside_the_experiment(void **state)
     expect("printf x > x.png; umbel predict beside x.png", 2, "neither a PNG nor a JPEG");
 }
 
-/* ---- a folder of its own ----------------------------------------------------------------------
- */
+/* A folder of its own. */
 
 static char folder[] = "/tmp/umbel-cli-XXXXXX";
 

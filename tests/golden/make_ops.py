@@ -46,7 +46,7 @@ def shape_of(t):
     return f"{{{t.dim()}, {{{', '.join(str(d) for d in t.shape)}}}}}"
 
 
-# ---- losses ------------------------------------------------------------------------------------
+# Losses.
 
 loss_rows = []
 
@@ -130,7 +130,7 @@ struct golden_loss {
     lines.extend(loss_rows + ["};"])
 
 
-# ---- batch norm --------------------------------------------------------------------------------
+# Batch norm.
 
 def make_batch_norm():
     """Two streams of four samples [2,3,5] (H,W,C); three samples of the second are real."""
@@ -162,7 +162,7 @@ def make_batch_norm():
     array("golden_norm_rows", rows, "int32_t")
 
 
-# ---- optimizers --------------------------------------------------------------------------------
+# Optimizers.
 
 def make_optimizers(steps=5, n=7, rate=0.05, max_norm=1.5):
     start, grads = exact(n), exact(steps, n)

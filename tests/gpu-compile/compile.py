@@ -228,7 +228,7 @@ def compile_all(kernels, compilers, program, folder):
                     k.figures = result[k.entry]
 
 
-# ---- the table ------------------------------------------------------------------------------------
+# The table.
 
 
 def read_table(path):

@@ -49,8 +49,7 @@ static _Noreturn void stop(struct umb_context *ctx, const char *what)
     exit(1);
 }
 
-/* ---- in place of a device -----------------------------------------------------------------------
- */
+/* In place of a device. */
 
 enum umb_status __wrap_umb__plan_create(struct umb_context *ctx, const struct umb_plan_desc *desc,
                                         struct umb_plan **ret_plan);
@@ -134,8 +133,7 @@ enum umb_status __wrap_umb__plan_create(struct umb_context *ctx, const struct um
     return st;
 }
 
-/* ---- experiments ------------------------------------------------------------------------------
- */
+/* Experiments. */
 
 /* What the data sets of the experiments look like, so that nobody needs to have them. */
 #define TEN_CLASSES                                                                     \

@@ -81,8 +81,7 @@ static void golden_by_reference(void **state)
     check_golden(direct_reference);
 }
 
-/* ---- samples that are not real ----------------------------------------------------------------
- */
+/* Samples that are not real. */
 
 /* The fourth sample of stream 1, which golden_norm_rows leaves out. */
 static void spoil(float *x)
@@ -202,8 +201,7 @@ static void one_value_has_no_variance(void **state)
     direct_close(&d);
 }
 
-/* ---- inference --------------------------------------------------------------------------------
- */
+/* Inference. */
 
 static void check_inference(void (*run)(struct direct *))
 {
@@ -239,8 +237,7 @@ static void inference_by_reference(void **state)
     check_inference(direct_reference);
 }
 
-/* ---- accuracy ---------------------------------------------------------------------------------
- */
+/* Accuracy. */
 
 /* Mean 10000, deviation 1, many chunks: a sum of squares would lose every digit of the variance. */
 static void a_large_offset_costs_no_digits(void **state)
@@ -273,8 +270,7 @@ static void a_large_offset_costs_no_digits(void **state)
     direct_close(&r);
 }
 
-/* ---- gradient of a partial batch --------------------------------------------------------------
- */
+/* Gradient of a partial batch. */
 
 /* As in a network: what comes back for samples that are not real is zero. */
 static void zero_cotangents(struct umb_trial *t)
@@ -323,8 +319,7 @@ static void partial_gradient(void **state)
     }
 }
 
-/* ---- parameters -------------------------------------------------------------------------------
- */
+/* Parameters. */
 
 static void statistics_have_a_row_for_each_stream(void **state)
 {

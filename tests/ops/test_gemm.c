@@ -57,8 +57,7 @@ CLBlastStatusCode __wrap_CLBlastOverrideParameters(cl_device_id device, const ch
 }
 #endif
 
-/* ---- one product by one provider ----------------------------------------------------------------
- */
+/* One product by one provider. */
 
 static enum umb_status emit_naive(struct umb_emit *e)
 {
@@ -169,8 +168,7 @@ static void naive_transposed(void **state)
     }
 }
 
-/* ---- packed panels ------------------------------------------------------------------------------
- */
+/* Packed panels. */
 
 /* Rows around a third of a tile and around a block, columns around a vector, a strip and a block,
  * sums around a vector of terms, a piece, and slabs. */
@@ -243,8 +241,7 @@ static void packed_both_transposed(void **state)
     check_packed(3);
 }
 
-/* ---- CLBlast ----------------------------------------------------------------------------------
- */
+/* CLBlast. */
 
 #ifdef UMB_HAVE_CLBLAST
 static enum umb_status emit_clblast(struct umb_emit *e)

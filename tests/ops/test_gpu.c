@@ -72,8 +72,7 @@ static void run_job(void **state)
     if (tried == 0) { skip(); }
 }
 
-/* ---- other tiles, other cases -------------------------------------------------------------------
- */
+/* Other tiles, other cases. */
 
 /* Around the edges of the larger tiles: both runs of four, neither, and a stride. */
 static const struct harness_row few[] = {

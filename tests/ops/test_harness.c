@@ -43,8 +43,7 @@ static void right_op_passes(void **state)
     assert_string_equal(umb__text_string(&report), "");
 }
 
-/* ---- kernels ----------------------------------------------------------------------------------
- */
+/* Kernels. */
 
 /* A folder with a copy of `file` in which `from` became `to`. */
 static void write_broken(const char *folder, const char *file, const char *from, const char *to)
@@ -139,8 +138,7 @@ static void problem_without_a_solver(void **state)
     assert_check_notices(&op, "no solver");
 }
 
-/* ---- references and gradients -----------------------------------------------------------------
- */
+/* References and gradients. */
 
 static void off_by_a_little(const struct umb_reference *r)
 {
@@ -198,8 +196,7 @@ static void gradient_that_misses_a_parameter(void **state)
     assert_gradient_notices(&op, "gradient of input 1");
 }
 
-/* ---- rows -------------------------------------------------------------------------------------
- */
+/* Rows. */
 
 static void assert_row_refused(const struct umb_op_case *bad, const char *expected)
 {

@@ -11,8 +11,7 @@
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
-/* ---- what PyTorch computes --------------------------------------------------------------------
- */
+/* What PyTorch computes. */
 
 static struct umb_shape label_shape(const struct golden_loss *g)
 {
@@ -75,8 +74,7 @@ static void golden_by_reference(void **state)
     }
 }
 
-/* ---- what does not count ----------------------------------------------------------------------
- */
+/* What does not count. */
 
 /* Row 1 of a golden batch of six that has its mask 0 there; every loss has one. */
 static const struct golden_loss *masked_row(const char *op)
@@ -168,8 +166,7 @@ static void ignored_labels_count_nothing(void **state)
     direct_close(&d);
 }
 
-/* ---- numbers at the edge ----------------------------------------------------------------------
- */
+/* Numbers at the edge. */
 
 static float one_loss(const char *op, const char *attrs, int n, const float *x, float label)
 {
@@ -271,8 +268,7 @@ static void a_thousand_class_weights(void **state)
     direct_close(&d);
 }
 
-/* ---- refusals ---------------------------------------------------------------------------------
- */
+/* Refusals. */
 
 static void check_refusal(struct direct *d, const char *expected)
 {

@@ -13,8 +13,7 @@
 static const struct umb_shape params = {1, {GOLDEN_PARAMS}}, hypers = {1, {UMB_HYPER_COUNT}},
                               scalar = {1, {1}};
 
-/* ---- what PyTorch computes --------------------------------------------------------------------
- */
+/* What PyTorch computes. */
 
 static float clip(const float *grad, void (*run)(struct direct *))
 {
@@ -76,8 +75,7 @@ static void golden_by_reference(void **state)
     }
 }
 
-/* ---- clipping ---------------------------------------------------------------------------------
- */
+/* Clipping. */
 
 static void short_gradients_are_left_alone(void **state)
 {
@@ -101,8 +99,7 @@ static void a_nan_gradient_gives_nan(void **state)
     assert_true(isnan(clip(grad, direct_device)));
 }
 
-/* ---- refusals ---------------------------------------------------------------------------------
- */
+/* Refusals. */
 
 static void check_refusal(struct direct *d, const char *expected)
 {

@@ -3,8 +3,7 @@
 #include "harness.h"
 #include <string.h>
 
-/* ---- an op that writes its input --------------------------------------------------------------
- */
+/* An op that writes its input. */
 
 /* in[0] += in[1], then out = in[0]. */
 static enum umb_status emit_in_place(struct umb_emit *e)
@@ -44,8 +43,7 @@ static void inputs_are_restored_before_each_repeat(void **state)
     assert_true(ns[0] > 0 && ns[1] > 0 && ns[2] > 0);
 }
 
-/* ---- the list ---------------------------------------------------------------------------------
- */
+/* The list. */
 
 struct emission {
     struct umb_steps steps;
@@ -133,8 +131,7 @@ static void temporaries_come_after_the_values(void **state)
     umb__steps_finish(&m.steps);
 }
 
-/* ---- binding ----------------------------------------------------------------------------------
- */
+/* Binding. */
 
 struct places {
     struct umb_view view[10];
@@ -196,8 +193,7 @@ static void a_value_without_a_place_is_refused(void **state)
     umb__steps_finish(&m.steps);
 }
 
-/* ---- calls ------------------------------------------------------------------------------------
- */
+/* Calls. */
 
 static struct {
     size_t offsets[2];
@@ -245,8 +241,7 @@ static void a_call_gets_its_arguments_by_kind(void **state)
     umb__steps_finish(&m.steps);
 }
 
-/* ---- choice -----------------------------------------------------------------------------------
- */
+/* Choice. */
 
 static int rank_0(const struct umb_problem *p)
 {

@@ -113,8 +113,7 @@ void direct_device(struct direct *d)
     need(umb__op_run(device, &run));
 }
 
-/* ---- by the reference -------------------------------------------------------------------------
- */
+/* By the reference. */
 
 static double *to_double(const struct umb_type *type, const void *data)
 {

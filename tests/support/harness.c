@@ -32,8 +32,7 @@ bool harness_small(void)
     return small && strcmp(small, "1") == 0;
 }
 
-/* ---- the two ways -----------------------------------------------------------------------------
- */
+/* The two ways. */
 
 static void describe(const struct umb_problem *p, const struct umb_solver *solver,
                      const struct umb_trial_result *r, uint64_t seed, struct umb_text *report)
@@ -117,8 +116,7 @@ bool harness_gradient(struct umb_context *ctx, const struct umb_op *op,
     return fine;
 }
 
-/* ---- as a program -----------------------------------------------------------------------------
- */
+/* As a program. */
 
 struct job {
     const struct umb_op *op;

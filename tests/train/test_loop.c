@@ -137,8 +137,7 @@ static enum umb_status train(const char *path, bool resume, int64_t stop_behind,
     return st;
 }
 
-/* ---- comparing --------------------------------------------------------------------------------
- */
+/* Comparing. */
 
 static char *read_file(const char *path)
 {
@@ -199,8 +198,7 @@ static void assert_same_runs(const char *a, const char *b)
     assert_same_tensors(path[0], path[1]);
 }
 
-/* ---- the cases --------------------------------------------------------------------------------
- */
+/* The cases. */
 
 static void a_run_has_its_files(void **state)
 {
@@ -451,8 +449,7 @@ static void a_report_escapes_and_refuses(void **state)
     umb_context_destroy(ctx);
 }
 
-/* ---- a folder of its own ----------------------------------------------------------------------
- */
+/* A folder of its own. */
 
 static char folder[] = "/tmp/umbel-loop-XXXXXX";
 
