@@ -139,36 +139,46 @@ static int find_maker(const struct umb_graph *g, int d, int reader)
 }
 
 /* y joins the sum's inputs. */
-static bool mask_sum(struct umb_graph *g, struct umb_node *n, int y)
+static enum umb_status mask_sum(struct umb_graph *g, struct umb_node *n, int y)
 {
     int *in = umb__arena_calloc(g->arena, (size_t)n->n_in + 1, sizeof *in);
-    if (!in) { return false; }
+    if (!in) { return UMB_ERR_NO_MEMORY; }
     memcpy(in, n->in, (size_t)n->n_in * sizeof *in);
     in[n->n_in] = y;
     n->in = in;
     n->n_in++;
-    return true;
+    return UMB_OK;
 }
 
-/* Whether the maker can tell where y is not positive: gradients to an input know that input, which
- * must be y or a view of it. */
-static bool can_mask(const struct fusing *f, struct umb_node *n, bool *mask, int y)
-{
-    if (strcmp(n->op->name, "sum") == 0) { return mask_sum(f->g, n, y); }
-    return umb__graph_viewed(f->g, n->in[2]) == umb__graph_viewed(f->g, y) && pays(f, n, mask, -1);
-}
-
-static void fuse_mask(const struct fusing *f, int i)
+/* The node that makes relu_backward i's incoming gradient and can tell where y is not positive;
+ * −1: none. A sum is told y; gradients to an input know that input, which must be y or a view of
+ * it. */
+static int find_masker(const struct fusing *f, int i)
 {
     struct umb_graph *g = f->g;
-    if (!is_op(g, i, "relu_backward") || !umb__graph_is_inner(g, g->node[i].out[0])) { return; }
-    const int y = g->node[i].in[0], d = g->node[i].in[1], masked = g->node[i].out[0];
-    const int maker = find_maker(g, d, i);
-    if (maker < 0) { return; }
-    struct umb_node *n = &g->node[maker];
+    if (!is_op(g, i, "relu_backward") || !umb__graph_is_inner(g, g->node[i].out[0])) { return -1; }
+    const int y = g->node[i].in[0], maker = find_maker(g, g->node[i].in[1], i);
+    if (maker < 0) { return -1; }
+    const struct umb_node *n = &g->node[maker];
     bool *mask = inner_flag(n, "mask");
-    if (!mask || *mask || !can_mask(f, n, mask, y)) { return; }
-    *mask = true;
+    if (!mask || *mask) { return -1; }
+    if (is_op(g, maker, "sum")) { return maker; }
+    const bool knows = umb__graph_viewed(g, n->in[2]) == umb__graph_viewed(g, y);
+    return knows && pays(f, n, mask, -1) ? maker : -1;
+}
+
+static enum umb_status fuse_mask(const struct fusing *f, int i)
+{
+    struct umb_graph *g = f->g;
+    const int maker = find_masker(f, i);
+    if (maker < 0) { return UMB_OK; }
+    const int y = g->node[i].in[0], d = g->node[i].in[1], masked = g->node[i].out[0];
+    struct umb_node *n = &g->node[maker];
+    if (is_op(g, maker, "sum")) {
+        const enum umb_status st = mask_sum(g, n, y);
+        if (st != UMB_OK) { return st; }
+    }
+    *inner_flag(n, "mask") = true;
     for (int j = i + 1; j < g->n_nodes; j++) {
         for (int k = 0; k < g->node[j].n_in; k++) {
             if (g->node[j].in[k] == masked) { g->node[j].in[k] = d; }
@@ -176,6 +186,7 @@ static void fuse_mask(const struct fusing *f, int i)
     }
     g->value[masked].producer = -1;
     g->node[i].op = NULL;
+    return UMB_OK;
 }
 
 enum umb_status umb__graph_fuse(struct umb_graph *g, const struct umb_device_caps *caps)
@@ -186,7 +197,8 @@ enum umb_status umb__graph_fuse(struct umb_graph *g, const struct umb_device_cap
     }
     for (int i = 0; i < g->n_nodes; i++) {
         fuse_bias(&f, i);
-        fuse_mask(&f, i);
+        const enum umb_status st = fuse_mask(&f, i);
+        if (st != UMB_OK) { return st; }
     }
     umb__graph_compact(g);
     return umb__graph_verify(g);
