@@ -71,21 +71,7 @@ static bool pays(const struct fusing *f, const struct umb_node *n, bool *flag, i
 {
     struct umb_type in[MOST_IN], out[UMB_OP_MAX_OUT];
     if (n->n_in > MOST_IN || n->n_out + 1 > UMB_OP_MAX_OUT) { return false; }
-    struct umb_problem p = {.ctx = f->g->ctx,
-                            .op = n->op,
-                            .attrs = n->attrs,
-                            .training = f->g->training,
-                            .caps = f->caps,
-                            .n_in = n->n_in,
-                            .n_out = n->n_out,
-                            .in = in,
-                            .out = out};
-    for (int k = 0; k < n->n_in; k++) {
-        in[k] = f->g->value[n->in[k]].type;
-    }
-    for (int k = 0; k < n->n_out; k++) {
-        out[k] = f->g->value[n->out[k]].type;
-    }
+    struct umb_problem p = umb__graph_problem(f->g, n, f->caps, in, out);
     const int plain = p.caps ? umb__solver_rank(&p) : 0;
     if (more >= 0) { out[p.n_out++] = f->g->value[more].type; }
     *flag = true;

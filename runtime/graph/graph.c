@@ -258,3 +258,24 @@ enum umb_status umb__graph_verify(const struct umb_graph *g)
     }
     return UMB_OK;
 }
+
+struct umb_problem umb__graph_problem(const struct umb_graph *g, const struct umb_node *n,
+                                      const struct umb_device_caps *caps, struct umb_type *in,
+                                      struct umb_type *out)
+{
+    for (int k = 0; k < n->n_in; k++) {
+        in[k] = g->value[n->in[k]].type;
+    }
+    for (int k = 0; k < n->n_out; k++) {
+        out[k] = g->value[n->out[k]].type;
+    }
+    return (struct umb_problem){.ctx = g->ctx,
+                                .op = n->op,
+                                .attrs = n->attrs,
+                                .training = g->training,
+                                .caps = caps,
+                                .n_in = n->n_in,
+                                .n_out = n->n_out,
+                                .in = in,
+                                .out = out};
+}

@@ -127,6 +127,10 @@ UMB_MUST_USE enum umb_status umb__graph_fuse(struct umb_graph *g,
                                              const struct umb_device_caps *caps);
 /* What is fused into a node, " +relu +pool=max", into buffer; "" for nothing. */
 const char *umb__fused_text(const struct umb_node *n, char *buffer, size_t size);
+/* The problem that a node poses; its types go to in[n_in] and out[n_out]. */
+struct umb_problem umb__graph_problem(const struct umb_graph *g, const struct umb_node *n,
+                                      const struct umb_device_caps *caps, struct umb_type *in,
+                                      struct umb_type *out);
 UMB_MUST_USE enum umb_status umb__graph_alias(
     struct umb_graph *g); /* alias.c: views and joins share memory */
 /* Checks every invariant above; UMB_ERR_INVALID names the first broken one. */

@@ -53,21 +53,7 @@ enum umb_status umb__node_problem(const struct umb_graph *g, int node,
     struct umb_type *in = umb__arena_calloc(arena, (size_t)n->n_in + 1, sizeof *in);
     struct umb_type *out = umb__arena_calloc(arena, (size_t)n->n_out + 1, sizeof *out);
     if (!in || !out) { return UMB_ERR_NO_MEMORY; }
-    for (int k = 0; k < n->n_in; k++) {
-        in[k] = g->value[n->in[k]].type;
-    }
-    for (int k = 0; k < n->n_out; k++) {
-        out[k] = g->value[n->out[k]].type;
-    }
-    *ret_problem = (struct umb_problem){.ctx = g->ctx,
-                                        .op = n->op,
-                                        .attrs = n->attrs,
-                                        .training = g->training,
-                                        .caps = caps,
-                                        .n_in = n->n_in,
-                                        .n_out = n->n_out,
-                                        .in = in,
-                                        .out = out};
+    *ret_problem = umb__graph_problem(g, n, caps, in, out);
     return UMB_OK;
 }
 

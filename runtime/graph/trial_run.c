@@ -67,19 +67,6 @@ struct tensors {
     struct umb_ref_tensor exact[MAX_TENSORS];
 };
 
-static double load(enum umb_dtype dtype, const void *host, int64_t i)
-{
-    switch (dtype) {
-    case UMB_F32:
-        return ((const float *)host)[i];
-    case UMB_I32:
-        return ((const int32_t *)host)[i];
-    case UMB_U8:
-        return ((const uint8_t *)host)[i];
-    }
-    return 0;
-}
-
 static void store(enum umb_dtype dtype, void *host, int64_t i, double x)
 {
     switch (dtype) {
@@ -121,7 +108,7 @@ static enum umb_status add_tensor(struct umb_trial *t, struct tensors *s,
     }
     for (int64_t i = 0; i < n; i++) {
         store(type->dtype, s->host[at], i, source[i]);
-        s->exact[at].data[i] = load(type->dtype, s->host[at], i);
+        s->exact[at].data[i] = umb__number_at(type->dtype, s->host[at], i);
     }
     return UMB_OK;
 }
@@ -178,7 +165,7 @@ static void compare(const struct tensors *s, int at, const struct tolerance *t, 
     const bool input = at < s->n_in;
     double largest = 0, furthest = 0;
     for (int64_t i = 0; i < n; i++) {
-        const double got = load(type->dtype, s->host[at], i), expected = s->exact[at].data[i];
+        const double got = umb__number_at(type->dtype, s->host[at], i), expected = s->exact[at].data[i];
         const double tolerance =
             t->atol + t->rtol * fabs(expected) + t->k * FLT_EPSILON * sqrt(length);
         const double score = score_element(got, expected, tolerance);

@@ -77,19 +77,6 @@ const struct umb_type *umb__tune_type(const struct umb_problem *p, int tensor)
     return tensor < p->n_in ? &p->in[tensor] : &p->out[tensor - p->n_in];
 }
 
-double umb__tune_number(enum umb_dtype dtype, const void *host, int64_t i)
-{
-    switch (dtype) {
-    case UMB_F32:
-        return ((const float *)host)[i];
-    case UMB_I32:
-        return ((const int32_t *)host)[i];
-    case UMB_U8:
-        return ((const uint8_t *)host)[i];
-    }
-    return 0;
-}
-
 struct umb_type umb__tune_rows(const struct umb_type *type, int64_t rows)
 {
     struct umb_type t = *type;

@@ -31,9 +31,8 @@ struct umb_sample {
     void *one_in[UMB_TUNE_MAX_TENSORS];
 };
 
-/* tune_fill.c: the type of an input, or of an output behind them; and an element. */
+/* tune_fill.c: the type of an input, or of an output behind them. */
 const struct umb_type *umb__tune_type(const struct umb_problem *p, int tensor);
-double umb__tune_number(enum umb_dtype dtype, const void *host, int64_t i);
 /* tune_fill.c: a type with that many rows, where it has rows; and numbers for an input of a node,
  * whatever the number of rows of `type`. */
 struct umb_type umb__tune_rows(const struct umb_type *type, int64_t rows);

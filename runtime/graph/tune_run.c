@@ -34,7 +34,7 @@ static void compare(const struct umb_sample *s, const struct umb_problem *p, boo
     const struct umb_tune_expected *e = &s->expected[k];
     const int64_t count = umb__shape_count(&type->shape);
     for (int64_t i = 0; i < count; i++) {
-        const double got = umb__tune_number(type->dtype, host, i),
+        const double got = umb__number_at(type->dtype, host, i),
                      expected = expected_at(s, e, one, i);
         if (is_right(got, expected, t)) { continue; }
         const bool input = k < p->n_in;

@@ -54,7 +54,7 @@ static enum umb_status work_out(const struct umb_sample *s, const struct umb_typ
         ret_data[k] = umb__calloc(s->ctx, (size_t)count, sizeof(double));
         if (!ret_data[k]) { return UMB_ERR_NO_MEMORY; }
         for (int64_t i = 0; i < count && k < p->n_in; i++) {
-            ret_data[k][i] = umb__tune_number(type[k].dtype, host[k], i);
+            ret_data[k][i] = umb__number_at(type[k].dtype, host[k], i);
         }
         tensor[k] = (struct umb_ref_tensor){&type[k], ret_data[k]};
     }
@@ -94,7 +94,7 @@ static bool is_changed(const struct umb_type *type, const void *host, const doub
 {
     const int64_t count = umb__shape_count(&type->shape);
     for (int64_t i = 0; i < count; i++) {
-        if (umb__tune_number(type->dtype, host, i) != data[i]) { return true; }
+        if (umb__number_at(type->dtype, host, i) != data[i]) { return true; }
     }
     return false;
 }

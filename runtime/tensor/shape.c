@@ -12,6 +12,19 @@ size_t umb__dtype_bytes(enum umb_dtype dtype)
     return bytes[dtype];
 }
 
+double umb__number_at(enum umb_dtype dtype, const void *host, int64_t i)
+{
+    switch (dtype) {
+    case UMB_F32:
+        return ((const float *)host)[i];
+    case UMB_I32:
+        return ((const int32_t *)host)[i];
+    case UMB_U8:
+        return ((const uint8_t *)host)[i];
+    }
+    return 0;
+}
+
 /* Saturates, so that the product of extents nobody has checked yet is never a small lie. */
 static int64_t product(const struct umb_shape *shape, int end)
 {

@@ -25,6 +25,8 @@ struct umb_type {
 };
 
 size_t umb__dtype_bytes(enum umb_dtype dtype);
+/* Element i of an array on the host. */
+double umb__number_at(enum umb_dtype dtype, const void *host, int64_t i);
 int64_t umb__shape_count(const struct umb_shape *shape); /* product of the extents; 1 for rank 0 */
 bool umb__shape_equal(const struct umb_shape *a, const struct umb_shape *b);
 /* Elements of all axes but the last (rows), and of the last (channels; 1 for rank 0). */

@@ -91,18 +91,7 @@ static enum umb_status print_node(const struct umb_graph *g, const struct umb_no
 {
     struct umb_type *types = calloc((size_t)(n->n_in + n->n_out) + 1, sizeof *types);
     if (!types) { stop(NULL, n->name); }
-    struct umb_problem p = {.ctx = g->ctx,
-                            .op = n->op,
-                            .attrs = n->attrs,
-                            .training = g->training,
-                            .caps = caps,
-                            .n_in = n->n_in,
-                            .n_out = n->n_out,
-                            .in = types,
-                            .out = types + n->n_in};
-    for (int i = 0; i < n->n_in + n->n_out; i++) {
-        types[i] = g->value[i < n->n_in ? n->in[i] : n->out[i - n->n_in]].type;
-    }
+    const struct umb_problem p = umb__graph_problem(g, n, caps, types, types + n->n_in);
     const struct umb_solver *best = umb__solver_choose(&p, NULL);
     enum umb_status st = UMB_OK;
     for (const struct umb_solver *s = p.op->solvers; s && s->name && st == UMB_OK; s++) {
