@@ -15,7 +15,9 @@
  *
  * With TO_POOLED y is [N,P/2,Q/2,K]: the largest or the mean of windows of 2×2 pixels, and `pass`
  * beside it says where their gradient goes; with FROM_POOLED x is a gradient to such windows, of
- * [N,H/2,W/2,C]. P, Q or H, W are then even. runtime/ops/conv.h has the formulas.
+ * [N,H/2,W/2,C]. P, Q or H, W are then even. runtime/ops/conv.h has the formulas. Rows of y that no
+ * row of x reaches (from H + py on, where a window was not whole) are not in a tile if whole tiles
+ * end before them, but written as zeros; columns likewise.
  *
  * NDRange of conv_winograd [G], one item a group: blocks i, i + G, i + 2G … are item i's.
  * flags: 1 add bias [K], 2 relu, 4 pool the largest, 8 the mean, 16 write pass, 32 zero where x0 ≤ 0,
@@ -261,6 +263,19 @@ static inline void transform_tile(float *to, int plane, __global const float *x,
     }
 }
 
+/* Pixels that no input reaches, below and beside the last tiles: there a window was not whole. */
+static inline void write_zeros(__global float *y, struct spot s, int TH, int TW, int P, int Q,
+                               int K)
+{
+    const int p0 = s.ty * EDGE, q0 = s.tx * EDGE, p1 = p0 + EDGE, q1 = q0 + EDGE;
+    const int p_end = s.ty < TH - 1 ? p1 : P, q_end = s.tx < TW - 1 ? q1 : Q;
+    y += s.n * (P * Q * K);
+    for (int p = p0; p < p_end; ++p) {
+        const int from = p < p1 ? q1 : q0;
+        for (int i = (p * Q + from) * K; i < (p * Q + q_end) * K; ++i) { y[i] = 0.0f; }
+    }
+}
+
 __kernel ONE_ITEM void conv_winograd(__global const float *restrict x, ulong x_at,
                                      __global const float *restrict u, ulong u_at,
                                      __global const float *restrict bias, ulong bias_at,
@@ -271,7 +286,7 @@ __kernel ONE_ITEM void conv_winograd(__global const float *restrict x, ulong x_a
 {
     float V[V_FLOATS] __attribute__((aligned(64)));
     float Y[Y_FLOATS] __attribute__((aligned(64)));
-    const int TH = (P + EDGE - 1) / EDGE, TW = (Q + EDGE - 1) / EDGE;
+    const int TH = (min(P, H + py) + EDGE - 1) / EDGE, TW = (min(Q, W + px) + EDGE - 1) / EDGE;
     const int rows = P / STEP, columns = Q / STEP;
     x += x_at;
     u += u_at;
@@ -297,6 +312,9 @@ __kernel ONE_ITEM void conv_winograd(__global const float *restrict x, ulong x_a
                 const struct spot s = spot_of(t0 + t, TH, TW);
                 const int p = s.ty * OUT, q = s.tx * OUT;
                 const int at = ((s.n * rows + p) * columns + q) * K + k;
+#ifdef FROM_POOLED
+                if (k == 0) { write_zeros(y + y_at, s, TH, TW, P, Q, K); }
+#endif
                 struct target to = {y + y_at + at,
                                     pass + at,
                                     flags & ADD_BIAS ? bias + bias_at + k : 0,

@@ -98,13 +98,20 @@ static int most_tiles(const struct umb_conv *g)
     return smaller(MAX_TILES, MAX_TILE_BLOCKS / ceil_div(g->C, CB));
 }
 
+/* Tiles of an image: outputs that no input reaches need none. */
+static int tiles_of(const struct umb_conv *g, int edge)
+{
+    return ceil_div(smaller(g->P, g->H + g->padding[0]), edge) *
+           ceil_div(smaller(g->Q, g->W + g->padding[1]), edge);
+}
+
 /* Blocks as large as V allows, as they read U the less, and of a number that the units share. */
 static struct cut cut(const struct umb_device_caps *caps, const struct pass *p)
 {
     const int units = (int)caps->compute_units;
     struct cut c = {.width = umb__tile_width(caps)};
     c.TP = tile_rows(c.width);
-    c.tiles = p->g.N * ceil_div(p->g.P, p->edge) * ceil_div(p->g.Q, p->edge);
+    c.tiles = p->g.N * tiles_of(&p->g, p->edge);
     const int most = most_tiles(&p->g) / c.TP * c.TP;
     const int rounds =
         (int)(((int64_t)c.tiles + (int64_t)units * most - 1) / ((int64_t)units * most));
