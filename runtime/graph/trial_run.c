@@ -165,7 +165,8 @@ static void compare(const struct tensors *s, int at, const struct tolerance *t, 
     const bool input = at < s->n_in;
     double largest = 0, furthest = 0;
     for (int64_t i = 0; i < n; i++) {
-        const double got = umb__number_at(type->dtype, s->host[at], i), expected = s->exact[at].data[i];
+        const double got = umb__number_at(type->dtype, s->host[at], i),
+                     expected = s->exact[at].data[i];
         const double tolerance =
             t->atol + t->rtol * fabs(expected) + t->k * FLT_EPSILON * sqrt(length);
         const double score = score_element(got, expected, tolerance);

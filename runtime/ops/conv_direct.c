@@ -13,7 +13,6 @@ static const struct umb_kernel backward_data = {"conv_direct_data", "conv_direct
                                                 "rrrwrr" SIGNATURE};
 static const struct umb_kernel turn = {"conv_direct_turn", "conv_direct.cl", "conv_direct_turn",
                                        "rwii"};
-static const struct umb_kernel spread = {"conv_spread", "conv_spread.cl", "conv_spread", "rrwiiif"};
 
 /* Forward, pooled or not: positions of whole windows, places in the pooled output. */
 static struct umb_gather gather_windows(const struct umb_conv *c)
@@ -60,33 +59,17 @@ enum umb_status umb__emit_conv_turn(struct umb_emit *e, const struct umb_conv *c
     return umb__emit_launch(e, &launch, e->in[1], *ret_value, c->C, c->K);
 }
 
-enum umb_status umb__emit_conv_spread(struct umb_emit *e, const struct umb_conv *g, int dy,
-                                      int pass, int *ret_value)
-{
-    const size_t numbers = (size_t)g->N * (size_t)g->P * (size_t)g->Q * (size_t)g->K;
-    const enum umb_status st = umb__emit_temp(e, numbers * sizeof(float), ret_value);
-    if (st != UMB_OK) { return st; }
-    const struct umb_emit_launch launch = {
-        .kernel = &spread,
-        .options = umb__emit_printf(e, "-DVW=%d", umb__tile_width(e->p.caps)),
-        .dimensions = 1,
-        .global = {(size_t)g->N * (size_t)g->P},
-        .local = {1}};
-    if (!launch.options) { return UMB_ERR_NO_MEMORY; }
-    return umb__emit_launch(e, &launch, dy, pass, *ret_value, g->P, g->Q, g->K,
-                            g->pool == UMB_CONV_POOL_AVG ? 0.25 : 1.0);
-}
-
 enum umb_status umb__conv_direct_data(struct umb_emit *e)
 {
     const struct umb_conv c = umb__conv_of(&e->p);
-    struct umb_gather_values v = {.x = e->in[0],
-                                  .bias = e->in[1],
+    struct umb_gather_values v = {.bias = e->in[1],
                                   .y = e->out[0],
                                   .pass = e->in[1],
                                   .mask = e->in[c.mask ? 2 : 1]};
     enum umb_status st = umb__emit_conv_turn(e, &c, &v.w);
-    if (st == UMB_OK && c.pool) { st = umb__emit_conv_spread(e, &c, e->in[0], e->in[3], &v.x); }
+    if (st == UMB_OK) {
+        st = umb__emit_conv_spread(e, &c, e->in[0], e->in[c.pool ? 3 : 1], &v.x);
+    }
     for (int a = 0; a < c.stride[0] && a < c.H; a++) {
         for (int b = 0; b < c.stride[1] && b < c.W && st == UMB_OK; b++) {
             struct umb_gather g = umb__gather_class(&c, a, b);

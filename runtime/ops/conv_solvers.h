@@ -13,6 +13,10 @@
 #define UMB_FUSED_MASK 2u
 #define UMB_FUSED_DBIAS 4u
 bool umb__conv_knows(const struct umb_conv *g, unsigned known);
+/* For kernels that know pooling by its full gradient only. *ret_dv: dy itself, or with pool a
+ * temporary [N,P,Q,K] made from it and pass (conv_spread.c). */
+UMB_MUST_USE enum umb_status umb__emit_conv_spread(struct umb_emit *e, const struct umb_conv *g,
+                                                   int dy, int pass, int *ret_dv);
 
 UMB_MUST_USE enum umb_status umb__conv_naive_forward(struct umb_emit *e);
 UMB_MUST_USE enum umb_status umb__conv_naive_data(struct umb_emit *e);

@@ -49,10 +49,6 @@ UMB_MUST_USE enum umb_status umb__emit_conv_turn(struct umb_emit *e, const struc
 bool umb__tile_weights_apply(const struct umb_device_caps *caps, const struct umb_conv *g);
 UMB_MUST_USE enum umb_status umb__emit_tile_weights(struct umb_emit *e, const struct umb_conv *g);
 
-/* A pooled convolution's gradient, read through its pass bits, as a temporary of its full size. */
-UMB_MUST_USE enum umb_status umb__emit_conv_spread(struct umb_emit *e, const struct umb_conv *g,
-                                                   int dy, int pass, int *ret_value);
-
 /*
  * Gradients to weights that several groups add up: each into a slab of its own, `count` numbers of
  * dw and, behind them, n_bias of db; then the slabs are added in their order. One slab without db

@@ -22,8 +22,6 @@ static const struct umb_kernel pool_kernel = {"gpu_conv_pool", "gpu_conv_pool.cl
                                               "rwwiiiii"};
 static const struct umb_kernel pool_only = {"gpu_conv_pool_only", "gpu_conv_pool.cl",
                                             "gpu_conv_pool", "rwriiiii"};
-static const struct umb_kernel unpool_kernel = {"gpu_conv_unpool", "gpu_conv_pool.cl",
-                                                "gpu_conv_unpool", "rrwiiiii"};
 
 /* What is fused. */
 
@@ -54,19 +52,6 @@ enum umb_status umb__emit_gpu_pool(struct umb_emit *e, const struct umb_conv *g,
     const struct umb_emit_launch launch = over(keeps ? &pool_kernel : &pool_only, count);
     return umb__emit_launch(e, &launch, v, e->out[0], keeps ? e->out[1] : v, (int)count, g->P, g->Q,
                             g->K, flags);
-}
-
-enum umb_status umb__emit_gpu_unpool(struct umb_emit *e, const struct umb_conv *g, int dy, int pass,
-                                     int *ret_dv)
-{
-    *ret_dv = dy;
-    if (!g->pool) { return UMB_OK; }
-    const enum umb_status st = umb__emit_temp(e, pixels_bytes(g), ret_dv);
-    if (st != UMB_OK) { return st; }
-    const int64_t count = (int64_t)(pixels_bytes(g) / sizeof(float));
-    const struct umb_emit_launch launch = over(&unpool_kernel, count);
-    return umb__emit_launch(e, &launch, dy, pass, *ret_dv, (int)count, g->P, g->Q, g->K,
-                            g->pool == UMB_CONV_POOL_AVG ? MEAN : 0);
 }
 
 enum umb_status umb__emit_gpu_dbias(struct umb_emit *e, const struct umb_conv *g, int dv)
@@ -112,7 +97,7 @@ static enum umb_status emit_data(struct umb_emit *e, enum umb_gpu_tile tile)
 {
     const struct umb_conv c = umb__conv_of(&e->p);
     int dv;
-    enum umb_status st = umb__emit_gpu_unpool(e, &c, e->in[0], e->in[c.pool ? 3 : 1], &dv);
+    enum umb_status st = umb__emit_conv_spread(e, &c, e->in[0], e->in[c.pool ? 3 : 1], &dv);
     for (int a = 0; a < c.stride[0] && a < c.H; a++) {
         for (int b = 0; b < c.stride[1] && b < c.W && st == UMB_OK; b++) {
             const struct umb_gather g = umb__gather_class(&c, a, b);
@@ -139,7 +124,7 @@ static enum umb_status emit_weights(struct umb_emit *e, enum umb_gpu_tile tile)
 {
     const struct umb_conv c = umb__conv_of(&e->p);
     int dv;
-    enum umb_status st = umb__emit_gpu_unpool(e, &c, e->in[1], e->in[c.pool ? 2 : 1], &dv);
+    enum umb_status st = umb__emit_conv_spread(e, &c, e->in[1], e->in[c.pool ? 2 : 1], &dv);
     if (st == UMB_OK) {
         st = umb__emit_gpu_weights(e, &backward_weights, tile, &c, e->in[0], dv, e->out[0]);
     }

@@ -12,9 +12,6 @@ UMB_MUST_USE enum umb_status umb__gpu_unpooled(struct umb_emit *e, const struct 
                                                int *ret_v);
 UMB_MUST_USE enum umb_status umb__emit_gpu_pool(struct umb_emit *e, const struct umb_conv *g,
                                                 int v);
-/* *ret_dv: dy itself, or a temporary [N,P,Q,K] made from it and pass. */
-UMB_MUST_USE enum umb_status umb__emit_gpu_unpool(struct umb_emit *e, const struct umb_conv *g,
-                                                  int dy, int pass, int *ret_dv);
 /* Output 1 = Σ dv. */
 UMB_MUST_USE enum umb_status umb__emit_gpu_dbias(struct umb_emit *e, const struct umb_conv *g,
                                                  int dv);

@@ -73,7 +73,7 @@ enum umb_status umb__emit_gpu_depthwise_data(struct umb_emit *e)
     const int items = items_of(&g, g.H, g.W);
     const char *options = umb__emit_printf(e, "-DVW=%d -DCOLUMNS=%d", lanes(&g), COLUMNS);
     int dv;
-    enum umb_status st = umb__emit_gpu_unpool(e, &g, e->in[0], e->in[g.pool ? 3 : 1], &dv);
+    enum umb_status st = umb__emit_conv_spread(e, &g, e->in[0], e->in[g.pool ? 3 : 1], &dv);
     if (st == UMB_OK && !options) { st = UMB_ERR_NO_MEMORY; }
     if (st != UMB_OK) { return st; }
     const struct umb_emit_launch launch = over(&backward_data, options, items);
@@ -113,7 +113,7 @@ enum umb_status umb__emit_gpu_depthwise_weights(struct umb_emit *e)
 {
     const struct umb_conv g = umb__conv_of(&e->p);
     int dv;
-    enum umb_status st = umb__emit_gpu_unpool(e, &g, e->in[1], e->in[g.pool ? 2 : 1], &dv);
+    enum umb_status st = umb__emit_conv_spread(e, &g, e->in[1], e->in[g.pool ? 2 : 1], &dv);
     if (st == UMB_OK) { st = emit_slabs(e, &g, dv); }
     return st == UMB_OK ? umb__emit_gpu_dbias(e, &g, dv) : st;
 }

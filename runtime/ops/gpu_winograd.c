@@ -232,7 +232,7 @@ static enum umb_status emit_data(struct umb_emit *e, int edge)
     const struct umb_conv c = umb__conv_of(&e->p), g = turned(&c);
     const struct pass p = pass_of(&g, edge);
     int dv;
-    const enum umb_status st = umb__emit_gpu_unpool(e, &c, e->in[0], e->in[c.pool ? 3 : 1], &dv);
+    const enum umb_status st = umb__emit_conv_spread(e, &c, e->in[0], e->in[c.pool ? 3 : 1], &dv);
     if (st != UMB_OK) { return st; }
     return emit_convolution(e, &p, dv, e->in[1], true, e->in[c.mask ? 2 : 1], c.mask ? MASK : 0,
                             e->out[0]);
@@ -271,7 +271,7 @@ static enum umb_status emit_weights(struct umb_emit *e, int edge)
     const struct umb_conv c = umb__conv_of(&e->p);
     const struct pass p = pass_of(&c, edge);
     int dv;
-    enum umb_status st = umb__emit_gpu_unpool(e, &c, e->in[1], e->in[c.pool ? 2 : 1], &dv);
+    enum umb_status st = umb__emit_conv_spread(e, &c, e->in[1], e->in[c.pool ? 2 : 1], &dv);
     if (st == UMB_OK) { st = emit_filter_gradient(e, &p, e->in[0], dv); }
     return st == UMB_OK ? umb__emit_gpu_dbias(e, &c, dv) : st;
 }
