@@ -17,29 +17,7 @@
 #include "nets.h"
 #include "rig.h"
 #include "session.h"
-
-struct world {
-    struct umb_context *ctx;
-    struct umb_device *device;
-};
-
-static struct world world;
-
-static int open_world(void **state)
-{
-    (void)state; /* the cases have their own */
-    assert_int_equal(umb_context_create(NULL, &world.ctx), UMB_OK);
-    world.device = rig_device(world.ctx);
-    return 0;
-}
-
-static int close_world(void **state)
-{
-    (void)state;
-    umb_device_close(world.device);
-    umb_context_destroy(world.ctx);
-    return 0;
-}
+#include "world.h"
 
 /* Nets. */
 
@@ -101,38 +79,6 @@ static struct umb_net *residual(struct umb_context *ctx)
         h = test_layer(ctx, net, "relu", NULL, test_layer2(ctx, net, "add", NULL, x, h));
     }
     return finish(ctx, net, h);
-}
-
-/* Blocks with batch norm over two streams: with the input added, and with a 1×1 of it. */
-static struct umb_net *two_residual(struct umb_context *ctx)
-{
-    struct umb_net *net = test_net(ctx);
-    int a = test_stream(ctx, net, "a", 8, 8, 3), b = test_stream(ctx, net, "b", 8, 8, 3);
-    int h = test_layer2(ctx, net, "join", NULL, a, b);
-    h = test_block(ctx, net, 5, 1, h);
-    h = test_block(ctx, net, 7, 2, h);
-    h = test_block(ctx, net, 7, 1, h);
-    h = test_layer(ctx, net, "global_avg_pool", NULL, h);
-    int x = test_layer(ctx, net, "dense", "units=3", test_rows(ctx, net, 0, 1, h));
-    int y = test_layer(ctx, net, "dense", "units=4", test_rows(ctx, net, 1, 1, h));
-    test_task(ctx, net, "x", x, "cross_entropy", 1);
-    test_task(ctx, net, "y", y, "huber", 0.5);
-    return net;
-}
-
-static struct umb_net *two_streams(struct umb_context *ctx)
-{
-    return test_net_two_streams(ctx, 7);
-}
-
-static struct umb_net *mixed(struct umb_context *ctx)
-{
-    return test_net_mixed(ctx, true);
-}
-
-static struct umb_net *resnet18(struct umb_context *ctx)
-{
-    return test_net_resnet18(ctx, 16, 6);
 }
 
 /* What is where. */
@@ -290,14 +236,14 @@ int main(void)
                                        {other_pools, false, 0, 0, 1, 0, 0},
                                        {chain, false, 0, 0, 1, 0, 0},
                                        {residual, false, 0, 0, 1, 0, 0},
-                                       {two_streams, false, 0, 0, 0, 0, 0},
-                                       {mixed, false, 0, 0, 0, 1, 0},
-                                       {resnet18, false, 0, 0, 1, 9, 8},
+                                       {test_net_two_streams, false, 0, 0, 0, 0, 0},
+                                       {test_net_mixed, false, 0, 0, 0, 1, 0},
+                                       {test_net_small_resnet18, false, 0, 0, 1, 9, 8},
                                        {test_net_mnist_fashion, false, 2, 0, 2, 0, 0},
-                                       {two_residual, false, 0, 0, 1, 3, 3},
+                                       {test_net_two_residual, false, 0, 0, 1, 3, 3},
                                        {pools, true, 2, 1, 0, 0, 0},
                                        {test_net_mnist_fashion, true, 2, 0, 0, 0, 0},
-                                       {two_residual, true, 0, 0, 0, 3, 3}};
+                                       {test_net_two_residual, true, 0, 0, 0, 3, 3}};
 #define BOTH(name, i)                                                         \
     {name " keeps its meaning", keeps_the_meaning, NULL, NULL, &cases[i]},    \
     {                                                                         \

@@ -14,62 +14,9 @@
 
 #include "nets.h"
 #include "rig.h"
-
-struct world {
-    struct umb_context *ctx;
-    struct umb_device *device;
-};
-
-static struct world world;
-
-static int open_world(void **state)
-{
-    (void)state; /* the cases have their own */
-    assert_int_equal(umb_context_create(NULL, &world.ctx), UMB_OK);
-    world.device = rig_device(world.ctx);
-    return 0;
-}
-
-static int close_world(void **state)
-{
-    (void)state;
-    umb_device_close(world.device);
-    umb_context_destroy(world.ctx);
-    return 0;
-}
+#include "world.h"
 
 /* ---- nets ---- */
-
-static struct umb_net *two_streams(struct umb_context *ctx)
-{
-    return test_net_two_streams(ctx, 7);
-}
-
-static struct umb_net *mixed(struct umb_context *ctx)
-{
-    return test_net_mixed(ctx, true);
-}
-
-static struct umb_net *resnet18(struct umb_context *ctx)
-{
-    return test_net_resnet18(ctx, 16, 6);
-}
-
-/* Two streams through blocks with statistics of their own. */
-static struct umb_net *two_residual(struct umb_context *ctx)
-{
-    struct umb_net *net = test_net(ctx);
-    int a = test_stream(ctx, net, "a", 8, 8, 3), b = test_stream(ctx, net, "b", 8, 8, 3);
-    int h = test_layer2(ctx, net, "join", NULL, a, b);
-    h = test_block(ctx, net, 5, 1, h);
-    h = test_block(ctx, net, 7, 2, h);
-    h = test_layer(ctx, net, "global_avg_pool", NULL, h);
-    int x = test_layer(ctx, net, "dense", "units=3", test_rows(ctx, net, 0, 1, h));
-    int y = test_layer(ctx, net, "dense", "units=4", test_rows(ctx, net, 1, 1, h));
-    test_task(ctx, net, "x", x, "cross_entropy", 1);
-    test_task(ctx, net, "y", y, "huber", 0.5);
-    return net;
-}
 
 /* ---- against the interpreter ---- */
 
@@ -103,7 +50,8 @@ static void is_the_interpreters(void **state)
 static void simplifying_keeps_every_bit(void **state)
 {
     (void)state;
-    struct umb_net *(*const build[])(struct umb_context *) = {test_net_mnist_fashion, mixed};
+    struct umb_net *(*const build[])(struct umb_context *) = {test_net_mnist_fashion,
+                                                              test_net_mixed};
     for (int k = 0; k < 2; k++) {
         struct umb_net *net = build[k](world.ctx);
         struct lab a = lab_open(world.ctx, net, 2, true, 3),
@@ -126,7 +74,7 @@ static void simplifying_keeps_every_bit(void **state)
 static void aliasing_changes_no_bit(void **state)
 {
     (void)state;
-    struct umb_net *net = two_residual(world.ctx);
+    struct umb_net *net = test_net_two_residual(world.ctx);
     struct lab a = lab_open(world.ctx, net, 3, true, 3), b = lab_open(world.ctx, net, 3, true, 3);
     struct rig_desc desc = {.device = world.device};
     struct rig x = rig_open(&a, &desc);
@@ -158,7 +106,7 @@ static void aliasing_changes_no_bit(void **state)
 static void deep_nets_share_memory(void **state)
 {
     (void)state;
-    struct umb_net *net = resnet18(world.ctx);
+    struct umb_net *net = test_net_small_resnet18(world.ctx);
     struct lab lab = lab_open(world.ctx, net, 2, false, 3);
     struct rig_desc desc = {.device = world.device};
     struct rig rig = rig_open(&lab, &desc);
@@ -200,7 +148,7 @@ static uint64_t check_times(const struct umb_plan *p, int n_queues)
 static void traces_have_sane_times(void **state)
 {
     (void)state;
-    struct umb_net *net = mixed(world.ctx);
+    struct umb_net *net = test_net_mixed(world.ctx);
     for (int queues = 1; queues <= 4; queues += 3) {
         struct lab lab = lab_open(world.ctx, net, 4, true, 3);
         struct rig_desc desc = {.device = world.device, .queues = queues};
@@ -225,7 +173,7 @@ static void traces_have_sane_times(void **state)
 static void traces_leave_results_right(void **state)
 {
     (void)state;
-    struct umb_net *net = two_streams(world.ctx);
+    struct umb_net *net = test_net_two_streams(world.ctx);
     struct lab lab = lab_open(world.ctx, net, 3, true, 3);
     (void)lab_evaluate(&lab);
     struct rig_desc desc = {.device = world.device, .queues = 3, .slots = 2};
@@ -247,7 +195,7 @@ static void traces_leave_results_right(void **state)
 static void places_lie_within(void **state)
 {
     (void)state;
-    struct umb_net *net = mixed(world.ctx);
+    struct umb_net *net = test_net_mixed(world.ctx);
     struct lab lab = lab_open(world.ctx, net, 2, true, 3);
     struct rig_desc desc = {.device = world.device, .queues = 2};
     struct rig rig = rig_open(&lab, &desc);
@@ -275,7 +223,7 @@ static const char *no_such_solver(void *user, const char *node)
 static void wrong_plans_are_refused(void **state)
 {
     (void)state;
-    struct umb_net *net = mixed(world.ctx);
+    struct umb_net *net = test_net_mixed(world.ctx);
     struct lab lab = lab_open(world.ctx, net, 2, true, 3);
     struct rig_desc rig_desc = {.device = world.device};
     struct rig rig = rig_open(&lab, &rig_desc);
@@ -306,16 +254,16 @@ int main(void)
 {
     static struct plan_case cases[] = {{test_net_mnist_fashion, 4, 0, false, false, 1},
                                        {test_net_mnist_fashion, 4, 3, false, true, 2},
-                                       {two_streams, 5, 0, false, false, 1},
-                                       {mixed, 4, 0, false, false, 1},
-                                       {mixed, 4, 3, false, false, 4},
-                                       {mixed, 4, 0, false, true, 1},
-                                       {mixed, 4, 0, true, false, 1},
-                                       {two_residual, 4, 0, false, false, 1},
-                                       {two_residual, 4, 2, false, false, 3},
-                                       {two_residual, 4, 0, true, false, 1},
-                                       {resnet18, 3, 0, false, false, 2},
-                                       {resnet18, 3, 0, true, true, 1}};
+                                       {test_net_two_streams, 5, 0, false, false, 1},
+                                       {test_net_mixed, 4, 0, false, false, 1},
+                                       {test_net_mixed, 4, 3, false, false, 4},
+                                       {test_net_mixed, 4, 0, false, true, 1},
+                                       {test_net_mixed, 4, 0, true, false, 1},
+                                       {test_net_two_residual, 4, 0, false, false, 1},
+                                       {test_net_two_residual, 4, 2, false, false, 3},
+                                       {test_net_two_residual, 4, 0, true, false, 1},
+                                       {test_net_small_resnet18, 3, 0, false, false, 2},
+                                       {test_net_small_resnet18, 3, 0, true, true, 1}};
     const struct CMUnitTest tests[] = {
         {"mnist-fashion", is_the_interpreters, NULL, NULL, &cases[0]},
         {"mnist-fashion, unfused, fewer samples, two queues", is_the_interpreters, NULL, NULL,

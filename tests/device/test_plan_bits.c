@@ -17,28 +17,7 @@
 #include "rig.h"
 #include "rng.h"
 #include "session.h"
-
-struct world {
-    struct umb_context *ctx;
-    struct umb_device *device;
-};
-static struct world world;
-
-static int open_world(void **state)
-{
-    (void)state;
-    assert_int_equal(umb_context_create(NULL, &world.ctx), UMB_OK);
-    world.device = rig_device(world.ctx);
-    return 0;
-}
-
-static int close_world(void **state)
-{
-    (void)state;
-    umb_device_close(world.device);
-    umb_context_destroy(world.ctx);
-    return 0;
-}
+#include "world.h"
 
 static struct session open_session(const struct umb_net *net, int64_t batch, int queues)
 {
@@ -78,7 +57,7 @@ static void queues_of_mnist_fashion(void **state)
 static void queues_of_four_heads(void **state)
 {
     (void)state;
-    any_number_of_queues(test_net_mixed(world.ctx, true), 6, 8);
+    any_number_of_queues(test_net_mixed(world.ctx), 6, 8);
 }
 
 static void queues_of_resnet(void **state)
@@ -90,7 +69,7 @@ static void queues_of_resnet(void **state)
 static void the_same_seed_twice(void **state)
 {
     (void)state;
-    struct umb_net *net = test_net_mixed(world.ctx, true);
+    struct umb_net *net = test_net_mixed(world.ctx);
     struct session a = open_session(net, 5, 2), b = open_session(net, 5, 2);
     assert_same_bits(&a, &b, "at the start");
     session_train(&a, 0, 6);
@@ -170,7 +149,7 @@ static void slots_in_turn(struct umb_net *net)
 static void slots_in_turn_without_waiting(void **state)
 {
     (void)state;
-    slots_in_turn(test_net_mixed(world.ctx, true));
+    slots_in_turn(test_net_mixed(world.ctx));
     slots_in_turn(test_net_mnist_fashion(world.ctx));
     slots_in_turn(test_net_resnet18(world.ctx, 8, 4));
 }
@@ -230,13 +209,13 @@ static void part_of_a_batch(struct umb_net *net)
 static void part_of_a_batch_of_two_streams(void **state)
 {
     (void)state;
-    part_of_a_batch(test_net_two_streams(world.ctx, 7));
+    part_of_a_batch(test_net_two_streams(world.ctx));
 }
 
 static void part_of_a_batch_with_statistics(void **state)
 {
     (void)state;
-    part_of_a_batch(test_net_mixed(world.ctx, false));
+    part_of_a_batch(test_net_undropped(world.ctx));
 }
 
 static void part_of_a_batch_of_resnet(void **state)
@@ -310,20 +289,20 @@ static void spoiled(struct umb_net *net, int64_t n, bool images)
 static void masked_labels_count_for_nothing(void **state)
 {
     (void)state;
-    spoiled(test_net_mixed(world.ctx, true), 5, false);
+    spoiled(test_net_mixed(world.ctx), 5, false);
 }
 
 static void images_without_a_label_count_for_nothing(void **state)
 {
     (void)state;
-    spoiled(test_net_two_streams(world.ctx, 7), 5, true);
+    spoiled(test_net_two_streams(world.ctx), 5, true);
 }
 
 static void rows_beyond_the_real_ones_count_for_nothing(void **state)
 {
     (void)state;
-    spoiled(test_net_mixed(world.ctx, true), 3, false);
-    spoiled(test_net_two_streams(world.ctx, 7), 3, true);
+    spoiled(test_net_mixed(world.ctx), 3, false);
+    spoiled(test_net_two_streams(world.ctx), 3, true);
 }
 
 /* ---- gaps between packed parameters ---- */
@@ -331,7 +310,7 @@ static void rows_beyond_the_real_ones_count_for_nothing(void **state)
 static void gaps_stay_zero_and_do_not_count_in_the_norm(void **state)
 {
     (void)state;
-    struct umb_net *net = test_net_mixed(world.ctx, true);
+    struct umb_net *net = test_net_mixed(world.ctx);
     struct session_desc desc = {
         .device = world.device, .net = net, .batch = 4, .clip_norm = 1e-3, .seed = 9};
     struct session s = session_open(world.ctx, &desc);

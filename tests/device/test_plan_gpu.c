@@ -128,7 +128,7 @@ static void residual_blocks_with_batch_norm(void **state)
 
 static void odd_channels_and_every_loss(void **state)
 {
-    check_net(*state, test_net_mixed(*state, false), 3);
+    check_net(*state, test_net_undropped(*state), 3);
 }
 
 int main(void)

@@ -15,28 +15,7 @@
 #include "nets.h"
 #include "rig.h"
 #include "session.h"
-
-struct world {
-    struct umb_context *ctx;
-    struct umb_device *device;
-};
-static struct world world;
-
-static int open_world(void **state)
-{
-    (void)state; /* the cases have their own */
-    assert_int_equal(umb_context_create(NULL, &world.ctx), UMB_OK);
-    world.device = rig_device(world.ctx);
-    return 0;
-}
-
-static int close_world(void **state)
-{
-    (void)state;
-    umb_device_close(world.device);
-    umb_context_destroy(world.ctx);
-    return 0;
-}
+#include "world.h"
 
 /* Two streams through convolution, pool and dense, a head each. */
 static struct umb_net *plain(void)

@@ -380,7 +380,7 @@ static void sound_solvers_are_right_either_way(void **state)
 {
     struct fixture *f = *state;
     unsetenv("UMBEL_KERNEL_DIR");
-    struct umb_net *net = test_net_two_streams(f->ctx, 9);
+    struct umb_net *net = test_net_two_streams(f->ctx);
     struct lab lab = lab_open_simplified(f->ctx, net, 11, true, 5);
     const int by_rows = check_nodes(f, lab.graph);
     if (by_rows < 6) { fail_msg("%d nodes by rows, expected 6", by_rows); }

@@ -232,3 +232,14 @@ const char *real_data(const char *name)
     print_message("# %s: not there; skipped\n", name);
     return NULL;
 }
+
+struct umb_dataset *open_real_data(struct umb_context *ctx, const char *name, int64_t limit)
+{
+    const char *path = real_data(name);
+    struct umb_dataset_desc desc = {.format = "idx", .path = path, .limit = limit};
+    struct umb_dataset *ds = NULL;
+    if (path && umb_dataset_open(ctx, &desc, &ds) != UMB_OK) {
+        fail_msg("%s", umb_context_error(ctx));
+    }
+    return ds;
+}

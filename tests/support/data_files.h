@@ -77,5 +77,7 @@ int must_read(struct umb_dataset *ds, enum umb_split split, int64_t index, uint8
 
 /* "DATA/name" of the real data sets, or NULL (and the reason printed) where they are absent. */
 const char *real_data(const char *name);
+/* That idx data set's first `limit` samples of each split; NULL where it is absent. */
+struct umb_dataset *open_real_data(struct umb_context *ctx, const char *name, int64_t limit);
 
 #endif

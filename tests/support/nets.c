@@ -89,11 +89,10 @@ int test_block(struct umb_context *ctx, struct umb_net *net, int filters, int st
     return test_layer(ctx, net, "relu", NULL, test_layer2(ctx, net, "add", NULL, h, in));
 }
 
-struct umb_net *test_net_two_streams(struct umb_context *ctx, int height)
+struct umb_net *test_net_two_streams(struct umb_context *ctx)
 {
     struct umb_net *net = test_net(ctx);
-    int a = test_stream(ctx, net, "a", height, height, 2);
-    int b = test_stream(ctx, net, "b", height, height, 2);
+    int a = test_stream(ctx, net, "a", 7, 7, 2), b = test_stream(ctx, net, "b", 7, 7, 2);
     int h = test_layer2(ctx, net, "join", NULL, a, b);
     h = test_layer(ctx, net, "conv", "filters=5 size=3 activation=tanh", h);
     h = test_layer(ctx, net, "max_pool", "size=2", h);
@@ -106,7 +105,23 @@ struct umb_net *test_net_two_streams(struct umb_context *ctx, int height)
     return net;
 }
 
-struct umb_net *test_net_mixed(struct umb_context *ctx, bool drops)
+struct umb_net *test_net_two_residual(struct umb_context *ctx)
+{
+    struct umb_net *net = test_net(ctx);
+    int a = test_stream(ctx, net, "a", 8, 8, 3), b = test_stream(ctx, net, "b", 8, 8, 3);
+    int h = test_layer2(ctx, net, "join", NULL, a, b);
+    h = test_block(ctx, net, 5, 1, h);
+    h = test_block(ctx, net, 7, 2, h);
+    h = test_block(ctx, net, 7, 1, h);
+    h = test_layer(ctx, net, "global_avg_pool", NULL, h);
+    int x = test_layer(ctx, net, "dense", "units=3", test_rows(ctx, net, 0, 1, h));
+    int y = test_layer(ctx, net, "dense", "units=4", test_rows(ctx, net, 1, 1, h));
+    test_task(ctx, net, "x", x, "cross_entropy", 1);
+    test_task(ctx, net, "y", y, "huber", 0.5);
+    return net;
+}
+
+static struct umb_net *mixed(struct umb_context *ctx, bool drops)
 {
     struct umb_net *net = test_net(ctx);
     int in = test_stream(ctx, net, "image", 8, 8, 3);
@@ -132,6 +147,16 @@ struct umb_net *test_net_mixed(struct umb_context *ctx, bool drops)
     return net;
 }
 
+struct umb_net *test_net_mixed(struct umb_context *ctx)
+{
+    return mixed(ctx, true);
+}
+
+struct umb_net *test_net_undropped(struct umb_context *ctx)
+{
+    return mixed(ctx, false);
+}
+
 struct umb_net *test_net_resnet18(struct umb_context *ctx, int height, int width)
 {
     struct umb_net *net = test_net(ctx);
@@ -148,6 +173,11 @@ struct umb_net *test_net_resnet18(struct umb_context *ctx, int height, int width
     h = test_layer(ctx, net, "global_avg_pool", NULL, h);
     test_task(ctx, net, "kind", test_layer(ctx, net, "dense", "units=4", h), "cross_entropy", 1);
     return net;
+}
+
+struct umb_net *test_net_small_resnet18(struct umb_context *ctx)
+{
+    return test_net_resnet18(ctx, 16, 6);
 }
 
 static int add_head(struct umb_context *ctx, struct umb_net *net, int trunk, int stream)

@@ -30,13 +30,19 @@ void test_task(struct umb_context *ctx, struct umb_net *net, const char *name, i
  * differ), → relu: the basic block of ResNet. */
 int test_block(struct umb_context *ctx, struct umb_net *net, int filters, int stride, int in);
 
-/* Two streams of height × height × 2 images joined in a small trunk, a task each. */
-struct umb_net *test_net_two_streams(struct umb_context *ctx, int height);
-/* One 8×8×3 stream through conv, batch_norm, dropout (where drops), concat and upsample; tasks
- * pixels (a class a pixel), kind (classes, from a middle layer), place (mse) and traits (yes or
- * no). */
-struct umb_net *test_net_mixed(struct umb_context *ctx, bool drops);
+/* Two streams of 7×7×2 images joined in a small trunk, a task each. */
+struct umb_net *test_net_two_streams(struct umb_context *ctx);
+/* Two streams through blocks with statistics of their own: with the input added, and with a 1×1 of
+ * it. */
+struct umb_net *test_net_two_residual(struct umb_context *ctx);
+/* One 8×8×3 stream through conv, batch_norm, dropout, concat and upsample; tasks pixels (a class a
+ * pixel), kind (classes, from a middle layer), place (mse) and traits (yes or no). */
+struct umb_net *test_net_mixed(struct umb_context *ctx);
+/* The same without dropout. */
+struct umb_net *test_net_undropped(struct umb_context *ctx);
 /* ResNet-18 with its first layers for small images: `width` filters in the first stage. */
 struct umb_net *test_net_resnet18(struct umb_context *ctx, int height, int width);
+/* 6 filters, images of 16×16. */
+struct umb_net *test_net_small_resnet18(struct umb_context *ctx);
 
 #endif

@@ -19,6 +19,7 @@
 
 #include <cmocka.h>
 
+#include "data_files.h"
 #include "nets.h"
 #include "safetensors.h"
 #include <umbel/train.h>
@@ -36,25 +37,6 @@ struct world {
     struct umb_safetensors *golden;
 };
 
-static struct umb_dataset *open_data(struct umb_context *ctx, const char *name)
-{
-    char path[4096];
-    const char *folder = getenv("UMBEL_DATA"), *source = getenv("UMBEL_TEST_SOURCE");
-    if (folder) {
-        snprintf(path, sizeof path, "%s/%s", folder, name);
-    } else {
-        snprintf(path, sizeof path, "%s/../shared/data/%s", source ? source : ".", name);
-    }
-    if (access(path, R_OK) != 0) {
-        print_message("# skipped: no data set in %s; set UMBEL_DATA\n", path);
-        return NULL;
-    }
-    struct umb_dataset_desc desc = {.format = "idx", .path = path, .limit = STEPS * BATCH};
-    struct umb_dataset *ds;
-    if (umb_dataset_open(ctx, &desc, &ds) != UMB_OK) { fail_msg("%s", umb_context_error(ctx)); }
-    return ds;
-}
-
 static int open_world(void **state)
 {
     static struct world w;
@@ -69,8 +51,8 @@ static int open_world(void **state)
         fail_msg("%s", umb_context_error(w.ctx));
     }
     w.net = test_net_mnist_fashion(w.ctx);
-    w.data[0] = open_data(w.ctx, "mnist");
-    w.data[1] = open_data(w.ctx, "fashion-mnist");
+    w.data[0] = open_real_data(w.ctx, "mnist", STEPS * BATCH);
+    w.data[1] = open_real_data(w.ctx, "fashion-mnist", STEPS * BATCH);
     *state = &w;
     return 0;
 }

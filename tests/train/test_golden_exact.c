@@ -14,10 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "data_files.h"
 #include "lab.h"
 #include "nets.h"
 #include "optimizer.h"
@@ -34,25 +34,6 @@
 static void must(struct umb_context *ctx, enum umb_status st)
 {
     if (st != UMB_OK) { fail_msg("%s", umb_context_error(ctx)); }
-}
-
-static struct umb_dataset *open_data(struct umb_context *ctx, const char *name)
-{
-    char path[4096];
-    const char *folder = getenv("UMBEL_DATA"), *source = getenv("UMBEL_TEST_SOURCE");
-    if (folder) {
-        snprintf(path, sizeof path, "%s/%s", folder, name);
-    } else {
-        snprintf(path, sizeof path, "%s/../shared/data/%s", source ? source : ".", name);
-    }
-    if (access(path, R_OK) != 0) {
-        print_message("# skipped: no data set in %s; set UMBEL_DATA\n", path);
-        return NULL;
-    }
-    struct umb_dataset_desc desc = {.format = "idx", .path = path, .limit = STEPS * BATCH};
-    struct umb_dataset *ds;
-    must(ctx, umb_dataset_open(ctx, &desc, &ds));
-    return ds;
 }
 
 /* Every trained parameter, and its moments. */
@@ -195,7 +176,8 @@ static void losses_are_pytorchs(void **state)
     struct umb_context *ctx;
     struct umb_safetensors *golden;
     assert_int_equal(umb_context_create(NULL, &ctx), UMB_OK);
-    struct umb_dataset *data[2] = {open_data(ctx, "mnist"), open_data(ctx, "fashion-mnist")};
+    struct umb_dataset *data[2] = {open_real_data(ctx, "mnist", STEPS * BATCH),
+                                   open_real_data(ctx, "fashion-mnist", STEPS * BATCH)};
     if (!data[0] || !data[1]) { skip(); }
     snprintf(path, sizeof path, "%s/tests/golden/mnist_fashion.safetensors",
              getenv("UMBEL_TEST_SOURCE"));

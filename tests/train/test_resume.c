@@ -70,16 +70,6 @@ struct resume_case {
     int queues;
 };
 
-static struct umb_net *mixed(struct umb_context *ctx)
-{
-    return test_net_mixed(ctx, true);
-}
-
-static struct umb_net *two_streams(struct umb_context *ctx)
-{
-    return test_net_two_streams(ctx, 7);
-}
-
 static void a_resumed_run_has_the_same_bits(void **state)
 {
     const struct resume_case *c = *state;
@@ -156,7 +146,7 @@ static void assert_entry(const struct umb_safetensors *file, const char *name, c
 static void files_have_the_shapes_of_other_tools(void **state)
 {
     (void)state;
-    struct umb_net *net = mixed(world.ctx);
+    struct umb_net *net = test_net_mixed(world.ctx);
     struct session s = saved_session(net, "adam", 4);
     must(umb_trainer_save(s.tr, world.path));
     struct umb_safetensors *file = read_back();
@@ -181,7 +171,7 @@ static void files_have_the_shapes_of_other_tools(void **state)
 static void dense_weights_are_kept_in_channel_order(void **state)
 {
     (void)state;
-    struct umb_net *net = mixed(world.ctx);
+    struct umb_net *net = test_net_mixed(world.ctx);
     struct session s = saved_session(net, "sgd", 4);
     must(umb_trainer_save(s.tr, world.path));
     struct umb_safetensors *file = read_back();
@@ -278,7 +268,7 @@ static void damaged_files_are_refused(void **state)
         {{.text = "umbel.step", .value = "-1"}, UMB_ERR_FORMAT, "umbel.step is -1"},
         {{.text = "umbel.step", .value = "many"}, UMB_ERR_FORMAT, "umbel.step is 'many'"},
         {{.text = "umbel.seed"}, UMB_ERR_FORMAT, "umbel.seed is 'missing'"}};
-    struct umb_net *net = two_streams(world.ctx);
+    struct umb_net *net = test_net_two_streams(world.ctx);
     struct session s = saved_session(net, "adam", 4);
     session_train(&s, 7, 3);
     must(umb_trainer_save(s.tr, world.path));
@@ -295,7 +285,7 @@ static void damaged_files_are_refused(void **state)
 static void truncated_and_foreign_files_are_refused(void **state)
 {
     (void)state;
-    struct umb_net *net = two_streams(world.ctx);
+    struct umb_net *net = test_net_two_streams(world.ctx);
     struct session s = saved_session(net, "adam", 4);
     must(umb_trainer_save(s.tr, world.path));
     char *data;
@@ -319,7 +309,7 @@ static void truncated_and_foreign_files_are_refused(void **state)
 static void another_net_is_refused(void **state)
 {
     (void)state;
-    struct umb_net *net = two_streams(world.ctx), *other = mixed(world.ctx);
+    struct umb_net *net = test_net_two_streams(world.ctx), *other = test_net_mixed(world.ctx);
     struct session s = saved_session(other, "adam", 4);
     must(umb_trainer_save(s.tr, world.path));
     assert_refused(net, UMB_ERR_INVALID, "conv1.weight");
@@ -331,7 +321,7 @@ static void another_net_is_refused(void **state)
 static void a_file_that_cannot_be_written_is_an_error(void **state)
 {
     (void)state;
-    struct umb_net *net = two_streams(world.ctx);
+    struct umb_net *net = test_net_two_streams(world.ctx);
     struct session s = saved_session(net, "adam", 4);
     assert_int_equal(umb_trainer_save(s.tr, "/nonexistent/x.safetensors"), UMB_ERR_IO);
     assert_non_null(strstr(umb_context_error(world.ctx), "/nonexistent/"));
@@ -367,7 +357,7 @@ static const char *solver_of(const struct session *s, const char *node)
 static void a_run_keeps_its_solvers(void **state)
 {
     (void)state;
-    struct umb_net *net = two_streams(world.ctx);
+    struct umb_net *net = test_net_two_streams(world.ctx);
     struct session s = saved_session(net, "adam", 4), other = saved_session(net, "adam", 4);
     /* Where the naive one was chosen there is nothing to see, but loading must work too. */
     print_message("# conv1 is computed by %s\n", solver_of(&s, "conv1"));
@@ -392,7 +382,7 @@ static void a_run_keeps_its_solvers(void **state)
 static void solvers_that_are_not_here_are_a_warning(void **state)
 {
     (void)state;
-    struct umb_net *net = two_streams(world.ctx);
+    struct umb_net *net = test_net_two_streams(world.ctx);
     struct session s = saved_session(net, "adam", 4), other = saved_session(net, "adam", 4);
     session_train(&s, 2, 1);
     must(umb_trainer_save(s.tr, world.path));
@@ -415,10 +405,11 @@ static void solvers_that_are_not_here_are_a_warning(void **state)
 
 int main(void)
 {
-    static struct resume_case cases[] = {{mixed, "adam", NULL, 0, 1},
-                                         {mixed, "sgd", "momentum=0.9 nesterov=true", 0.5, 4},
-                                         {two_streams, "adamw", "weight_decay=0.1", 0, 2},
-                                         {two_streams, "sgd", NULL, 0, 1}};
+    static struct resume_case cases[] = {
+        {test_net_mixed, "adam", NULL, 0, 1},
+        {test_net_mixed, "sgd", "momentum=0.9 nesterov=true", 0.5, 4},
+        {test_net_two_streams, "adamw", "weight_decay=0.1", 0, 2},
+        {test_net_two_streams, "sgd", NULL, 0, 1}};
     const struct CMUnitTest tests[] = {
         {"adam", a_resumed_run_has_the_same_bits, NULL, NULL, &cases[0]},
         {"sgd with momentum and clipping, then on four queues", a_resumed_run_has_the_same_bits,

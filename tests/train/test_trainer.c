@@ -17,33 +17,7 @@
 #include "nets.h"
 #include "rig.h"
 #include "session.h"
-
-struct world {
-    struct umb_context *ctx;
-    struct umb_device *device;
-};
-static struct world world;
-
-static int open_world(void **state)
-{
-    (void)state;
-    assert_int_equal(umb_context_create(NULL, &world.ctx), UMB_OK);
-    world.device = rig_device(world.ctx);
-    return 0;
-}
-
-static int close_world(void **state)
-{
-    (void)state;
-    umb_device_close(world.device);
-    umb_context_destroy(world.ctx);
-    return 0;
-}
-
-static void must(enum umb_status st)
-{
-    if (st != UMB_OK) { fail_msg("%s: %s", umb_status_name(st), umb_context_error(world.ctx)); }
-}
+#include "world.h"
 
 static struct session open_session(const struct umb_net *net, int64_t batch, const char *optimizer,
                                    const char *attrs)
@@ -165,7 +139,7 @@ static void four_tasks_are_learnt(void **state)
 static void evaluation_changes_nothing(void **state)
 {
     (void)state;
-    struct umb_net *net = test_net_mixed(world.ctx, true);
+    struct umb_net *net = test_net_mixed(world.ctx);
     struct session a = open_session(net, 4, "adam", NULL), b = open_session(net, 4, "adam", NULL);
     struct umb_task_result x[4], y[4];
     session_train(&a, 0, 3);
@@ -210,7 +184,7 @@ static void predictions_are_what_evaluation_counts(void **state)
 {
     (void)state;
     enum { N = 4 };
-    struct umb_net *net = test_net_mixed(world.ctx, true);
+    struct umb_net *net = test_net_mixed(world.ctx);
     struct session s = open_session(net, N, "adam", NULL);
     static float pixels[N * 64 * 3], kind[N * 5], place[N * 2], traits[N * 3];
     float *outputs[4] = {pixels, kind, place, traits};
@@ -246,7 +220,7 @@ static void predictions_are_what_evaluation_counts(void **state)
 static void predictions_of_few_samples(void **state)
 {
     (void)state;
-    struct umb_net *net = test_net_two_streams(world.ctx, 7);
+    struct umb_net *net = test_net_two_streams(world.ctx);
     struct session s = open_session(net, 4, "sgd", NULL);
     float all[2][16], some[2][16];
     session_fill(&s, 0);
@@ -271,7 +245,7 @@ static void predictions_of_few_samples(void **state)
 static void results_do_not_depend_on_the_batches(void **state)
 {
     (void)state;
-    struct umb_net *net = test_net_mixed(world.ctx, false);
+    struct umb_net *net = test_net_undropped(world.ctx);
     struct session s = open_session(net, 6, "adam", NULL);
     struct umb_task_result whole[4], parts[4];
     session_fill(&s, 0);
@@ -306,7 +280,7 @@ static void results_do_not_depend_on_the_batches(void **state)
 static void check_update(const char *optimizer, const char *attrs, double clip, double decay,
                          bool adam, bool decoupled)
 {
-    struct umb_net *net = test_net_two_streams(world.ctx, 7);
+    struct umb_net *net = test_net_two_streams(world.ctx);
     struct session plain = open_session(net, 4, "sgd", NULL);
     struct session_desc desc = {.device = world.device,
                                 .net = net,
@@ -441,8 +415,7 @@ static void a_task_without_labels_is_left_out(void **state)
 static void empty_batches_are_harmless(void **state)
 {
     (void)state;
-    struct umb_net *net = test_net_two_streams(world.ctx, 7),
-                   *norm = test_net_mixed(world.ctx, true);
+    struct umb_net *net = test_net_two_streams(world.ctx), *norm = test_net_mixed(world.ctx);
     struct session s = open_session(net, 4, "adam", NULL), m = open_session(norm, 4, "adam", NULL);
     session_train(&s, 0, 2);
     session_fill(&s, 2);
