@@ -16,6 +16,7 @@ typedef bytes_t loose_bytes_t __attribute__((aligned(1)));
 #define BITS_OF TILE_CAT(convert_int, VW)
 #define BYTES_OF TILE_CAT(convert_uchar, VW)
 #define BYTES_LOAD TILE_CAT(vload, VW)
+#define BITS_LOAD(i, p) BITS_OF(BYTES_LOAD(i, p))
 
 static inline bits_t load_bits(__global const uchar *from, int n)
 {
