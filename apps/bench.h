@@ -25,9 +25,14 @@ struct bench_line {
     int index;                         /* … and its number there */
     const struct umb_solver *solver;
 };
-/* Compares the solver with the reference, on fewer samples where all of them would take long.
- * *ret_error: the largest difference ÷ the largest value. */
+/* Compares the solver with the reference, on fewer samples where all of them would take long. Right
+ * is what is within the tests' tolerance; the error is a figure beside it. */
+struct bench_error {
+    bool right;
+    double largest; /* difference ÷ the largest value of its tensor */
+};
 UMB_MUST_USE enum umb_status bench_check(struct umb_context *ctx, struct umb_device *device,
-                                         const struct bench_line *line, double *ret_error);
+                                         const struct bench_line *line,
+                                         struct bench_error *ret_error);
 
 #endif

@@ -26,7 +26,7 @@ static bool divide_samples(const char *in, double by, char *out, size_t size)
 }
 
 enum umb_status bench_check(struct umb_context *ctx, struct umb_device *device,
-                            const struct bench_line *line, double *ret_error)
+                            const struct bench_line *line, struct bench_error *ret_error)
 {
     const struct umb_problem *p = line->problem;
     double flops = p->op->flops ? p->op->flops(p) : 0;
@@ -40,6 +40,6 @@ enum umb_status bench_check(struct umb_context *ctx, struct umb_device *device,
     enum umb_status st = umb__trial_create(ctx, line->op, &small, BENCH_SEED, &t);
     if (st == UMB_OK) { st = umb__trial_check(t, device, line->index, line->solver, &result); }
     umb__trial_destroy(t);
-    *ret_error = result.error;
+    if (st == UMB_OK) { *ret_error = (struct bench_error){result.score <= 1, result.error}; }
     return st;
 }

@@ -86,14 +86,8 @@ static double problem_bytes(const struct umb_problem *p)
 /* The peak is the fastest of several runs, so the share of it is that of the op's fastest. */
 struct figures {
     double median_ns, min_ns, gflops, gbs;
-    double error; /* with --check */
+    struct bench_error error; /* with --check */
 };
-
-/* Ten times what a reduction of some thousand terms in float32 is off by. */
-static bool is_right(double error)
-{
-    return error <= 1e-5;
-}
 
 static void add_json(struct bench *b, const struct bench_line *line, const struct figures *f)
 {
@@ -104,8 +98,8 @@ static void add_json(struct bench *b, const struct bench_line *line, const struc
                             f->gflops, "gbs", f->gbs, "of_peak_flops", f->gflops / b->peak.gflops,
                             "of_peak_bytes", f->gbs / b->peak.gbs);
     if (check) {
-        json_object_set_new(row, "right", json_boolean(is_right(f->error)));
-        json_object_set_new(row, "error", json_real(f->error));
+        json_object_set_new(row, "right", json_boolean(f->error.right));
+        json_object_set_new(row, "error", json_real(f->error.largest));
     }
     json_array_append_new(b->rows, row);
 }
@@ -123,7 +117,7 @@ static void add_text(struct bench *b, const struct bench_line *line, const struc
     cli_table_add(t, "%.0f %%", 100 * f->gflops / b->peak.gflops);
     cli_table_add(t, "%.1f", f->gbs);
     cli_table_add(t, "%.0f %%", 100 * f->gbs / b->peak.gbs);
-    if (check) { cli_table_add(t, is_right(f->error) ? "%.1e" : "WRONG, %.1e", f->error); }
+    if (check) { cli_table_add(t, f->error.right ? "%.1e" : "WRONG, %.1e", f->error.largest); }
 }
 
 static enum umb_status time_line(struct bench *b, struct umb_trial *t,
@@ -136,7 +130,7 @@ static enum umb_status time_line(struct bench *b, struct umb_trial *t,
     if (st != UMB_OK) { return st; }
     f.gflops = (p->op->flops ? p->op->flops(p) : 0) / f.min_ns;
     f.gbs = problem_bytes(p) / f.min_ns;
-    b->n_wrong += check && !is_right(f.error);
+    b->n_wrong += check && !f.error.right;
     (json ? add_json : add_text)(b, line, &f);
     return UMB_OK;
 }
