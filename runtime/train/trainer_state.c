@@ -113,8 +113,10 @@ static enum umb_status collect_texts(struct umb_trainer *tr, struct umb_safetens
     struct {
         const char *key;
         int64_t value;
-    } numbers[] = {
-        {"umbel.step", tr->n_steps}, {"umbel.seed", (int64_t)tr->seed}, {"umbel.batch", tr->batch}};
+    } numbers[] = {{"umbel.step", tr->n_steps},
+                   {"umbel.seed", (int64_t)tr->seed},
+                   {"umbel.batch", tr->batch},
+                   {"umbel.fuse", tr->fuses}};
     enum umb_status st = umb__safetensors_add_text(file, "umbel.optimizer", tr->optimizer_name);
     for (size_t i = 0; st == UMB_OK && i < sizeof numbers / sizeof *numbers; i++) {
         char text[32];
@@ -229,6 +231,20 @@ static enum umb_status check_texts(struct umb_trainer *tr, const struct restore 
     return UMB_OK;
 }
 
+/* Files of other tools do not say it. */
+static enum umb_status check_fusing(struct umb_trainer *tr, const struct restore *r,
+                                    bool *ret_fuses)
+{
+    const char *text = umb__safetensors_text(r->file, "umbel.fuse");
+    int64_t fuses = *ret_fuses;
+    if (text && !umb__parse_int(text, 0, 1, &fuses)) {
+        return umb__fail(tr->ctx, UMB_ERR_FORMAT, "%s: umbel.fuse is '%.40s'; expected 0 or 1",
+                         r->path, text);
+    }
+    *ret_fuses = fuses;
+    return UMB_OK;
+}
+
 static const struct umb_safetensors_entry *tally_entry(const struct umb_trainer *tr,
                                                        const struct restore *r, int t)
 {
@@ -258,44 +274,77 @@ static void restore_tally(struct umb_trainer *tr, const struct restore *r, int t
     memcpy(y->errors, words + 16 + 8 * y->n_counts, (size_t)y->n_values * 8);
 }
 
-/* Compiles the training plan with other solvers; the present one stands until the new one is there.
- */
-static enum umb_status change_solvers(struct umb_trainer *tr, const char *wanted)
+/* What a plan follows from, beside the net, the device and what was measured on it. */
+struct plan_basis {
+    bool fuses;
+    char *choices; /* NULL: free */
+};
+
+static struct plan_basis basis_of(const struct umb_trainer *tr)
 {
-    char *choices = umb__strdup(tr->ctx, wanted), *before = tr->choices;
-    if (!choices) { return UMB_ERR_NO_MEMORY; }
+    return (struct plan_basis){tr->fuses, tr->choices};
+}
+
+static void set_basis(struct umb_trainer *tr, struct plan_basis basis)
+{
+    tr->fuses = basis.fuses;
+    tr->choices = basis.choices;
+}
+
+/* Compiles the training plan anew; the present one stands until the new one is there. choices are
+ * taken over on success. */
+static enum umb_status change_plan(struct umb_trainer *tr, struct plan_basis basis)
+{
+    const struct plan_basis before = basis_of(tr);
     struct umb_trainer_side present = tr->side[UMB_TRAINER_TRAIN];
-    tr->choices = choices;
+    set_basis(tr, basis);
     tr->side[UMB_TRAINER_TRAIN] = (struct umb_trainer_side){0};
-    enum umb_status st = umb__trainer_compile(tr, UMB_TRAINER_TRAIN);
-    if (st == UMB_OK) {
-        umb__trainer_drop_side(&present);
-        umb__free(before);
-        return UMB_OK;
+    const enum umb_status st = umb__trainer_compile(tr, UMB_TRAINER_TRAIN);
+    if (st != UMB_OK) {
+        tr->side[UMB_TRAINER_TRAIN] = present;
+        set_basis(tr, before);
+        return st;
     }
-    tr->side[UMB_TRAINER_TRAIN] = present;
-    tr->choices = before;
-    umb__free(choices);
+    umb__trainer_drop_side(&present);
+    umb__free(before.choices);
+    for (int m = 0; m < UMB_TRAINER_MODES && basis.fuses != before.fuses; m++) {
+        if (m != UMB_TRAINER_TRAIN) { umb__trainer_drop_side(&tr->side[m]); }
+    }
+    return UMB_OK;
+}
+
+/* The plan has these solvers already. */
+static enum umb_status has_solvers(struct umb_trainer *tr, const char *wanted, bool *ret_has)
+{
+    struct umb_safetensors *now = NULL;
+    enum umb_status st = umb__safetensors_create(tr->ctx, &now);
+    if (st == UMB_OK) { st = collect_texts(tr, now); }
+    if (st == UMB_OK) {
+        *ret_has = strcmp(wanted, umb__safetensors_text(now, "umbel.solvers")) == 0;
+    }
+    umb__safetensors_destroy(now);
     return st;
 }
 
-/* Takes over the solvers of the checkpoint's run, since its bits depend on them. Where this device
- * or build lacks one, the run goes on with others, equal within rounding. */
-static enum umb_status restore_solvers(struct umb_trainer *tr, const struct restore *r)
+/* Takes over what the checkpoint's run fused and its solvers, since its bits depend on them. Where
+ * this device or build lacks a solver, the run goes on with others, equal within rounding. */
+static enum umb_status restore_plan(struct umb_trainer *tr, const struct restore *r, bool fuses)
 {
     const char *wanted = umb__safetensors_text(r->file, "umbel.solvers");
-    struct umb_safetensors *now = NULL;
-    if (!wanted) { return UMB_OK; }
-    enum umb_status st = umb__safetensors_create(tr->ctx, &now);
-    if (st == UMB_OK) { st = collect_texts(tr, now); }
-    bool same = st == UMB_OK && strcmp(wanted, umb__safetensors_text(now, "umbel.solvers")) == 0;
-    umb__safetensors_destroy(now);
-    if (st != UMB_OK || same) { return st; }
-    st = change_solvers(tr, wanted);
+    bool same = true;
+    enum umb_status st = wanted ? has_solvers(tr, wanted, &same) : UMB_OK;
+    if (st != UMB_OK || (same && fuses == tr->fuses)) { return st; }
+    struct plan_basis basis = {.fuses = fuses};
+    if (wanted) {
+        basis.choices = umb__strdup(tr->ctx, wanted);
+        if (!basis.choices) { return UMB_ERR_NO_MEMORY; }
+    }
+    st = change_plan(tr, basis);
+    if (st != UMB_OK) { umb__free(basis.choices); }
     if (st != UMB_ERR_UNSUPPORTED) { return st; }
     umb__log(tr->ctx, UMB_LOG_WARN, "%s: its solvers are not all here (%s): going on with others",
              r->path, umb_context_error(tr->ctx));
-    return UMB_OK;
+    return fuses == tr->fuses ? UMB_OK : change_plan(tr, (struct plan_basis){.fuses = fuses});
 }
 
 enum umb_status umb__trainer_restore(struct umb_trainer *tr, const struct umb_safetensors *file,
@@ -303,13 +352,15 @@ enum umb_status umb__trainer_restore(struct umb_trainer *tr, const struct umb_sa
 {
     struct restore r = {file, path};
     int64_t step, seed;
+    bool fuses = tr->fuses;
     enum umb_status st = umb__trainer_settle(tr);
     if (st == UMB_OK) { st = check_texts(tr, &r, &step, &seed); }
+    if (st == UMB_OK) { st = check_fusing(tr, &r, &fuses); }
     if (st == UMB_OK) { st = for_tensors(tr, check_tensor, &r); }
     for (int t = 0; st == UMB_OK && t < tr->n_tasks; t++) {
         st = check_tally(tr, &r, t);
     }
-    if (st == UMB_OK) { st = restore_solvers(tr, &r); }
+    if (st == UMB_OK) { st = restore_plan(tr, &r, fuses); }
     if (st == UMB_OK) { st = umb__trainer_drain(tr); }
     if (st == UMB_OK) { st = for_tensors(tr, restore_tensor, &r); }
     if (st != UMB_OK) { return st; }

@@ -116,6 +116,50 @@ static void a_resumed_run_has_the_same_bits(void **state)
     umb_net_destroy(net);
 }
 
+/* Opened with UMBEL_FUSE set. */
+static struct session fusing_session(const struct umb_net *net, const char *fuse)
+{
+    const struct session_desc desc = {.device = world.device, .net = net, .batch = 4, .seed = 5};
+    assert_int_equal(setenv("UMBEL_FUSE", fuse, 1), 0);
+    struct session s = session_open(world.ctx, &desc);
+    assert_int_equal(unsetenv("UMBEL_FUSE"), 0);
+    return s;
+}
+
+/* A plan made either way, and resumed where the other is asked for, is the plan that it was; so is
+ * an evaluation's. */
+static void a_resumed_run_fuses_as_it_did(void **state)
+{
+    (void)state;
+    struct umb_net *net = test_net_mnist_fashion(world.ctx);
+    const char *const fuse[] = {"0", "1"};
+    for (int k = 0; k < 2; k++) {
+        struct session a = fusing_session(net, fuse[k]), b = fusing_session(net, fuse[1 - k]);
+        session_train(&a, 0, 2);
+        session_train(&b, 0, 1);
+        session_fill(&b, 9);
+        must(umb_trainer_evaluate(b.tr, b.batch, b.labels));
+        must(umb_trainer_save(a.tr, world.path));
+        must(umb_trainer_load(b.tr, world.path));
+        assert_int_equal(a.tr->side[UMB_TRAINER_TRAIN].graph->n_nodes,
+                         b.tr->side[UMB_TRAINER_TRAIN].graph->n_nodes);
+        session_train(&a, 2, 2);
+        session_train(&b, 2, 2);
+        assert_same_bits(&a, &b, k ? "fused" : "not fused");
+        struct umb_task_result x[UMB_MAX_TASKS], y[UMB_MAX_TASKS];
+        session_fill(&a, 9);
+        session_fill(&b, 9);
+        must(umb_trainer_evaluate(a.tr, a.batch, a.labels));
+        must(umb_trainer_evaluate(b.tr, b.batch, b.labels));
+        must(umb_trainer_results(a.tr, x));
+        must(umb_trainer_results(b.tr, y));
+        assert_memory_equal(&x[0].loss, &y[0].loss, sizeof(double));
+        session_close(&a);
+        session_close(&b);
+    }
+    umb_net_destroy(net);
+}
+
 /* ---- what a file holds ---- */
 
 static struct session saved_session(const struct umb_net *net, const char *optimizer, int64_t batch)
@@ -201,8 +245,8 @@ struct damage {
 
 static void write_damaged(const struct umb_safetensors *good, const struct damage *d)
 {
-    static const char *const keys[] = {"umbel.step", "umbel.seed", "umbel.batch", "umbel.optimizer",
-                                       "umbel.solvers"};
+    static const char *const keys[] = {"umbel.step",      "umbel.seed",    "umbel.batch",
+                                       "umbel.optimizer", "umbel.solvers", "umbel.fuse"};
     struct umb_safetensors *bad;
     must(umb__safetensors_create(world.ctx, &bad));
     for (size_t i = 0; i < umb__safetensors_count(good); i++) {
@@ -267,7 +311,8 @@ static void damaged_files_are_refused(void **state)
         {{.text = "umbel.optimizer"}, UMB_ERR_INVALID, "optimizer (none)"},
         {{.text = "umbel.step", .value = "-1"}, UMB_ERR_FORMAT, "umbel.step is -1"},
         {{.text = "umbel.step", .value = "many"}, UMB_ERR_FORMAT, "umbel.step is 'many'"},
-        {{.text = "umbel.seed"}, UMB_ERR_FORMAT, "umbel.seed is 'missing'"}};
+        {{.text = "umbel.seed"}, UMB_ERR_FORMAT, "umbel.seed is 'missing'"},
+        {{.text = "umbel.fuse", .value = "2"}, UMB_ERR_FORMAT, "umbel.fuse is '2'"}};
     struct umb_net *net = test_net_two_streams(world.ctx);
     struct session s = saved_session(net, "adam", 4);
     session_train(&s, 7, 3);
@@ -417,6 +462,7 @@ int main(void)
         {"adamw, two streams, then on two queues", a_resumed_run_has_the_same_bits, NULL, NULL,
          &cases[2]},
         {"sgd without a state", a_resumed_run_has_the_same_bits, NULL, NULL, &cases[3]},
+        cmocka_unit_test(a_resumed_run_fuses_as_it_did),
         cmocka_unit_test(files_have_the_shapes_of_other_tools),
         cmocka_unit_test(dense_weights_are_kept_in_channel_order),
         cmocka_unit_test(damaged_files_are_refused),
