@@ -13,6 +13,11 @@
  *     [c-block][point][c][NV]     │                        point, by TP tiles × NV columns, and
  *                                 └──Aᵀ·A──▶ y             then these outputs
  *
+ * With MAKE_U u is not U but the weights that it is made of, in panels of NV columns, [k-block][c]
+ * [9][NV]: an item makes U in its own memory, of CU channels of one k-block at a time. That costs a
+ * tenth of the products of 32 tiles, and reads a quarter as much: U of many weights is not for the
+ * caches, and to make it all would take as long as the products of few tiles.
+ *
  * With TO_POOLED y is [N,P/2,Q/2,K]: the largest or the mean of windows of 2×2 pixels, and `pass`
  * beside it says where their gradient goes; with FROM_POOLED x is a gradient to such windows, of
  * [N,H/2,W/2,C]. P, Q or H, W are then even. runtime/ops/conv.h has the formulas. Rows of y that no
@@ -23,8 +28,9 @@
  * flags: 1 add bias [K], 2 relu, 4 pool the largest, 8 the mean, 16 write pass, 32 zero where x0 ≤ 0,
  * which is of y's shape, 64 y is too large for the caches. Pointers that no flag asks for may be any.
  * Tunables: VW; EDGE; TP tiles of a register tile; CB channels of a block, what keeps a point's
- * weights in the first-level cache; KG k-blocks that share a walk over V; V_FLOATS, Y_FLOATS: sizes,
- * which the host keeps to; with FROM_POOLED ODD_ROW, ODD_COLUMN: py and px are odd.
+ * weights in the first-level cache; KG k-blocks that share a walk over V, 1 with MAKE_U; CU, which
+ * divides CB, or is CB without MAKE_U; V_FLOATS, Y_FLOATS: sizes, which the host keeps to; with
+ * FROM_POOLED ODD_ROW, ODD_COLUMN: py and px are odd.
  */
 #include "winograd.cl"
 #ifndef TP
@@ -32,6 +38,9 @@
 #endif
 #ifndef CB
 #define CB 128
+#endif
+#ifndef CU
+#define CU CB
 #endif
 #ifndef KG
 #define KG 2
@@ -61,7 +70,14 @@
 #ifndef STREAM_WRITE
 #define STREAM_WRITE(v, p) VEC_WRITE(v, 0, p)
 #endif
-#define AHEAD (2 * CB * NV) /* in U: two points */
+#ifdef MAKE_U
+#define U_SPACE
+#define U_PLANE (CU * NV + 16)
+#define U_AHEAD(p)
+#else
+#define U_SPACE __global
+#define U_AHEAD(p) CALL_FOR((p) + 2 * CB * NV) /* two points */
+#endif
 #define ADD_BIAS 1
 #define RELU 2
 #define MAX_POOL 4
@@ -77,7 +93,7 @@
 #define OUT (EDGE / STEP) /* pixels of y in a tile, along an axis */
 
 /* y[TP][NV] = v[TP][n] · u[n][NV], or += */
-static INLINED void multiply(float *y, const float *v, __global const float *u, int n, bool first)
+static INLINED void multiply(float *y, const float *v, U_SPACE const float *u, int n, bool first)
 {
     vec_t lo[TP], hi[TP];
     UNROLL for (int i = 0; i < TP; ++i)
@@ -86,8 +102,8 @@ static INLINED void multiply(float *y, const float *v, __global const float *u, 
         hi[i] = first ? (vec_t)(0.0f) : VEC_LOAD(2 * i + 1, y);
     }
     for (int c = 0; c < n; ++c, u += NV) {
-        CALL_FOR(u + AHEAD);
-        CALL_FOR(u + AHEAD + VW);
+        U_AHEAD(u);
+        U_AHEAD(u + VW);
         const vec_t u_lo = VEC_LOAD(0, u), u_hi = VEC_LOAD(1, u);
         UNROLL for (int i = 0; i < TP; ++i)
         {
@@ -121,6 +137,43 @@ static inline void call_for_rows(struct next *n)
     }
 }
 
+#ifdef MAKE_U
+/* U of n channels of a k-block, whose weights begin at w. */
+static inline void make_u(float *U, __global const float *w, int n)
+{
+    for (int i = 0; i < n * NV; i += VW) {
+        __global const float *from = w + i / NV * (9 * NV) + i % NV;
+        vec_t g[POINTS];
+        UNROLL for (int tap = 0; tap < 9; ++tap)
+        {
+            g[tap / 3 * SPAN + tap % 3] = VEC_LOAD(0, from + tap * NV);
+        }
+        transform_weights(U + i, U_PLANE, g);
+    }
+}
+
+/* Products of a block with a k-block, whose weights begin at w. Behind them are those that come
+ * next: each call for a register tile fetches its share of as many as there are here. */
+static inline void multiply_block(float *Y, const float *V, float *U, __global const float *w,
+                                  int C, int T, int tiles, struct next *next)
+{
+    const int share = (CU * 9 * NV / (POINTS * VW) * TP / tiles + 1) * VW;
+    for (int c0 = 0; c0 < C; c0 += CU) {
+        const int channels = min(CU, C - c0);
+        const float *v = V + c0 / CB * (POINTS * PLANE(T)) + c0 % CB;
+        __global const float *ahead = w + (c0 + CU) * (9 * NV);
+        make_u(U, w + c0 * (9 * NV), channels);
+        for (int point = 0; point < POINTS; ++point) {
+            call_for_rows(next);
+            for (int t = 0; t < tiles; t += TP) {
+                for (int i = 0; i < share; i += VW, ahead += VW) { CALL_FOR(ahead); }
+                multiply(Y + point * Y_PLANE(T) + t * NV, v + point * PLANE(T) + t * PITCH,
+                         U + point * U_PLANE, channels, c0 == 0);
+            }
+        }
+    }
+}
+#else
 /* Products of a block with n k-blocks, whose U begins at u. */
 static inline void multiply_block(float *Y, const float *V, __global const float *u, int C, int T,
                                   int tiles, int n, struct next *next)
@@ -139,6 +192,7 @@ static inline void multiply_block(float *Y, const float *V, __global const float
         }
     }
 }
+#endif
 
 /* Outputs of a tile: VW columns from y on, of which `columns` exist. */
 struct target {
@@ -286,6 +340,9 @@ __kernel ONE_ITEM void conv_winograd(__global const float *restrict x, ulong x_a
 {
     float V[V_FLOATS] __attribute__((aligned(64)));
     float Y[Y_FLOATS] __attribute__((aligned(64)));
+#ifdef MAKE_U
+    float U[POINTS * U_PLANE] __attribute__((aligned(64)));
+#endif
     const int TH = (min(P, H + py) + EDGE - 1) / EDGE, TW = (min(Q, W + px) + EDGE - 1) / EDGE;
     const int rows = P / STEP, columns = Q / STEP;
     x += x_at;
@@ -298,7 +355,7 @@ __kernel ONE_ITEM void conv_winograd(__global const float *restrict x, ulong x_a
             transform_tile(V + t * PITCH, PLANE(T), x, pass,
                            spot_of(min(t0 + t, tiles - 1), TH, TW), H, W, C, py, px, flags);
         }
-        const int calls = (K + NV - 1) / NV * ((C + CB - 1) / CB) * POINTS;
+        const int calls = (K + NV - 1) / NV * ((C + CU - 1) / CU) * POINTS;
         const int t1 = t0 + (int)get_num_groups(0) * T;
         struct next next = {x + ((1 - py) * W + 1 - px) * C, t1, tiles, TH, TW, H, W, C, 0, 0, 0};
 #ifndef FROM_POOLED
@@ -306,8 +363,12 @@ __kernel ONE_ITEM void conv_winograd(__global const float *restrict x, ulong x_a
         next.share = (next.rows + calls - 1) / calls;
 #endif
         for (int k = 0; k < K; k += KG * NV) {
+#ifdef MAKE_U
+            multiply_block(Y, V, U, u + k * (9 * C), C, T, rounded, &next);
+#else
             multiply_block(Y, V, u + k * (POINTS * C), C, T, rounded,
                            min(KG, (K - k + NV - 1) / NV), &next);
+#endif
             for (int t = 0; t < here; ++t) {
                 const struct spot s = spot_of(t0 + t, TH, TW);
                 const int p = s.ty * OUT, q = s.tx * OUT;
@@ -340,7 +401,8 @@ __kernel ONE_ITEM void conv_winograd(__global const float *restrict x, ulong x_a
 }
 
 /*
- * U from the weights [3,3,C,K]; with `turned` from [3,3,K,C], turned round: tap (r,s) is (2−r,2−s).
+ * U, or with MAKE_U its panels, from the weights [3,3,C,K]; with `turned` from [3,3,K,C], turned
+ * round: tap (r,s) is (2−r,2−s).
  * NDRange [⌈C/VW⌉, ⌈K/NV⌉], one item a group: VW channels, NV columns.
  */
 __kernel ONE_ITEM void conv_winograd_filters(__global const float *restrict w, ulong w_at,
@@ -348,7 +410,9 @@ __kernel ONE_ITEM void conv_winograd_filters(__global const float *restrict w, u
                                              int turned)
 {
     float g[9 * VW * NV] __attribute__((aligned(64)));     /* [tap][channel][NV] */
+#ifndef MAKE_U
     float t[POINTS * VW * NV] __attribute__((aligned(64))); /* [point][channel][NV] */
+#endif
     const int c0 = get_group_id(0) * VW, n = min(VW, C - c0);
     const int kb = get_group_id(1), columns = K - kb * NV;
     w += w_at;
@@ -360,7 +424,23 @@ __kernel ONE_ITEM void conv_winograd_filters(__global const float *restrict w, u
             copy_columns(to, w + (tap * C + c0) * K + kb * NV, K, n, columns);
         }
     }
-    for (int i = 0; i < n * NV; i += VW) { transform_weights(t + i, VW * NV, g + i, VW * NV); }
+#ifdef MAKE_U
+    u += u_at + (kb * C + c0) * (9 * NV);
+    for (int i = 0; i < n * NV; i += VW) {
+        for (int tap = 0; tap < 9; ++tap) {
+            VEC_WRITE(VEC_LOAD(0, g + tap * (VW * NV) + i), 0,
+                      u + i / NV * (9 * NV) + tap * NV + i % NV);
+        }
+    }
+#else
+    for (int i = 0; i < n * NV; i += VW) {
+        vec_t m[POINTS];
+        UNROLL for (int tap = 0; tap < 9; ++tap)
+        {
+            m[tap / 3 * SPAN + tap % 3] = VEC_LOAD(0, g + tap * (VW * NV) + i);
+        }
+        transform_weights(t + i, VW * NV, m);
+    }
     const int block = c0 / CB * CB, plane = min(CB, C - block) * NV;
     u += u_at + (kb * C + block) * (POINTS * NV) + (c0 - block) * NV;
     for (int point = 0; point < POINTS; ++point, u += plane) {
@@ -368,4 +448,5 @@ __kernel ONE_ITEM void conv_winograd_filters(__global const float *restrict w, u
             VEC_WRITE(VEC_LOAD(0, t + point * (VW * NV) + i), 0, u + i);
         }
     }
+#endif
 }

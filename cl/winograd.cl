@@ -293,15 +293,10 @@ static INLINED void transform_gradient(float *to, int plane, vec_t *d)
     }
 }
 
-/* G g Gᵀ of VW columns: tap i at from + i·tap, point i at to + i·plane. */
-static INLINED void transform_weights(float *to, int plane, const float *from, int tap)
+/* G g Gᵀ of VW columns: tap (r,s) at g[r·SPAN + s], point i to to + i·plane. */
+static INLINED void transform_weights(float *to, int plane, vec_t *g)
 {
-    vec_t g[POINTS];
-    UNROLL for (int s = 0; s < 3; ++s)
-    {
-        UNROLL for (int r = 0; r < 3; ++r) { g[r * SPAN + s] = VEC_LOAD(0, from + (r * 3 + s) * tap); }
-        weight_line(g + s, SPAN);
-    }
+    UNROLL for (int s = 0; s < 3; ++s) { weight_line(g + s, SPAN); }
     UNROLL for (int i = 0; i < SPAN; ++i)
     {
         weight_line(g + i * SPAN, 1);

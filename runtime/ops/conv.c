@@ -240,6 +240,8 @@ static const struct umb_op_case cases[] = {
     {"filters=33 size=3 padding=2,0", "1,5,7,17", 0, 0},
     {"filters=65 size=3 padding=same", "1,6,9,66", 0, 0},
     {"filters=16 size=3 padding=1 activation=relu", "9,7,5,130", UMB_CASE_NO_GRAD, 0},
+    {"filters=130 size=3 padding=1", "1,5,6,129", UMB_CASE_NO_GRAD, 0},
+    {"filters=129 size=3 activation=relu pool=max", "2,7,7,131", UMB_CASE_NO_GRAD, 0},
     {"filters=37 size=5 padding=2 bias=false", "2,9,11,4", 0, 0},
     {"filters=66 size=5,2 padding=4,1 dilation=2,1", "1,12,7,2", 0, 0},
     {"filters=35 size=3 padding=1 activation=relu pool=avg dbias=true", "3,9,11,3",

@@ -8,9 +8,14 @@
 /* The kernel's sizes, which make its own memory 1.6 MB at most: V holds all channels of a block's
  * tiles, in blocks of CB. */
 #define CB 128
+#define CU 64
 #define KG 2
 #define MAX_TILE_BLOCKS 64 /* tiles · blocks of channels */
 #define MAX_TILES 32
+/* U of fewer weights stays in a core's caches; for more tiles it is better made once, and read
+ * again (2026-11, Sapphire Rapids, 2 MB of second-level cache). */
+#define MANY_WEIGHTS (128 * 128)
+#define FEW_TILES 512
 /* Items of a compute unit at most, which take blocks in turn. */
 #define ITEMS_PER_UNIT 8
 /* A result of so many bytes is written past the caches. */
@@ -90,6 +95,7 @@ static int tile_rows(int width)
 
 struct cut {
     int width, TP, tiles, T, G;
+    bool make_u;
 };
 
 /* How many tiles' V fits. */
@@ -117,6 +123,7 @@ static struct cut cut(const struct umb_device_caps *caps, const struct pass *p)
         (int)(((int64_t)c.tiles + (int64_t)units * most - 1) / ((int64_t)units * most));
     c.T = ceil_div(ceil_div(c.tiles, units * rounds), c.TP) * c.TP;
     c.G = smaller(ceil_div(c.tiles, c.T), units * ITEMS_PER_UNIT);
+    c.make_u = c.tiles <= FEW_TILES && (int64_t)p->g.C * p->g.K >= MANY_WEIGHTS;
     return c;
 }
 
@@ -146,11 +153,12 @@ static const char *options(struct umb_emit *e, const struct cut *c, const struct
     const int points = (p->edge + 2) * (p->edge + 2);
     const char *pool = pool_options(e, p);
     if (!pool) { return NULL; }
+    const int kg = c->make_u ? 1 : KG;
     return umb__emit_printf(
-        e, "-DVW=%d -DEDGE=%d -DTP=%d -DCB=%d -DKG=%d -DV_FLOATS=%d -DY_FLOATS=%d%s", c->width,
-        p->edge, c->TP, CB, KG,
+        e, "-DVW=%d -DEDGE=%d -DTP=%d -DCB=%d -DKG=%d -DCU=%d -DV_FLOATS=%d -DY_FLOATS=%d%s%s",
+        c->width, p->edge, c->TP, CB, kg, c->make_u ? CU : CB,
         points * (MAX_TILE_BLOCKS * (CB + 16) + 16 * (MAX_TILE_BLOCKS / c->TP)),
-        KG * points * (MAX_TILES * 2 * c->width + 16), pool);
+        kg * points * (MAX_TILES * 2 * c->width + 16), c->make_u ? " -DMAKE_U" : "", pool);
 }
 
 static int flags_of(const struct pass *p)
@@ -168,13 +176,13 @@ static int or_any(int value, int any)
     return value >= 0 ? value : any;
 }
 
-/* U, in a temporary. */
-static enum umb_status emit_filters(struct umb_emit *e, const struct pass *p, const char *text,
-                                    int *ret_u)
+/* U, or the weights that it is made of, in a temporary. */
+static enum umb_status emit_filters(struct umb_emit *e, const struct pass *p, const struct cut *c,
+                                    const char *text, int *ret_u)
 {
-    const int width = umb__tile_width(e->p.caps), k_blocks = ceil_div(p->g.K, 2 * width);
-    const int points = (p->edge + 2) * (p->edge + 2);
-    const size_t count = (size_t)k_blocks * (size_t)(2 * width) * (size_t)points * (size_t)p->g.C;
+    const int width = c->width, k_blocks = ceil_div(p->g.K, 2 * width);
+    const int numbers = c->make_u ? 9 : (p->edge + 2) * (p->edge + 2);
+    const size_t count = (size_t)k_blocks * (size_t)(2 * width) * (size_t)numbers * (size_t)p->g.C;
     const struct umb_emit_launch launch = {
         .kernel = &filters,
         .options = text,
@@ -193,7 +201,7 @@ static enum umb_status emit(struct umb_emit *e, const struct pass *p)
     const char *text = options(e, &c, p);
     int u;
     if (!text) { return UMB_ERR_NO_MEMORY; }
-    const enum umb_status st = emit_filters(e, p, text, &u);
+    const enum umb_status st = emit_filters(e, p, &c, text, &u);
     if (st != UMB_OK) { return st; }
     const struct umb_emit_launch launch = {.kernel = p->kernel,
                                            .options = text,
