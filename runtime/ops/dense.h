@@ -40,17 +40,6 @@ int umb__clblast_rank(const struct umb_device_caps *caps, const struct umb_gemm 
 UMB_MUST_USE enum umb_status umb__emit_gemm_clblast(struct umb_emit *e, const struct umb_gemm *g,
                                                     int a, int b, int bias, int out);
 
-/*
- * Gives CLBlast's kernels on this device other parameters than its own tables have, for float32 and
- * for the rest of the process: "Xgemm GEMMK=0 KREG=1 …", all that CLBlast knows of that kernel
- * (Xgemm, XgemmDirect, GemmRoutine); the next product compiles it anew. Several threads may call
- * this, and run products meanwhile. Parameters can be accepted and still compute something else
- * (CLBlast 1.5.3: GEMMK=1 with MWG≠NWG): compare a result before they are kept. Errors:
- * UMB_ERR_INVALID (malformed, refused by CLBlast, or beyond the temporary memory that plans
- * reserve), UMB_ERR_UNSUPPORTED (a build without CLBlast).
- */
-UMB_MUST_USE enum umb_status umb__clblast_parameters(struct umb_device *device, const char *text);
-
 extern const struct umb_solver umb__dense_forward_solvers[];
 extern const struct umb_solver umb__dense_data_solvers[];
 extern const struct umb_solver umb__dense_weights_solvers[];

@@ -12,12 +12,9 @@
 #include "cl_handles.h"
 #include <clblast_c.h>
 #include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
 
-/* CLBlast keeps parameters and programs for the whole process, so the lock is the process's too:
- * parameters that change between a call's look at them and its look for its program would give it
- * another one's program. */
+/* CLBlast fills its table of parameters when it is first asked for any, for the whole process and
+ * without a lock of its own (1.5.3 and 1.6.3), so the lock is the process's too. */
 static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 
 /* CLBlast rounds a matrix up to its tiles: at most 128 rows and columns in its database, and 64
@@ -168,87 +165,6 @@ enum umb_status umb__emit_gemm_clblast(struct umb_emit *e, const struct umb_gemm
     return st == UMB_OK ? umb__emit_gemm_finish(e, g, bias, out) : st;
 }
 
-/* Parameters. */
-
-#define MAX_PARAMETERS 32
-#define PARAMETERS_TEXT 512
-
-struct parameters {
-    char text[PARAMETERS_TEXT]; /* cut into names */
-    const char *kernel;
-    const char *name[MAX_PARAMETERS];
-    size_t value[MAX_PARAMETERS];
-    size_t n;
-};
-
-/* CLBlast prints a line of its own for kernels that it does not know. */
-static bool is_kernel(const char *name)
-{
-    static const char *const kernels[] = {"Xgemm", "XgemmDirect", "GemmRoutine"};
-    for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
-        if (strcmp(kernels[i], name) == 0) { return true; }
-    }
-    return false;
-}
-
-/* "KERNEL NAME=NUMBER …"; false: it is not that. */
-static bool read_parameters(const char *text, struct parameters *p)
-{
-    char *rest = NULL;
-    if (strlen(text) >= sizeof p->text) { return false; }
-    memcpy(p->text, text, strlen(text) + 1);
-    p->kernel = strtok_r(p->text, " ", &rest);
-    for (char *word; (word = strtok_r(NULL, " ", &rest));) {
-        char *equals = strchr(word, '='), *end = NULL;
-        if (!equals || equals == word || p->n == MAX_PARAMETERS) { return false; }
-        if (equals[1] < '0' || equals[1] > '9') { return false; }
-        *equals = '\0';
-        p->name[p->n] = word;
-        p->value[p->n++] = strtoul(equals + 1, &end, 10);
-        if (*end) { return false; }
-    }
-    return p->kernel && is_kernel(p->kernel) && p->n > 0;
-}
-
-static size_t parameter(const struct parameters *p, const char *name)
-{
-    for (size_t i = 0; i < p->n; i++) {
-        if (strcmp(p->name[i], name) == 0) { return p->value[i]; }
-    }
-    return 1;
-}
-
-/* Whether what plans reserve (temporary_floats) is enough for them. */
-static bool parameters_fit(const struct parameters *p)
-{
-    if (parameter(p, "MWG") > TILE || parameter(p, "NWG") > TILE) { return false; }
-    const size_t terms = parameter(p, "KWG"), unrolled = parameter(p, "KREG");
-    return terms <= TERMS && unrolled <= TERMS && terms * unrolled <= TERMS;
-}
-
-enum umb_status umb__clblast_parameters(struct umb_device *device, const char *text)
-{
-    struct umb_context *ctx = umb__device_context(device);
-    struct parameters p = {.n = 0};
-    if (!read_parameters(text, &p)) {
-        return umb__fail(ctx, UMB_ERR_INVALID,
-                         "CLBlast: parameters '%.60s' are none; expected KERNEL NAME=NUMBER …",
-                         text);
-    }
-    if (!parameters_fit(&p)) {
-        return umb__fail(ctx, UMB_ERR_INVALID,
-                         "CLBlast: %s: a tile beyond %d×%d×%d, for which plans have no room",
-                         p.kernel, TILE, TILE, TERMS);
-    }
-    pthread_mutex_lock(&one_at_a_time);
-    const CLBlastStatusCode code = CLBlastOverrideParameters(
-        umb__device_cl_id(device), p.kernel, CLBlastPrecisionSingle, p.n, p.name, p.value);
-    pthread_mutex_unlock(&one_at_a_time);
-    if (code == CLBlastSuccess) { return UMB_OK; }
-    return umb__fail(ctx, UMB_ERR_INVALID, "CLBlast: it refuses '%.200s' with status %d", text,
-                     (int)code);
-}
-
 #else
 
 int umb__clblast_rank(const struct umb_device_caps *caps, const struct umb_gemm *g)
@@ -267,12 +183,6 @@ enum umb_status umb__emit_gemm_clblast(struct umb_emit *e, const struct umb_gemm
     (void)bias;
     (void)out;
     return umb__fail(e->p.ctx, UMB_ERR_UNSUPPORTED, "this build has no CLBlast");
-}
-
-enum umb_status umb__clblast_parameters(struct umb_device *device, const char *text)
-{
-    (void)text;
-    return umb__fail(umb__device_context(device), UMB_ERR_UNSUPPORTED, "this build has no CLBlast");
 }
 
 #endif

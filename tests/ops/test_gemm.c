@@ -11,6 +11,7 @@
 #include <string.h>
 
 #ifdef UMB_HAVE_CLBLAST
+#include "cl_handles.h"
 #include <clblast_c.h>
 
 static int clblast_calls;
@@ -31,29 +32,6 @@ CLBlastStatusCode __wrap_CLBlastSgemmWithTempBuffer(
     clblast_calls++;
     return __real_CLBlastSgemmWithTempBuffer(layout, ta, tb, m, n, k, alpha, a, a_at, lda, b, b_at,
                                              ldb, beta, c, c_at, ldc, queue, event, temporary);
-}
-#endif
-
-#ifdef UMB_HAVE_CLBLAST
-static char overridden[512]; /* what CLBlast was given last, as text */
-
-CLBlastStatusCode __real_CLBlastOverrideParameters(cl_device_id device, const char *kernel,
-                                                   CLBlastPrecision precision, size_t n,
-                                                   const char **names, const size_t *values);
-CLBlastStatusCode __wrap_CLBlastOverrideParameters(cl_device_id device, const char *kernel,
-                                                   CLBlastPrecision precision, size_t n,
-                                                   const char **names, const size_t *values);
-CLBlastStatusCode __wrap_CLBlastOverrideParameters(cl_device_id device, const char *kernel,
-                                                   CLBlastPrecision precision, size_t n,
-                                                   const char **names, const size_t *values)
-{
-    size_t at = (size_t)snprintf(overridden, sizeof overridden, "%s", kernel);
-    for (size_t i = 0; i < n && at < sizeof overridden; i++) {
-        at += (size_t)snprintf(overridden + at, sizeof overridden - at, " %s=%zu", names[i],
-                               values[i]);
-    }
-    assert_int_equal(precision, CLBlastPrecisionSingle);
-    return __real_CLBlastOverrideParameters(device, kernel, precision, n, names, values);
 }
 #endif
 
@@ -275,42 +253,17 @@ static void clblast_both_transposed(void **state)
     check_all(&clblast, 3);
 }
 
-/* The indirect kernel, which pads and transposes in the temporary; and with a small tile. */
-static void clblast_with_parameters(void **state)
+/* The kernel of large products, which pads and transposes in the temporary. */
+static void clblast_by_its_large_kernel(void **state)
 {
-    static const char *const text =
-        "Xgemm GEMMK=0 KREG=1 KWG=16 KWI=2 MDIMA=4 MDIMC=4 MWG=32 NDIMB=4 NDIMC=4 NWG=32 SA=0 SB=0 "
-        "STRM=0 STRN=0 VWM=4 VWN=4";
-    static const char *const always = "GemmRoutine XGEMM_MIN_INDIRECT_SIZE=1";
-    static const struct umb_gemm g = {.M = 301, .N = 307, .L = 303, .transpose_a = true};
+    const char *name = "XGEMM_MIN_INDIRECT_SIZE";
+    const size_t always = 1;
+    const struct umb_gemm g = {.M = 101, .N = 107, .L = 103, .transpose_a = true};
     (void)state;
-    assert_int_equal(umb__clblast_parameters(harness_device(), text), UMB_OK);
-    assert_string_equal(overridden, text);
-    assert_int_equal(umb__clblast_parameters(harness_device(), always), UMB_OK);
-    assert_string_equal(overridden, always);
+    assert_int_equal(CLBlastOverrideParameters(umb__device_cl_id(harness_device()), "GemmRoutine",
+                                               CLBlastPrecisionSingle, 1, &name, &always),
+                     CLBlastSuccess);
     check_product(&g, &clblast);
-}
-
-static void clblast_refuses_parameters(void **state)
-{
-    static const char *const wrong[] = {"",
-                                        "Xgemm",
-                                        "Xgemm KREG",
-                                        "Xgemm KREG=",
-                                        "Xgemm =8",
-                                        "Xgemm KREG=-1",
-                                        "Xgemm KREG=8x",
-                                        "Xgemm KREG=8",
-                                        "Nothing KREG=8",
-                                        "Xgemm MWG=256",
-                                        "Xgemm KWG=32 KREG=8",
-                                        "Xgemm KWG=4294967296 KREG=4294967296"};
-    (void)state;
-    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        const enum umb_status st = umb__clblast_parameters(harness_device(), wrong[i]);
-        if (st != UMB_ERR_INVALID) { fail_msg("'%s': status %d", wrong[i], (int)st); }
-        assert_non_null(strstr(umb_context_error(harness_context()), "CLBlast: "));
-    }
 }
 
 /* Runs problem `index` of a case by the solver of that name; the number of calls CLBlast got. */
@@ -381,10 +334,9 @@ int main(void)
         cmocka_unit_test(clblast_a_transposed),
         cmocka_unit_test(clblast_b_transposed),
         cmocka_unit_test(clblast_both_transposed),
-        cmocka_unit_test(clblast_with_parameters),
-        cmocka_unit_test(clblast_refuses_parameters),
         cmocka_unit_test(clblast_is_called_where_chosen),
         cmocka_unit_test(clblast_is_not_for_other_convolutions),
+        cmocka_unit_test(clblast_by_its_large_kernel),
 #endif
     };
     return harness_main("gemm",
