@@ -57,6 +57,14 @@ int umb__conv_narrow_rank_data(const struct umb_problem *p);
 UMB_MUST_USE enum umb_status umb__conv_narrow_forward(struct umb_emit *e);
 UMB_MUST_USE enum umb_status umb__conv_narrow_data(struct umb_emit *e);
 
+/* Images of a few pixels, on CPUs. */
+int umb__conv_small_rank_forward(const struct umb_problem *p);
+int umb__conv_small_rank_data(const struct umb_problem *p);
+int umb__conv_small_rank_weights(const struct umb_problem *p);
+UMB_MUST_USE enum umb_status umb__conv_small_forward(struct umb_emit *e);
+UMB_MUST_USE enum umb_status umb__conv_small_data(struct umb_emit *e);
+UMB_MUST_USE enum umb_status umb__conv_small_weights(struct umb_emit *e);
+
 /* 1×1 by CLBlast. */
 int umb__conv_pointwise_rank_forward(const struct umb_problem *p);
 int umb__conv_pointwise_rank_data(const struct umb_problem *p);

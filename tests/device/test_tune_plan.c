@@ -24,7 +24,7 @@ static void built_in_rows_go_by_what_a_device_can(void **state)
         {UMB_DEVICE_CPU, 16,
          "conv_backward_weights filters=512 size=3 padding=1 bias=false : f32[32,2,2,512] "
          "f32[32,2,2,512] > f32[3,3,512,512] training",
-         "winograd2"},
+         "small"},
         {UMB_DEVICE_CPU, 8,
          "conv_backward_weights filters=512 size=3 padding=1 bias=false : f32[32,2,2,512] "
          "f32[32,2,2,512] > f32[3,3,512,512] training",

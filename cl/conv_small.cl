@@ -1,0 +1,271 @@
+/*
+ * conv_small.cl: convolution of images of a few pixels, and its gradients. For CPUs.
+ *
+ *   y[n,p,q,k] = Σ_{r,s,c} x[n, p·sy − py + r·ey, q·sx − px + s·ex, c] · w[r,s,c,k]
+ *
+ * x, dx [N,H,W,C]; w, dw [R,S,C,K]; y, dy [N,P,Q,K]. Such layers have many channels and far more
+ * weights than pixels. So a tile has one pixel of TP images as its rows, not neighbours in one
+ * image: all of them see the same taps, and those outside the image cost nothing.
+ *
+ * Forward and backward to the input, an item has NV columns (of K; of C) and takes a piece of KC
+ * terms of one tap's weights at a time, B [KC][NV], which stays in the first-level cache while
+ * every pair of pixels that this tap joins is multiplied by it. Each weight is read once, and
+ * fetched while the piece before it is used. y holds the sums meanwhile.
+ *
+ * One item a group. Tunables: VW; TP rows of a tile; X_FLOATS, D_FLOATS: the panels of the
+ * gradient to the weights.
+ */
+#include "gemm_tile.cl"
+#ifndef TP
+#define TP 6
+#endif
+#define KC 128
+#ifndef X_FLOATS
+#define X_FLOATS 32768
+#endif
+#ifndef D_FLOATS
+#define D_FLOATS (512 * NV)
+#endif
+#define MASK 32
+#define BACK 64
+/* 2^ROW_SHIFT vectors make KC numbers. */
+#define ROW_SHIFT (VW == 16 ? 3 : VW == 8 ? 4 : 5)
+
+/* The weights that come next, two vectors of which are fetched for each term of a product. */
+struct fetch {
+    __global const float *from;
+    int pitch, shift; /* term l: vector l mod 2^shift of row l >> shift */
+};
+
+/* `rows` images that differ by x_image and y_image, of `columns` columns. */
+struct tile {
+    __global const float *x;
+    __global float *y;
+    int x_image, y_image;
+    int rows, columns;
+};
+
+static INLINED void multiply(struct tile t, const float *b, int terms, struct fetch next,
+                             bool fetches)
+{
+    vec_t lo[TP], hi[TP];
+    __global const float *row[TP];
+    UNROLL for (int i = 0; i < TP; ++i)
+    {
+        lo[i] = hi[i] = (vec_t)(0.0f);
+        row[i] = t.x + min(i, t.rows - 1) * t.x_image;
+    }
+    for (int l = 0; l < terms; ++l, b += NV) {
+        const vec_t b_lo = VEC_LOAD(0, b), b_hi = VEC_LOAD(1, b);
+        if (fetches) {
+            const int at = l >> next.shift, rest = l & ((1 << next.shift) - 1);
+            FETCH_EARLY(next.from + at * next.pitch + rest * VW);
+        }
+        UNROLL for (int i = 0; i < TP; ++i)
+        {
+            const vec_t v = (vec_t)(row[i][l]);
+            lo[i] = fma(v, b_lo, lo[i]);
+            hi[i] = fma(v, b_hi, hi[i]);
+        }
+    }
+    vec_t sums[2 * TP];
+    UNROLL for (int i = 0; i < TP; ++i)
+    {
+        sums[2 * i] = lo[i];
+        sums[2 * i + 1] = hi[i];
+    }
+    for (int i = 0; i < min(TP, t.rows); ++i) {
+        __global float *y = t.y + i * t.y_image;
+        store_part(sums[2 * i] + load_part(y, t.columns), y, t.columns);
+        store_part(sums[2 * i + 1] + load_part(y + VW, t.columns - VW), y + VW, t.columns - VW);
+    }
+}
+
+/* Along one axis, output i of the convolution and tap r meet input i·stride − padding + r·dilation. */
+struct shape {
+    int H, W, P, Q;
+    int sy, sx, ey, ex, py, px;
+};
+
+/* All pairs of pixels that tap (r,s) joins, whose images are `t` but for the pixel. */
+static inline void multiply_pairs(const struct shape *g, int r, int s, int images, int x_pixel,
+                                  int y_pixel, bool back, struct tile t, const float *b, int terms,
+                                  struct fetch next)
+{
+    int run = 0;
+    for (int p = 0; p < g->P; ++p) {
+        const int h = p * g->sy - g->py + r * g->ey;
+        if ((uint)h >= (uint)g->H) { continue; }
+        for (int q = 0; q < g->Q; ++q) {
+            const int v = q * g->sx - g->px + s * g->ex;
+            if ((uint)v >= (uint)g->W) { continue; }
+            const int near = p * g->Q + q, far = h * g->W + v;
+            struct tile u = t;
+            u.x += (back ? near : far) * x_pixel;
+            u.y += (back ? far : near) * y_pixel;
+            for (u.rows = images; u.rows > 0; u.rows -= TP, ++run) {
+                if (run < 2) {
+                    multiply(u, b, terms, next, true);
+                    next.from += next.shift ? VW * next.pitch : VW;
+                } else {
+                    multiply(u, b, terms, next, false);
+                }
+                u.x += TP * u.x_image;
+                u.y += TP * u.y_image;
+            }
+        }
+    }
+}
+
+static inline bool is_met(int outputs, int inputs, int stride, int at)
+{
+    for (int i = 0; i < outputs; ++i) {
+        if ((uint)(i * stride + at) < (uint)inputs) { return true; }
+    }
+    return false;
+}
+
+/* What becomes of the sums: + bias, relu, 0 where mask ≤ 0. */
+static inline void finish_rows(__global float *y, __global const float *bias,
+                               __global const float *mask, int n, int pitch, int columns, int flags)
+{
+    const vec_t zero = (vec_t)(0.0f);
+    for (int j = 0; j < NV && j < columns; j += VW) {
+        const vec_t add = flags & ADD_BIAS ? load_part(bias + j, columns - j) : zero;
+        for (int i = 0; i < n; ++i) {
+            const int at = i * pitch + j;
+            vec_t v = load_part(y + at, columns - j) + add;
+            if (flags & RELU) { v = relu(v); }
+            if (flags & MASK) { v = load_part(mask + at, columns - j) <= zero ? zero : v; }
+            store_part(v, y + at, columns - j);
+        }
+    }
+}
+
+/*
+ * Forward: x, w, y as above. With BACK x is dy, and y is dx. flags: ADD_BIAS, RELU; MASK: y is 0
+ * where mask, of y's shape, is ≤ 0. NDRange [⌈columns/NV⌉, ⌈N/images⌉].
+ */
+__kernel ONE_ITEM void conv_small(__global const float *restrict x, ulong x_at,
+                                  __global const float *restrict w, ulong w_at,
+                                  __global const float *restrict bias, ulong bias_at,
+                                  __global const float *restrict mask, ulong mask_at,
+                                  __global float *restrict y, ulong y_at, int N, int H, int W,
+                                  int C, int P, int Q, int K, int R, int S, int sy, int sx, int ey,
+                                  int ex, int py, int px, int images, int flags)
+{
+    float B[KC * NV] __attribute__((aligned(64)));
+    const bool back = flags & BACK;
+    const struct shape g = {H, W, P, Q, sy, sx, ey, ex, py, px};
+    const int columns = back ? C : K, terms = back ? K : C;
+    const int x_pixels = back ? P * Q : H * W, y_pixels = back ? H * W : P * Q;
+    const int k0 = get_global_id(0) * NV, left = columns - k0;
+    const int first = get_global_id(1) * images, n = min(images, N - first);
+    const int at = first * y_pixels * columns + k0;
+    const struct tile t = {x + x_at + first * x_pixels * terms, y + y_at + at, x_pixels * terms,
+                           y_pixels * columns, 0, left};
+    for (int i = 0; i < n * y_pixels; ++i) {
+        store_part((vec_t)(0.0f), t.y + i * columns, left);
+        store_part((vec_t)(0.0f), t.y + i * columns + VW, left - VW);
+    }
+    w += w_at + (back ? k0 * K : k0);
+    for (int tap = 0; tap < R * S; ++tap) {
+        const int r = tap / S, s = tap - r * S;
+        if (!is_met(P, H, sy, r * ey - py) || !is_met(Q, W, sx, s * ex - px)) { continue; }
+        for (int l = 0; l < terms; l += KC) {
+            const int m = min(KC, terms - l);
+            const bool last = l + KC >= terms;
+            const int next_tap = min(last ? tap + 1 : tap, R * S - 1), next_l = last ? 0 : l + KC;
+            __global const float *from = w + tap * C * K + (back ? l : l * K);
+            const struct fetch next = {w + next_tap * C * K + (back ? next_l : next_l * K), K,
+                                       back ? ROW_SHIFT : 0};
+            if (back) {
+                transpose_columns(B, from, K, m, left);
+            } else {
+                copy_columns(B, from, K, m, left);
+            }
+            struct tile piece = t;
+            piece.x += l;
+            multiply_pairs(&g, r, s, n, terms, columns, back, piece, B, m, next);
+        }
+    }
+    finish_rows(t.y, bias + bias_at + k0, mask + mask_at + at, n * y_pixels, columns, left, flags);
+}
+
+/* TC channels of every pixel of x: X [H·W][N][TC]. */
+#define TC 8
+static inline void gather_channels(float *X, __global const float *x, int N, int pixels, int C,
+                                   int left)
+{
+    for (int n = 0; n < N; ++n) {
+        for (int i = 0; i < pixels; ++i) {
+            __global const float *from = x + (n * pixels + i) * C;
+            float *to = X + (i * N + n) * TC;
+            if (left >= TC) {
+                UNROLL for (int j = 0; j < TC; ++j) { to[j] = from[j]; }
+            } else {
+                for (int j = 0; j < TC; ++j) { to[j] = j < left ? from[j] : 0.0f; }
+            }
+        }
+    }
+}
+
+/* dw of tap (r,s), TC channels and NV columns: the sum over all pairs of pixels, then images. */
+static inline void sum_pairs(const struct shape *g, int r, int s, int N, const float *X,
+                             const float *D, __global float *dw, int K, int rows, int columns)
+{
+    vec_t lo[TC], hi[TC];
+    UNROLL for (int i = 0; i < TC; ++i) { lo[i] = hi[i] = (vec_t)(0.0f); }
+    for (int p = 0; p < g->P; ++p) {
+        const int h = p * g->sy - g->py + r * g->ey;
+        if ((uint)h >= (uint)g->H) { continue; }
+        for (int q = 0; q < g->Q; ++q) {
+            const int v = q * g->sx - g->px + s * g->ex;
+            if ((uint)v >= (uint)g->W) { continue; }
+            const float *a = X + (h * g->W + v) * N * TC, *b = D + (p * g->Q + q) * N * NV;
+            for (int n = 0; n < N; ++n, a += TC, b += NV) {
+                const vec_t b_lo = VEC_LOAD(0, b), b_hi = VEC_LOAD(1, b);
+                UNROLL for (int i = 0; i < TC; ++i)
+                {
+                    const vec_t f = (vec_t)(a[i]);
+                    lo[i] = fma(f, b_lo, lo[i]);
+                    hi[i] = fma(f, b_hi, hi[i]);
+                }
+            }
+        }
+    }
+    vec_t sums[2 * TC];
+    UNROLL for (int i = 0; i < TC; ++i)
+    {
+        sums[2 * i] = lo[i];
+        sums[2 * i + 1] = hi[i];
+    }
+    for (int i = 0; i < min(TC, rows); ++i) {
+        store_part(sums[2 * i], dw + i * K, columns);
+        store_part(sums[2 * i + 1], dw + i * K + VW, columns - VW);
+    }
+}
+
+/* NDRange [⌈K/NV⌉, ⌈C/span⌉]; span is a multiple of TC. H·W·N·TC ≤ X_FLOATS, P·Q·N·NV ≤ D_FLOATS. */
+__kernel ONE_ITEM void conv_small_weights(__global const float *restrict x, ulong x_at,
+                                          __global const float *restrict dy, ulong dy_at,
+                                          __global float *restrict dw, ulong dw_at, int N, int H,
+                                          int W, int C, int P, int Q, int K, int R, int S, int sy,
+                                          int sx, int ey, int ex, int py, int px, int span)
+{
+    float X[X_FLOATS] __attribute__((aligned(64)));
+    float D[D_FLOATS] __attribute__((aligned(64)));
+    const struct shape g = {H, W, P, Q, sy, sx, ey, ex, py, px};
+    const int k0 = get_global_id(0) * NV, left = K - k0;
+    const int begin = get_global_id(1) * span, end = min(begin + span, C);
+    for (int i = 0; i < P * Q; ++i) {
+        copy_columns(D + i * N * NV, dy + dy_at + i * K + k0, P * Q * K, N, left);
+    }
+    for (int c = begin; c < end; c += TC) {
+        gather_channels(X, x + x_at + c, N, H * W, C, C - c);
+        for (int tap = 0; tap < R * S; ++tap) {
+            const int r = tap / S, s = tap - r * S;
+            sum_pairs(&g, r, s, N, X, D, dw + dw_at + (tap * C + c) * K + k0, K, C - c, left);
+        }
+    }
+}
