@@ -23,11 +23,11 @@ static const char *const types[] = {"cpu", "gpu", "accelerator"};
 
 static json_t *device_json(const struct umb_device_caps *d)
 {
-    json_t *map =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:b, s:s?}", "selector", d->selector,
-                  "name", d->name, "vendor", d->vendor, "platform", d->platform, "type",
-                  types[d->type], "driver", d->driver, "chosen", (int)d->chosen, "opencl_c",
-                  d->opencl_c, "software", (int)d->software, "issue", d->issue);
+    json_t *map = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:b, s:s?, s:s?}", "selector",
+                            d->selector, "name", d->name, "vendor", d->vendor, "platform",
+                            d->platform, "type", types[d->type], "driver", d->driver, "chosen",
+                            (int)d->chosen, "opencl_c", d->opencl_c, "software", (int)d->software,
+                            "issue", d->issue, "shuffle", d->shuffle);
     const struct {
         const char *key;
         uint64_t value;
@@ -47,7 +47,8 @@ static json_t *device_json(const struct umb_device_caps *d)
                  {"out_of_order", d->out_of_order},
                  {"caches_binaries", d->caches_binaries},
                  {"queues_overlap", d->queues_overlap},
-                 {"inline_ptx", d->inline_ptx}};
+                 {"inline_ptx", d->inline_ptx},
+                 {"mma_tf32", d->mma_tf32}};
     for (size_t i = 0; map && i < sizeof numbers / sizeof *numbers; i++) {
         json_object_set_new(map, numbers[i].key, json_integer((json_int_t)numbers[i].value));
     }
@@ -97,10 +98,11 @@ static void print_memory(const struct umb_device_caps *d)
 static void print_probes(const struct umb_device_caps *d)
 {
     char text[160];
-    snprintf(text, sizeof text, "queues %s; kernels are cached by %s%s",
+    snprintf(text, sizeof text, "queues %s; kernels are cached by %s%s%s%s%s",
              d->queues_overlap ? "overlap" : "take turns",
-             d->caches_binaries ? "the driver" : "umbel",
-             d->inline_ptx ? "; inline PTX works" : "");
+             d->caches_binaries ? "the driver" : "umbel", d->inline_ptx ? "; inline PTX works" : "",
+             d->mma_tf32 ? ", tensor cores too" : "",
+             d->shuffle ? "; sub-groups exchange numbers, by " : "", d->shuffle ? d->shuffle : "");
     print_line("tried", d->probed ? text : "nothing (the device did not answer)");
 }
 

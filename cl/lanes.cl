@@ -6,6 +6,8 @@
  * g·span … min(n, (g+1)·span) − 1, item l of L in it the blocks at l·VW + i·L·VW. Where VW > 1,
  * a group is one item.
  */
+#include "shuffle.cl"
+
 #ifndef VW
 #define VW 1
 #endif
@@ -71,16 +73,20 @@ static inline float lanes_sum(lanes_t v)
 
 /*
  * Sums a over the items of a work-group, in a fixed order; item 0 gets the sum, the others 0. The local size is
- * a power of two, scratch holds that many floats, and every item of the group calls it.
+ * a power of two, scratch holds that many floats, and every item of the group calls it. The last
+ * steps need no barrier where neighbours can exchange numbers; the order is the same.
  */
 static inline float group_sum(float a, __local float *scratch)
 {
     const int l = get_local_id(0);
+    int h = get_local_size(0) / 2;
     barrier(CLK_LOCAL_MEM_FENCE); /* scratch may still be read from the sum before */
     scratch[l] = a;
-    for (int h = get_local_size(0) / 2; h > 0; h /= 2) {
+    for (; h >= NEIGHBOURS; h /= 2) {
         barrier(CLK_LOCAL_MEM_FENCE);
         if (l < h) { scratch[l] += scratch[l + h]; }
     }
-    return l == 0 ? scratch[0] : 0.0f;
+    a = scratch[l]; /* the item's own, or not looked at */
+    for (; h > 0; h /= 2) { a += SHUFFLE_XOR(a, h); }
+    return l == 0 ? a : 0.0f;
 }

@@ -41,11 +41,15 @@ struct umb_device_caps {
     bool out_of_order;
     uint32_t compute_capability; /* NVIDIA: 90 for 9.0; else 0 */
     bool caches_binaries;        /* the driver keeps built kernels itself (PoCL, NVIDIA) */
-    /* Probed when the device is opened with probes (umbel devices), else false with `probed` false.
-     */
+    /* Probed in a list that was asked for with probes (umbel devices), else false with `probed`
+     * false. */
     bool probed;
     bool queues_overlap; /* two in-order queues really run two small kernels at once */
+    /* Probed there too, and when a device that is no CPU is opened: kernels are chosen by these. */
     bool inline_ptx;     /* an asm volatile statement compiles and computes the right thing */
+    const char *shuffle; /* how items of a sub-group hand each other numbers: "intel", "khr",
+                            "ptx" or "amd"; NULL: not at all */
+    bool mma_tf32;       /* tensor cores multiply TF32 numbers by inline PTX, and rightly */
 };
 
 struct umb_device;

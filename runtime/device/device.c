@@ -1,6 +1,7 @@
 /* device.c: opening and closing devices. */
 #include "choose.h"
 #include "fail.h"
+#include "probe.h"
 
 static enum umb_status check_usable(struct umb_context *ctx, const struct umb_candidate *c)
 {
@@ -33,7 +34,12 @@ static enum umb_status open_device(struct umb_device *d, const char *selector)
     d->handle = d->found.handles[i];
     /* NVIDIA's clWaitForEvents and clFinish keep a core busy until the device is done. */
     d->polls = umb__selector_contains(d->caps->platform, "nvidia", 6);
-    return open_cl(d);
+    st = open_cl(d);
+    const bool may_use = d->caps->type != UMB_DEVICE_CPU && !d->caps->software;
+    if (st == UMB_OK && may_use) {
+        umb__probe_kernels(d->ctx, d->cl, d->handle.device, &d->found.caps[i]);
+    }
+    return st;
 }
 
 /* A warning only where another device would do better; `umbel devices` shows the others too. */

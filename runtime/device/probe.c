@@ -2,6 +2,9 @@
 #include "probe.h"
 #include "fail.h"
 
+/* The first compute capability whose tensor cores know TF32. */
+#define LEAST_TF32 80
+
 cl_int umb__probe_bench_init(struct umb_probe_bench *b, cl_context cl, cl_device_id device,
                              const char *source, size_t out_bytes)
 {
@@ -36,6 +39,18 @@ static void report(struct umb_context *ctx, const struct umb_device_caps *caps, 
              umb__cl_error_name(code), (int)code);
 }
 
+void umb__probe_kernels(struct umb_context *ctx, cl_context cl, cl_device_id device,
+                        struct umb_device_caps *caps)
+{
+    if (umb__selector_contains(caps->platform, "nvidia", 6)) {
+        report(ctx, caps, "inline PTX", umb__probe_ptx(cl, device, &caps->inline_ptx));
+    }
+    report(ctx, caps, "sub-groups", umb__probe_shuffle(cl, device, caps));
+    if (caps->inline_ptx && caps->compute_capability >= LEAST_TF32) {
+        report(ctx, caps, "tensor cores", umb__probe_mma(cl, device, &caps->mma_tf32));
+    }
+}
+
 void umb__probe(struct umb_context *ctx, struct umb_device_handle handle,
                 struct umb_device_caps *caps)
 {
@@ -47,9 +62,7 @@ void umb__probe(struct umb_context *ctx, struct umb_device_handle handle,
     if (code != CL_SUCCESS) { return; }
     report(ctx, caps, "overlap of queues",
            umb__probe_overlap(cl, handle.device, &caps->queues_overlap));
-    if (umb__selector_contains(caps->platform, "nvidia", 6)) {
-        report(ctx, caps, "inline PTX", umb__probe_ptx(cl, handle.device, &caps->inline_ptx));
-    }
+    umb__probe_kernels(ctx, cl, handle.device, caps);
     caps->probed = true;
     clReleaseContext(cl);
 }

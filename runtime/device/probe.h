@@ -9,10 +9,14 @@
 
 #include "device_internal.h"
 
-/* Runs every probe and fills probed, queues_overlap and inline_ptx. A probe that fails to run
- * leaves its answer false and a line in the log. */
+/* Runs every probe and fills probed, queues_overlap and what umb__probe_kernels does. A probe that
+ * fails to run leaves its answer false and a line in the log. */
 void umb__probe(struct umb_context *ctx, struct umb_device_handle handle,
                 struct umb_device_caps *caps);
+
+/* Runs those that kernels are chosen by: fills inline_ptx, shuffle and mma_tf32. */
+void umb__probe_kernels(struct umb_context *ctx, cl_context cl, cl_device_id device,
+                        struct umb_device_caps *caps);
 
 /* What a probe works with. */
 struct umb_probe_bench {
@@ -31,5 +35,9 @@ void umb__probe_bench_finish(struct umb_probe_bench *b);
 cl_int umb__probe_overlap(cl_context cl, cl_device_id device, bool *ret_overlap);
 /* An asm volatile statement compiles and computes the right thing. For NVIDIA's compiler. */
 cl_int umb__probe_ptx(cl_context cl, cl_device_id device, bool *ret_ptx);
+/* Fills shuffle; inline_ptx is known by then. */
+cl_int umb__probe_shuffle(cl_context cl, cl_device_id device, struct umb_device_caps *caps);
+/* mma.sync on TF32, for NVIDIA's compiler from compute capability 8.0 on. */
+cl_int umb__probe_mma(cl_context cl, cl_device_id device, bool *ret_mma);
 
 #endif

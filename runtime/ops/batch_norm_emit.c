@@ -2,6 +2,7 @@
  * How batch normalisation is cut into items, and its launches: cl/batch_norm.cl.
  */
 #include "batch_norm.h"
+#include "team.h"
 
 int umb__batch_norm_in(const struct umb_batch_norm_attrs *a, int input)
 {
@@ -74,6 +75,7 @@ struct walk {
     int groups, span;     /* of the elementwise kernels, per segment, and rows in each */
     size_t blocks, local; /* ⌈C/VW⌉ items side by side, and in a group */
     size_t slices;        /* ⌈C/(NV·VW)⌉ */
+    bool folds;           /* teams make one chunk's sums of all, before they are joined */
 };
 
 static int clamp(int x, int low, int high)
@@ -132,6 +134,21 @@ static struct umb_emit_launch by_row(const struct walk *w, const struct umb_kern
                                     .local = {w->local, 1}};
 }
 
+static enum umb_status fold(struct umb_emit *e, const struct walk *w, int rows, int *partial)
+{
+    const struct umb_batch_norm *d = &w->d;
+    const struct umb_fold f = {.partial = *partial,
+                               .rows = rows,
+                               .segments = d->segments,
+                               .channels = d->channels,
+                               .samples = d->samples,
+                               .positions = d->positions,
+                               .first_stream = d->first_stream,
+                               .chunks = w->chunks,
+                               .span = w->chunk};
+    return umb__emit_fold(e, &f, partial);
+}
+
 static enum umb_status emit_batch_statistics(struct umb_emit *e, const struct walk *w)
 {
     const struct umb_batch_norm_attrs *a = e->p.attrs;
@@ -145,12 +162,18 @@ static enum umb_status emit_batch_statistics(struct umb_emit *e, const struct wa
                               partial, d->channels, d->samples, d->positions, d->first_stream,
                               w->chunks, w->chunk);
     }
+    int chunks = w->chunks, chunk = w->chunk;
+    if (st == UMB_OK && w->folds) {
+        st = fold(e, w, e->in[umb__batch_norm_in(a, IN_ROWS)], &partial);
+        chunks = 1;
+        chunk = d->samples * d->positions;
+    }
     const struct umb_emit_launch second = by_chunk(w, &join, w->blocks, 1);
     if (st == UMB_OK) {
         st = umb__emit_launch(
             e, &second, e->in[IN_X], partial, e->in[umb__batch_norm_in(a, IN_ROWS)],
             e->in[umb__batch_norm_in(a, IN_MEAN)], e->in[umb__batch_norm_in(a, IN_VAR)], e->out[1],
-            e->out[2], d->channels, d->samples, d->positions, d->first_stream, w->chunks, w->chunk,
+            e->out[2], d->channels, d->samples, d->positions, d->first_stream, chunks, chunk,
             a->momentum, a->epsilon);
     }
     return st;
@@ -168,10 +191,11 @@ static enum umb_status emit_fixed_statistics(struct umb_emit *e, const struct wa
                             w->d.channels, w->d.first_stream, a->epsilon);
 }
 
-static enum umb_status emit(struct umb_emit *e)
+static enum umb_status emit_forward(struct umb_emit *e, bool folds)
 {
     struct walk w;
     enum umb_status st = walk_of(e, &w);
+    w.folds = folds;
     if (st == UMB_OK) {
         st = e->p.training ? emit_batch_statistics(e, &w) : emit_fixed_statistics(e, &w);
     }
@@ -205,21 +229,23 @@ static enum umb_status emit_backward_sums(struct umb_emit *e, const struct walk 
                               e->in[BACK_ROWS], partial, d->channels, d->samples, d->positions,
                               d->first_stream, w->chunks, w->chunk, flags_of(&e->p));
     }
+    if (st == UMB_OK && w->folds) { st = fold(e, w, -1, &partial); }
     const struct umb_emit_launch second = {
         .kernel = &backward_join, .options = w->options, .dimensions = 1, .global = {w->blocks}};
     if (st == UMB_OK) {
         st = umb__emit_launch(e, &second, partial, sums, e->out[1], e->out[2], d->channels,
-                              d->segments, w->chunks);
+                              d->segments, w->folds ? 1 : w->chunks);
     }
     *ret_sums = sums;
     return st;
 }
 
-static enum umb_status emit_backward(struct umb_emit *e)
+static enum umb_status emit_back(struct umb_emit *e, bool folds)
 {
     struct walk w;
     int sums;
     enum umb_status st = walk_of(e, &w);
+    w.folds = folds;
     if (st == UMB_OK) { st = emit_backward_sums(e, &w, &sums); }
     if (st != UMB_OK) { return st; }
     const struct umb_emit_launch last = by_row(&w, &backward_apply);
@@ -229,6 +255,44 @@ static enum umb_status emit_backward(struct umb_emit *e)
                             w.d.positions, w.d.first_stream, w.span, flags_of(&e->p));
 }
 
-const struct umb_solver umb__batch_norm_solvers[] = {{"chunks", umb__applies_always, emit}, {0}};
+static enum umb_status emit_chunks(struct umb_emit *e)
+{
+    return emit_forward(e, false);
+}
+
+static enum umb_status emit_chunks_backward(struct umb_emit *e)
+{
+    return emit_back(e, false);
+}
+
+/* On GPUs, where there are more chunks than a team has items: one item a channel would add them up
+ * one behind the other. */
+static int fold_rank(const struct umb_problem *p)
+{
+    struct walk w = {.d = umb__batch_norm_of(&p->in[0])};
+    if (!umb__team_applies(p->caps)) { return 0; }
+    cut_rows(p->caps, &w);
+    return w.chunks > UMB_TEAM ? 2 : 1;
+}
+
+static int forward_fold_rank(const struct umb_problem *p)
+{
+    return p->training ? fold_rank(p) : 0;
+}
+
+static enum umb_status emit_folds(struct umb_emit *e)
+{
+    return emit_forward(e, true);
+}
+
+static enum umb_status emit_folds_backward(struct umb_emit *e)
+{
+    return emit_back(e, true);
+}
+
+const struct umb_solver umb__batch_norm_solvers[] = {
+    {"chunks", umb__applies_always, emit_chunks}, {"teams", forward_fold_rank, emit_folds}, {0}};
 const struct umb_solver umb__batch_norm_backward_solvers[] = {
-    {"chunks", umb__applies_always, emit_backward}, {0}};
+    {"chunks", umb__applies_always, emit_chunks_backward},
+    {"teams", fold_rank, emit_folds_backward},
+    {0}};

@@ -4,6 +4,7 @@
  * NaN and others 0), a NaN norm gives NaN. Squares are summed in float32, as there.
  */
 #include "spread.h"
+#include "team.h"
 #include <math.h>
 #include <stddef.h>
 
@@ -52,7 +53,7 @@ static enum umb_status emit(struct umb_emit *e)
     const int64_t n = umb__shape_count(&e->p.in[0].shape);
     struct umb_spread s = umb__spread(e->p.caps, n, LEAST_SPAN, MOST_GROUPS);
     const size_t n_sums = s.groups, scratch_bytes = s.local * sizeof(float);
-    const char *options = umb__emit_printf(e, "-DVW=%d", s.lanes);
+    const char *options = umb__emit_printf(e, "-DVW=%d%s", s.lanes, umb__shuffle_option(e->p.caps));
     int sums = -1;
     enum umb_status st = umb__emit_temp(e, n_sums * sizeof(float), &sums);
     if (st != UMB_OK || !options) { return UMB_ERR_NO_MEMORY; }

@@ -1,4 +1,5 @@
 #include "loss_common.h"
+#include "team.h"
 #include "text.h"
 #include <math.h>
 
@@ -74,7 +75,7 @@ static enum umb_status make_options(struct umb_emit *e, int lanes, const struct 
                                     const char **ret_options)
 {
     struct umb_text t = {0};
-    umb__text_printf(&t, "-DVW=%d", lanes);
+    umb__text_printf(&t, "-DVW=%d%s", lanes, umb__shuffle_option(e->p.caps));
     if (weights->n > 0) { umb__text_printf(&t, " -DN_WEIGHTS=%zu -DWEIGHTS=", weights->n); }
     for (size_t i = 0; i < weights->n; i++) {
         if (i > 0) { umb__text_add(&t, ","); }

@@ -2,6 +2,7 @@
  * softmax over the last axis. Training a classifier takes cross_entropy on the scores before it.
  */
 #include "simple.h"
+#include "team.h"
 #include <math.h>
 
 static enum umb_status grad(struct umb_grad *g)
@@ -79,9 +80,43 @@ static enum umb_status emit_backward(struct umb_emit *e)
     return umb__emit_launch(e, &launch, e->in[0], e->in[1], e->out[0], channels, rows, s.span);
 }
 
-static const struct umb_solver solvers[] = {{"rows", umb__applies_always, emit}, {0}};
-static const struct umb_solver backward_solvers[] = {{"rows", umb__applies_always, emit_backward},
-                                                     {0}};
+/* A row of many numbers is a team's on GPUs. */
+
+static const struct umb_kernel team_kernel = {"gpu_softmax", "gpu_softmax.cl", "gpu_softmax",
+                                              "rwiil"};
+static const struct umb_kernel team_backward_kernel = {"gpu_softmax_backward", "gpu_softmax.cl",
+                                                       "gpu_softmax_backward", "rrwiil"};
+
+static int team_rank(const struct umb_problem *p)
+{
+    if (!umb__team_applies(p->caps)) { return 0; }
+    return umb__shape_channels(&p->in[0].shape) >= UMB_TEAM ? 2 : 1;
+}
+
+static enum umb_status emit_teams(struct umb_emit *e)
+{
+    const int64_t rows = umb__shape_rows(&e->p.in[0].shape);
+    const struct umb_emit_launch launch = umb__team_launch(e, &team_kernel, rows, 1);
+    if (!launch.options) { return UMB_ERR_NO_MEMORY; }
+    return umb__emit_launch(e, &launch, e->in[0], e->out[0],
+                            (int)umb__shape_channels(&e->p.in[0].shape), (int)rows,
+                            UMB_TEAM_SCRATCH);
+}
+
+static enum umb_status emit_teams_backward(struct umb_emit *e)
+{
+    const int64_t rows = umb__shape_rows(&e->p.in[0].shape);
+    const struct umb_emit_launch launch = umb__team_launch(e, &team_backward_kernel, rows, 1);
+    if (!launch.options) { return UMB_ERR_NO_MEMORY; }
+    return umb__emit_launch(e, &launch, e->in[0], e->in[1], e->out[0],
+                            (int)umb__shape_channels(&e->p.in[0].shape), (int)rows,
+                            UMB_TEAM_SCRATCH);
+}
+
+static const struct umb_solver solvers[] = {
+    {"rows", umb__applies_always, emit}, {"teams", team_rank, emit_teams}, {0}};
+static const struct umb_solver backward_solvers[] = {
+    {"rows", umb__applies_always, emit_backward}, {"teams", team_rank, emit_teams_backward}, {0}};
 
 static double flops(const struct umb_problem *p)
 {
@@ -91,6 +126,8 @@ static double flops(const struct umb_problem *p)
 static const struct umb_op_case cases[] = {{.in = "1,1"},
                                            {.in = "7,10"},
                                            {.in = "2,5,7,3"},
+                                           {.in = "5,31"},
+                                           {.in = "3,33"},
                                            {.in = "4,1000", .n_streams = 2},
                                            {.in = "512,10", .flags = UMB_CASE_BENCH},
                                            {0}};
