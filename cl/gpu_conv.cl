@@ -76,6 +76,7 @@ __kernel ONE_TILE void gpu_conv(
     __local float A[2][BK * A_PITCH] __attribute__((aligned(16)));
     __local float B[2][BK * B_PITCH] __attribute__((aligned(16)));
     __local struct rows rows;
+    MMA_LOCALS;
     const int item = get_local_id(0), group = get_group_id(2);
     const int first = get_group_id(1) * BM, first_column = get_group_id(0) * BN;
     const int L = TR * TS * cg;
@@ -99,7 +100,7 @@ __kernel ONE_TILE void gpu_conv(
     const int b_row = item / B_LANES, b_lane = item % B_LANES * VB;
     const bool b_exists = first_column + b_lane < columns;
 #endif
-    const int a_from = item / WX * 4, b_from = item % WX * 4;
+    const int a_from = A_FROM(item), b_from = B_FROM(item);
     term_run a[A_RUNS];
 #ifdef TRANSPOSED
     term_run b[B_RUNS];
@@ -132,7 +133,10 @@ __kernel ONE_TILE void gpu_conv(
             }
             term_next(&t, TS, cg);
         }
-        if (l > 0) { tile_multiply(&sums, A[turn ^ 1] + a_from, B[turn ^ 1] + b_from); }
+        if (l > 0) {
+            tile_multiply(&sums, A[turn ^ 1] + a_from, B[turn ^ 1] + b_from,
+                          MMA_SCRATCH(item));
+        }
         if (l < L) {
             UNROLL for (int i = 0; i < A_RUNS; ++i)
             {
@@ -150,19 +154,19 @@ __kernel ONE_TILE void gpu_conv(
         barrier(CLK_LOCAL_MEM_FENCE);
     }
 
-    UNROLL for (int j = 0; j < TN / 4; ++j)
+    UNROLL for (int j = 0; j < TN / PIECE; ++j)
     {
-        const int k = first_column + j * 4 * WX + b_from, n = columns - k;
+        const int k = first_column + ITEM_COLUMN(item, j), n = columns - k;
         if (n <= 0) { continue; }
-        const float4 add = flags & ADD_BIAS ? tile_fetch(bias + k, n) : (float4)(0.0f);
+        const piece_t add = flags & ADD_BIAS ? tile_fetch(bias + k, n) : (piece_t)(0.0f);
         UNROLL for (int i = 0; i < TM; ++i)
         {
-            const int at = i / 4 * 4 * WY + a_from + i % 4;
+            const int at = ITEM_ROW(item, i);
             if (first + at >= positions) { continue; }
-            float4 v = sums.c[i][j] + add;
-            if (flags & RELU) { v = v < (float4)(0.0f) ? (float4)(0.0f) : v; }
+            piece_t v = sums.c[i][j] + add;
+            if (flags & RELU) { v = v < (piece_t)(0.0f) ? (piece_t)(0.0f) : v; }
             if (flags & MASK) {
-                v = tile_fetch(bias + rows.to[at] + k, n) <= (float4)(0.0f) ? (float4)(0.0f) : v;
+                v = tile_fetch(bias + rows.to[at] + k, n) <= (piece_t)(0.0f) ? (piece_t)(0.0f) : v;
             }
             tile_store(y + rows.to[at] + k, v, n);
         }

@@ -64,6 +64,7 @@ __kernel ONE_TILE void gpu_conv_weights(
     __local float A[2][BK * A_PITCH] __attribute__((aligned(16)));
     __local float B[2][BK * B_PITCH] __attribute__((aligned(16)));
     __local struct pixels pixels[2];
+    MMA_LOCALS;
     const int item = get_local_id(0), slab = get_group_id(2) / groups;
     const int group = get_group_id(2) - slab * groups;
     const int begin = slab * span, end = min(begin + span, N * P * Q);
@@ -94,7 +95,7 @@ __kernel ONE_TILE void gpu_conv_weights(
     const int tap = l / cg, r = tap / S, to_h = r * ey, to_v = (tap - r * S) * ex;
     const int to = (to_h * W + to_v) * C + l - tap * cg;
     const bool a_exists = l < L, b_exists = first_column + b_lane < kg;
-    const int a_from = item / WX * 4, b_from = item % WX * 4;
+    const int a_from = A_FROM(item), b_from = B_FROM(item);
     term_run a[A_RUNS];
     column_run b[B_RUNS];
     struct sums sums;
@@ -115,7 +116,10 @@ __kernel ONE_TILE void gpu_conv_weights(
                                  from < end && b_exists);
             }
         }
-        if (first > begin) { tile_multiply(&sums, A[turn ^ 1] + a_from, B[turn ^ 1] + b_from); }
+        if (first > begin) {
+            tile_multiply(&sums, A[turn ^ 1] + a_from, B[turn ^ 1] + b_from,
+                          MMA_SCRATCH(item));
+        }
         if (first < end) {
             UNROLL for (int i = 0; i < A_RUNS; ++i)
             {
@@ -136,13 +140,13 @@ __kernel ONE_TILE void gpu_conv_weights(
         }
     }
 
-    UNROLL for (int j = 0; j < TN / 4; ++j)
+    UNROLL for (int j = 0; j < TN / PIECE; ++j)
     {
-        const int k = first_column + j * 4 * WX + b_from, n = kg - k;
+        const int k = first_column + ITEM_COLUMN(item, j), n = kg - k;
         if (n <= 0) { continue; }
         UNROLL for (int i = 0; i < TM; ++i)
         {
-            const int row = first_row + i / 4 * 4 * WY + a_from + i % 4;
+            const int row = first_row + ITEM_ROW(item, i);
             if (row < L) { tile_store(slabs + (long)row * K + k, sums.c[i][j], n); }
         }
     }

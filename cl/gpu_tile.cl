@@ -17,6 +17,8 @@
  * lie side by side and begin at multiples of 4 (hosts look; offsets of buffers are multiples of 16
  * numbers), else 1. Sums run over the terms in their order: every tile gives the same bits.
  *
+ * With MMA the products are those of tensor cores: gpu_mma.cl, where an item's sums lie otherwise.
+ *
  * Tunables: BM, BN, BK; TM, TN (multiples of 4); VA, VB; PAD, numbers behind a row of A or B, a
  * multiple of 4, that spread a column over the banks; UNROLL_TERMS.
  */
@@ -42,7 +44,11 @@
 #define VB 1
 #endif
 #ifndef PAD
+#ifdef MMA
+#define PAD 8
+#else
 #define PAD 4
+#endif
 #endif
 #ifndef UNROLL_TERMS
 #define UNROLL_TERMS 4
@@ -89,20 +95,27 @@ static inline void tile_put_column(__local float *to, int pitch, term_run run)
 #endif
 }
 
+#ifdef MMA
+#include "gpu_mma.cl"
+#else
+#define PIECE 4
+typedef float4 piece_t;
+#define MMA_LOCALS
+#define MMA_SCRATCH(item) 0
+/* Where an item's sums are in the tile. */
+#define ITEM_ROW(item, i) ((i) / 4 * 4 * WY + (item) / WX * 4 + (i) % 4)
+#define ITEM_COLUMN(item, j) ((j) * 4 * WX + (item) % WX * 4)
+/* Where an item's first numbers are in the panels. */
+#define A_FROM(item) ((item) / WX * 4)
+#define B_FROM(item) ((item) % WX * 4)
+
 struct sums {
-    float4 c[TM][TN / 4];
+    piece_t c[TM][TN / PIECE];
 };
 
-static inline void tile_clear(struct sums *s)
-{
-    UNROLL for (int i = 0; i < TM; ++i)
-    {
-        UNROLL for (int j = 0; j < TN / 4; ++j) { s->c[i][j] = (float4)(0.0f); }
-    }
-}
-
 /* A and B begin at the item's first quads. */
-static inline void tile_multiply(struct sums *s, __local const float *A, __local const float *B)
+static inline void tile_multiply(struct sums *s, __local const float *A, __local const float *B,
+                                 __local uint *warp)
 {
     PRAGMA(unroll UNROLL_TERMS) for (int k = 0; k < BK; ++k)
     {
@@ -124,23 +137,38 @@ static inline void tile_multiply(struct sums *s, __local const float *A, __local
         }
     }
 }
+#endif
 
-/* The first n columns of a quad, n ≥ 1; runs of VB. */
-static inline void tile_store(__global float *to, float4 v, int n)
+static inline void tile_clear(struct sums *s)
+{
+    UNROLL for (int i = 0; i < TM; ++i)
+    {
+        UNROLL for (int j = 0; j < TN / PIECE; ++j) { s->c[i][j] = (piece_t)(0.0f); }
+    }
+}
+
+/* The first n columns of a piece, n ≥ 1; runs of VB. */
+static inline void tile_store(__global float *to, piece_t v, int n)
 {
     if (VB == 4) {
-        *(__global float4 *)to = v;
+        *(__global piece_t *)to = v;
         return;
     }
     to[0] = v.x;
     if (n > 1) { to[1] = v.y; }
+#if PIECE == 4
     if (n > 2) { to[2] = v.z; }
     if (n > 3) { to[3] = v.w; }
+#endif
 }
 
-static inline float4 tile_fetch(__global const float *from, int n)
+static inline piece_t tile_fetch(__global const float *from, int n)
 {
-    if (VB == 4) { return *(__global const float4 *)from; }
+    if (VB == 4) { return *(__global const piece_t *)from; }
+#if PIECE == 4
     return (float4)(from[0], n > 1 ? from[1] : 0.0f, n > 2 ? from[2] : 0.0f,
                     n > 3 ? from[3] : 0.0f);
+#else
+    return (float2)(from[0], n > 1 ? from[1] : 0.0f);
+#endif
 }

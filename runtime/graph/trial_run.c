@@ -23,6 +23,8 @@ static const struct tolerance {
     {NULL, "tile_large", 2e-6, 2e-6, 32},
     {NULL, "tile_medium", 2e-6, 2e-6, 32},
     {NULL, "tile_small", 2e-6, 2e-6, 32},
+    {NULL, "mma_large", 2e-6, 2e-6, 32},
+    {NULL, "mma_medium", 2e-6, 2e-6, 32},
     {"error_sums", NULL, 2e-6, 2e-6, 32},
     {NULL, NULL, 2e-6, 2e-6, 8},
 };

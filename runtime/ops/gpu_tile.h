@@ -2,8 +2,8 @@
  * gpu_tile.h: the tiled matrix products of GPUs (cl/gpu_conv.cl, cl/gpu_conv_weights.cl), for
  * convolutions and dense layers, and the solver rows that are made of them.
  *
- * The three tiles give the same bits; which one is fastest depends on the registers of a device and
- * on how many tiles the shape has. Each is a row of its own, so that a tuner can choose.
+ * The tiles of plain numbers give the same bits; which one is fastest depends on the registers of a
+ * device and on how many tiles the shape has. Each is a row of its own, so that a tuner can choose.
  */
 #ifndef UMB_GPU_TILE_H
 #define UMB_GPU_TILE_H
@@ -11,13 +11,21 @@
 #include "dense.h"
 #include "gemm_tile.h"
 
-enum umb_gpu_tile { UMB_GPU_LARGE, UMB_GPU_MEDIUM, UMB_GPU_SMALL, UMB_GPU_TILES };
+enum umb_gpu_tile {
+    UMB_GPU_LARGE,
+    UMB_GPU_MEDIUM,
+    UMB_GPU_SMALL,
+    UMB_GPU_MMA_LARGE, /* by tensor cores, with numbers cut in two: nearly float32's results */
+    UMB_GPU_MMA_MEDIUM,
+    UMB_GPU_TILES
+};
 
 /* A GPU, or any device that is no CPU and no rasterizer. */
 bool umb__gpu_applies(const struct umb_device_caps *caps);
 
 /* How the tile suits a product of rows × columns, `batches` times over: 0, the device has not the
- * room for it; 1, only if named; else 4 to 6, the best tile of the shape 6. */
+ * room for it; 1, only if named; else 4 to 6, the best tile of the shape 6; 3 for tensor cores,
+ * which are for a tuner to choose: nobody has timed them. */
 int umb__gpu_tile_rank(const struct umb_device_caps *caps, enum umb_gpu_tile tile, int64_t rows,
                        int64_t columns, int64_t batches);
 
@@ -47,10 +55,12 @@ UMB_MUST_USE enum umb_status umb__emit_gpu_weights(struct umb_emit *e,
 #define UMB_GPU_DECLARE(op, pass, size)                               \
     int umb__gpu_##op##_##size##_##pass(const struct umb_problem *p); \
     UMB_MUST_USE enum umb_status umb__emit_gpu_##op##_##size##_##pass(struct umb_emit *e);
-#define UMB_GPU_DECLARE_TILES(op, pass) \
-    UMB_GPU_DECLARE(op, pass, large)    \
-    UMB_GPU_DECLARE(op, pass, medium)   \
-    UMB_GPU_DECLARE(op, pass, small)
+#define UMB_GPU_DECLARE_TILES(op, pass)  \
+    UMB_GPU_DECLARE(op, pass, large)     \
+    UMB_GPU_DECLARE(op, pass, medium)    \
+    UMB_GPU_DECLARE(op, pass, small)     \
+    UMB_GPU_DECLARE(op, pass, mma_large) \
+    UMB_GPU_DECLARE(op, pass, mma_medium)
 UMB_GPU_DECLARE_TILES(conv, forward)
 UMB_GPU_DECLARE_TILES(conv, data)
 UMB_GPU_DECLARE_TILES(conv, weights)
@@ -68,17 +78,21 @@ UMB_GPU_DECLARE_TILES(dense, weights)
     {                                                                        \
         return emit_##pass(e, tile);                                         \
     }
-#define UMB_GPU_DEFINE_TILES(op, pass)               \
-    UMB_GPU_DEFINE(op, pass, large, UMB_GPU_LARGE)   \
-    UMB_GPU_DEFINE(op, pass, medium, UMB_GPU_MEDIUM) \
-    UMB_GPU_DEFINE(op, pass, small, UMB_GPU_SMALL)
+#define UMB_GPU_DEFINE_TILES(op, pass)                     \
+    UMB_GPU_DEFINE(op, pass, large, UMB_GPU_LARGE)         \
+    UMB_GPU_DEFINE(op, pass, medium, UMB_GPU_MEDIUM)       \
+    UMB_GPU_DEFINE(op, pass, small, UMB_GPU_SMALL)         \
+    UMB_GPU_DEFINE(op, pass, mma_large, UMB_GPU_MMA_LARGE) \
+    UMB_GPU_DEFINE(op, pass, mma_medium, UMB_GPU_MMA_MEDIUM)
 
 /* The rows of an op's table. */
-#define UMB_GPU_TILE_ROWS(op, pass)                                                         \
-    {"tile_large", umb__gpu_##op##_large_##pass, umb__emit_gpu_##op##_large_##pass},        \
-        {"tile_medium", umb__gpu_##op##_medium_##pass, umb__emit_gpu_##op##_medium_##pass}, \
-    {                                                                                       \
-        "tile_small", umb__gpu_##op##_small_##pass, umb__emit_gpu_##op##_small_##pass       \
+#define UMB_GPU_TILE_ROWS(op, pass)                                                             \
+    {"tile_large", umb__gpu_##op##_large_##pass, umb__emit_gpu_##op##_large_##pass},            \
+        {"tile_medium", umb__gpu_##op##_medium_##pass, umb__emit_gpu_##op##_medium_##pass},     \
+        {"tile_small", umb__gpu_##op##_small_##pass, umb__emit_gpu_##op##_small_##pass},        \
+        {"mma_large", umb__gpu_##op##_mma_large_##pass, umb__emit_gpu_##op##_mma_large_##pass}, \
+    {                                                                                           \
+        "mma_medium", umb__gpu_##op##_mma_medium_##pass, umb__emit_gpu_##op##_mma_medium_##pass \
     }
 
 #endif

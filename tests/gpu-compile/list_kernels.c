@@ -23,13 +23,14 @@
 
 #define AMD                                                                         \
     .vendor = "AMD", .registers = 256, .max_work_group = 256, .local_bytes = 65536, \
-    .global_bytes = 16 * GIB, .max_alloc_bytes = 4 * GIB
+    .global_bytes = 16 * GIB, .max_alloc_bytes = 4 * GIB, .shuffle = "amd"
 #define NVIDIA                                                                     \
     .vendor = "NVIDIA", .registers = 255, .sub_group = 32, .max_work_group = 1024, \
-    .local_bytes = 49152, .global_bytes = 24 * GIB, .max_alloc_bytes = 6 * GIB
+    .local_bytes = 49152, .global_bytes = 24 * GIB, .max_alloc_bytes = 6 * GIB,    \
+    .inline_ptx = true, .shuffle = "ptx"
 #define INTEL                                                                   \
     .vendor = "Intel", .registers = 128, .sub_group = 32, .local_bytes = 65536, \
-    .global_bytes = 8 * GIB, .max_alloc_bytes = 2 * GIB, .fp16 = true
+    .global_bytes = 8 * GIB, .max_alloc_bytes = 2 * GIB, .fp16 = true, .shuffle = "intel"
 
 /* A usual device of each target. */
 static const struct umb_device_caps targets[] = {
@@ -37,7 +38,8 @@ static const struct umb_device_caps targets[] = {
     {AMD, .name = "gfx1030", .compute_units = 40, .clock_mhz = 2250, .sub_group = 32},
     {AMD, .name = "gfx1100", .compute_units = 48, .clock_mhz = 2500, .sub_group = 32},
     {NVIDIA, .name = "sm_75", .compute_units = 68, .clock_mhz = 1545, .compute_capability = 75},
-    {NVIDIA, .name = "sm_90", .compute_units = 132, .clock_mhz = 1980, .compute_capability = 90},
+    {NVIDIA, .name = "sm_90", .compute_units = 132, .clock_mhz = 1980, .compute_capability = 90,
+     .mma_tf32 = true},
     {INTEL, .name = "skl", .compute_units = 24, .clock_mhz = 1150, .max_work_group = 256},
     {INTEL, .name = "tgllp", .compute_units = 96, .clock_mhz = 1350, .max_work_group = 512},
     {INTEL, .name = "dg2", .compute_units = 512, .clock_mhz = 2400, .max_work_group = 1024},

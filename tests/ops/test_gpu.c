@@ -27,6 +27,7 @@ static struct umb_device_caps made_up_gpu(void)
     caps.float_width = 1;
     caps.sub_group = 32;
     caps.registers = 255;
+    caps.mma_tf32 = true; /* cl/mma.cl spells the instruction out */
     caps.local_is_real = true;
     caps.local_bytes = caps.local_bytes < 65536 ? 65536 : caps.local_bytes;
     return caps;
@@ -168,5 +169,7 @@ int main(void)
     add_rows(depthwise, "gpu_depthwise");
     add_rows(few, "tile_medium");
     add_rows(few, "tile_large");
+    add_rows(few, "mma_");
+    add_rows(slabs, "mma_medium");
     return harness_main("solvers of GPUs", &(struct harness){.tests = tests, .n_tests = n_tests});
 }
