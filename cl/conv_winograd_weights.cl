@@ -40,8 +40,8 @@
 #define D_PLANE (KS * T + 16)
 #define S_PLANE (CS * KS + 16)
 
-/* sums[CT][NV] += Σ_t v[t][CT] · d[t][NV] */
-static INLINED void multiply(float *sums, const float *v, const float *d, int tiles)
+/* sums[CT][NV] = Σ_t v[t][CT] · d[t][NV], or += */
+static INLINED void multiply(float *sums, const float *v, const float *d, int tiles, bool first)
 {
     vec_t lo[CT], hi[CT];
     UNROLL for (int i = 0; i < CT; ++i) { lo[i] = hi[i] = (vec_t)(0.0f); }
@@ -56,8 +56,8 @@ static INLINED void multiply(float *sums, const float *v, const float *d, int ti
     }
     UNROLL for (int i = 0; i < CT; ++i)
     {
-        VEC_STORE(lo[i] + VEC_LOAD(2 * i, sums), 2 * i, sums);
-        VEC_STORE(hi[i] + VEC_LOAD(2 * i + 1, sums), 2 * i + 1, sums);
+        VEC_STORE(first ? lo[i] : lo[i] + VEC_LOAD(2 * i, sums), 2 * i, sums);
+        VEC_STORE(first ? hi[i] : hi[i] + VEC_LOAD(2 * i + 1, sums), 2 * i + 1, sums);
     }
 }
 
@@ -101,9 +101,9 @@ __kernel ONE_ITEM void conv_winograd_weights(
     dy += dy_at + k0;
     pass += pass_at + k0;
     slabs += slabs_at + get_group_id(0) * (9 * C * K) + c0 * K + k0;
-    for (int i = 0; i < POINTS * S_PLANE; i += VW) { VEC_STORE((vec_t)(0.0f), 0, S + i); }
     for (int i = 0; i < KS; i += VW) { VEC_STORE((vec_t)(0.0f), 0, B + i); }
-    for (int t0 = get_group_id(0) * T; t0 < tiles; t0 += get_num_groups(0) * T) {
+    const int begin = get_group_id(0) * T;
+    for (int t0 = begin; t0 < tiles; t0 += get_num_groups(0) * T) {
         const int here = min(T, tiles - t0);
         for (int t = 0; t < here; ++t) {
             const struct spot s = spot_of(t0 + t, TH, TW);
@@ -139,7 +139,7 @@ __kernel ONE_ITEM void conv_winograd_weights(
                 for (int c = 0; c < channels; c += CT) {
                     multiply(S + point * S_PLANE + k * CS + c * NV,
                              V + point * V_PLANE + c / VW * (VW * T) + c % VW,
-                             D + point * D_PLANE + k * T, here);
+                             D + point * D_PLANE + k * T, here, t0 == begin);
                 }
             }
         }

@@ -244,11 +244,12 @@ static INLINED void load_pooled(vec_t *d, struct pooled_window w, int edge, int 
         for (int j = 0; j < (edge + odd_column + 1) / 2; ++j) {
             const int to = (i * MOST_POOLED + j) * VW, at = i * w.row + j * w.column + c;
             const bool inside = i >= w.i0 && i < w.i1 && j >= w.j0 && j < w.j1;
-            const int n = inside ? min(left, VW) : 0;
-            VEC_STORE(w.share * load_part(w.dy + at, n), 0, dy + to);
-            if (n == VW) {
+            if (inside && left >= VW) {
+                VEC_STORE(w.share * VEC_LOAD(0, w.dy + at), 0, dy + to);
                 *(loose_ints_t *)(bits + to) = INTS_FROM(BYTES_LOAD(0, w.pass + at));
             } else {
+                const int n = inside ? left : 0;
+                VEC_STORE(w.share * load_part(w.dy + at, n), 0, dy + to);
                 for (int l = 0; l < VW; ++l) { bits[to + l] = l < n ? w.pass[at + l] : 0; }
             }
         }

@@ -122,7 +122,7 @@ static struct cut cut(const struct umb_device_caps *caps, const struct pass *p)
     const int rounds =
         (int)(((int64_t)c.tiles + (int64_t)units * most - 1) / ((int64_t)units * most));
     c.T = ceil_div(ceil_div(c.tiles, units * rounds), c.TP) * c.TP;
-    c.G = smaller(ceil_div(c.tiles, c.T), units * ITEMS_PER_UNIT);
+    c.G = umb__winograd_items(ceil_div(c.tiles, c.T), units * ITEMS_PER_UNIT);
     c.make_u = c.tiles <= FEW_TILES && (int64_t)p->g.C * p->g.K >= MANY_WEIGHTS;
     return c;
 }

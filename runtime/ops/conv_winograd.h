@@ -14,4 +14,8 @@ bool umb__winograd_applies(const struct umb_device_caps *caps, const struct umb_
  * quickest of the three, else below it. g has a pass's own letters: C are summed over. */
 int umb__winograd_rank(const struct umb_device_caps *caps, const struct umb_conv *g, int edge);
 
+/* How many items take blocks in turn: as many as may be, an even number, and as evenly as can be,
+ * as a driver may hand half of the items to one of two units at once. */
+int umb__winograd_items(int blocks, int most);
+
 #endif

@@ -63,3 +63,19 @@ int umb__winograd_rank(const struct umb_device_caps *caps, const struct umb_conv
     const bool pays = cost < MARGIN * direct_cost(g, width) && (cost < other || other <= 0);
     return pays ? 3 : 1;
 }
+
+static int apart(int blocks, int items)
+{
+    const int more = blocks % items;
+    return more < items - more ? more : items - more;
+}
+
+int umb__winograd_items(int blocks, int most)
+{
+    if (blocks <= most || most < 2) { return blocks < most ? blocks : most; }
+    int best = most - most % 2;
+    for (int n = best - 2; n > most / 2; n -= 2) {
+        if (apart(blocks, n) < apart(blocks, best)) { best = n; }
+    }
+    return best;
+}

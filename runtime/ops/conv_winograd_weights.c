@@ -34,7 +34,7 @@ static int groups(const struct umb_conv *g, int tiles)
 {
     const int pieces = ceil_div(g->C, CHANNELS) * ceil_div(g->K, COLUMNS);
     const int wanted = ceil_div(ITEMS, pieces), most = ceil_div(tiles, FEW_TILES);
-    return wanted < most ? wanted : most;
+    return umb__winograd_items(ceil_div(tiles, TILES), wanted < most ? wanted : most);
 }
 
 static struct umb_conv conv_of(const struct umb_problem *p)
