@@ -10,7 +10,9 @@
 #ifndef VW
 #define VW 8
 #endif
+#ifndef NV
 #define NV (2 * VW) /* columns of a tile */
+#endif
 #define TILE_CAT_(a, b) a##b
 #define TILE_CAT(a, b) TILE_CAT_(a, b)
 typedef TILE_CAT(float, VW) vec_t;

@@ -203,6 +203,8 @@ static const struct umb_op_case cases[] = {
     {"filters=7 size=3 stride=2 padding=same", "2,6,6,5", 0, 0},
     {"filters=9 size=4,3 stride=3,2 padding=same", "1,8,7,6", 0, 0},
     {"filters=6 size=3 stride=3 padding=1", "2,8,9,8", 0, 0},
+    {"filters=48 size=1", "1,5,7,16", UMB_CASE_NO_GRAD, 0},
+    {"filters=67 size=1 activation=relu", "2,5,3,131", UMB_CASE_NO_GRAD, 0},
     {"filters=6 size=1 stride=2", "2,5,6,8", 0, 0},
     {"filters=6 size=2 stride=3 bias=false", "2,8,9,8", 0, 0},
     {"filters=10 size=3 dilation=2 padding=same", "1,7,8,6", 0, 0},

@@ -1,6 +1,6 @@
 /*
- * 1×1 convolutions without stride, padding and groups: matrix products, by CLBlast, and by packed
- * panels on CPUs.
+ * 1×1 convolutions without stride, padding and groups: matrix products, by CLBlast, and on CPUs by
+ * packed panels, or with x or dy read where it lies.
  */
 #include "conv_solvers.h"
 #include "dense.h"
@@ -38,6 +38,13 @@ int umb__conv_packed_rank(const struct umb_problem *p)
     return is_pointwise(&g) && umb__conv_knows(&g, 0) && umb__gemm_packed_applies(p->caps) ? 2 : 0;
 }
 
+static int rank_of_rows(const struct umb_problem *p, const struct umb_conv *g, struct umb_gemm gemm)
+{
+    if (!is_pointwise(g) || !umb__conv_knows(g, 0)) { return 0; }
+    if (!umb__gemm_rows_applies(p->caps, &gemm)) { return 0; }
+    return umb__gemm_rows_pays(&gemm) ? 3 : 1;
+}
+
 int umb__conv_pointwise_rank_forward(const struct umb_problem *p)
 {
     const struct umb_conv g = umb__conv_of(p);
@@ -58,6 +65,19 @@ enum umb_status umb__conv_packed_forward(struct umb_emit *e)
     return umb__emit_gemm_packed(e, &gemm, e->in[0], e->in[1], e->in[g.bias ? 2 : 1], e->out[0]);
 }
 
+int umb__conv_rows_rank_forward(const struct umb_problem *p)
+{
+    const struct umb_conv g = umb__conv_of(p);
+    return rank_of_rows(p, &g, forward(&g));
+}
+
+enum umb_status umb__conv_rows_forward(struct umb_emit *e)
+{
+    const struct umb_conv g = umb__conv_of(&e->p);
+    const struct umb_gemm gemm = forward(&g);
+    return umb__emit_gemm_rows(e, &gemm, e->in[0], e->in[1], e->in[g.bias ? 2 : 1], e->out[0]);
+}
+
 int umb__conv_pointwise_rank_data(const struct umb_problem *p)
 {
     const struct umb_conv g = umb__conv_of(p);
@@ -76,6 +96,19 @@ enum umb_status umb__conv_packed_data(struct umb_emit *e)
     const struct umb_conv g = umb__conv_of(&e->p);
     const struct umb_gemm gemm = backward_data(&g);
     return umb__emit_gemm_packed(e, &gemm, e->in[0], e->in[1], e->in[1], e->out[0]);
+}
+
+int umb__conv_rows_rank_data(const struct umb_problem *p)
+{
+    const struct umb_conv g = umb__conv_of(p);
+    return rank_of_rows(p, &g, backward_data(&g));
+}
+
+enum umb_status umb__conv_rows_data(struct umb_emit *e)
+{
+    const struct umb_conv g = umb__conv_of(&e->p);
+    const struct umb_gemm gemm = backward_data(&g);
+    return umb__emit_gemm_rows(e, &gemm, e->in[0], e->in[1], e->in[1], e->out[0]);
 }
 
 int umb__conv_pointwise_rank_weights(const struct umb_problem *p)

@@ -79,4 +79,10 @@ UMB_MUST_USE enum umb_status umb__conv_packed_forward(struct umb_emit *e);
 UMB_MUST_USE enum umb_status umb__conv_packed_data(struct umb_emit *e);
 UMB_MUST_USE enum umb_status umb__conv_packed_weights(struct umb_emit *e);
 
+/* 1×1 with x or dy read where it lies, on CPUs. */
+int umb__conv_rows_rank_forward(const struct umb_problem *p);
+int umb__conv_rows_rank_data(const struct umb_problem *p);
+UMB_MUST_USE enum umb_status umb__conv_rows_forward(struct umb_emit *e);
+UMB_MUST_USE enum umb_status umb__conv_rows_data(struct umb_emit *e);
+
 #endif

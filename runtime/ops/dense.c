@@ -202,6 +202,8 @@ static const struct umb_op_case cases[] = {
     {"units=34 activation=relu", "13,257", UMB_CASE_NO_GRAD, 0},
     {"units=258", "25,31", UMB_CASE_NO_GRAD, 0},
     {"units=12", "290,16", UMB_CASE_NO_GRAD, 0},
+    {"units=48", "193,17", UMB_CASE_NO_GRAD, 0},
+    {"units=97 activation=relu", "199,130", UMB_CASE_NO_GRAD, 0},
     {"units=10", "64,64", UMB_CASE_BENCH, 0},
     {"units=64", "64,1600", UMB_CASE_BENCH | UMB_CASE_LARGE, 0},
     {"units=1024", "64,2048", UMB_CASE_BENCH | UMB_CASE_LARGE, 0},

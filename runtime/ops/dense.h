@@ -35,6 +35,13 @@ bool umb__gemm_packed_applies(const struct umb_device_caps *caps);
 UMB_MUST_USE enum umb_status umb__emit_gemm_packed(struct umb_emit *e, const struct umb_gemm *g,
                                                    int a, int b, int bias, int out);
 
+/* With A, not transposed, read where it lies, on a CPU: cl/gemm_rows.cl. Where it pays it is to be
+ * preferred to packed panels. */
+bool umb__gemm_rows_applies(const struct umb_device_caps *caps, const struct umb_gemm *g);
+bool umb__gemm_rows_pays(const struct umb_gemm *g);
+UMB_MUST_USE enum umb_status umb__emit_gemm_rows(struct umb_emit *e, const struct umb_gemm *g,
+                                                 int a, int b, int bias, int out);
+
 /* By CLBlast, where the build has it: 2 on a GPU, 1 (after the naive kernel) elsewhere, else 0. */
 int umb__clblast_rank(const struct umb_device_caps *caps, const struct umb_gemm *g);
 UMB_MUST_USE enum umb_status umb__emit_gemm_clblast(struct umb_emit *e, const struct umb_gemm *g,

@@ -30,7 +30,8 @@
 #define PACK_BLOCKS 4
 
 /* Results beyond this are written past the caches: 64 rows × 8192 × 1024, gradient to the weights,
- * 154 → 257 GFLOP/s; at 8 MiB there was no difference. */
+ * 154 → 257 GFLOP/s by processor time, on a machine that others used; at 8 MiB there was no
+ * difference. */
 #define STREAM_BYTES ((int64_t)16 << 20)
 
 /* Slabs are written and read once more: they may be this part of what the product reads. Below so

@@ -47,8 +47,14 @@ static enum umb_status emit_packed(struct umb_emit *e)
     return umb__emit_gemm_packed(e, e->p.attrs, e->in[0], e->in[1], e->in[2], e->out[0]);
 }
 
+static enum umb_status emit_rows(struct umb_emit *e)
+{
+    return umb__emit_gemm_rows(e, e->p.attrs, e->in[0], e->in[1], e->in[2], e->out[0]);
+}
+
 static const struct umb_solver naive = {"naive", NULL, emit_naive};
 static const struct umb_solver packed = {"packed", NULL, emit_packed};
+static const struct umb_solver rows = {"rows", NULL, emit_rows};
 
 #define MOST (1 << 17)
 static float a[MOST], b[MOST], bias[MOST], out[MOST];
@@ -161,10 +167,10 @@ static bool skip_packed(void)
     return !umb__gemm_packed_applies(umb_device_get_caps(harness_device()));
 }
 
-static void check_packed(int transposes)
+static void check_tiles(const struct umb_solver *solver, int transposes)
 {
     if (skip_packed()) { skip(); }
-    check_all(&packed, transposes);
+    check_all(solver, transposes);
     const size_t n = sizeof packed_sizes / sizeof *packed_sizes;
     for (size_t s = 0; s < (harness_small() ? 6 : n); s++) {
         const int *size = packed_sizes[s];
@@ -175,7 +181,7 @@ static void check_packed(int transposes)
                                          .transpose_b = transposes & 2,
                                          .bias = s % 2 == 0,
                                          .relu = s % 3 == 0},
-                      &packed);
+                      solver);
     }
 }
 
@@ -198,25 +204,53 @@ static void packed_in_two_steps(void **state)
 static void packed_plain(void **state)
 {
     (void)state;
-    check_packed(0);
+    check_tiles(&packed, 0);
 }
 
 static void packed_a_transposed(void **state)
 {
     (void)state;
-    check_packed(1);
+    check_tiles(&packed, 1);
 }
 
 static void packed_b_transposed(void **state)
 {
     (void)state;
-    check_packed(2);
+    check_tiles(&packed, 2);
 }
 
 static void packed_both_transposed(void **state)
 {
     (void)state;
-    check_packed(3);
+    check_tiles(&packed, 3);
+}
+
+/* A where it lies. */
+
+static void rows_plain(void **state)
+{
+    (void)state;
+    check_tiles(&rows, 0);
+}
+
+static void rows_b_transposed(void **state)
+{
+    (void)state;
+    check_tiles(&rows, 2);
+}
+
+/* More rows and columns than an item's block has (on few cores). */
+static void rows_in_blocks(void **state)
+{
+    (void)state;
+    if (skip_packed() || harness_small()) { skip(); }
+    for (int t = 0; t < 2; t++) {
+        struct umb_gemm g = {.M = 901, .N = 130, .L = 145, .bias = true, .relu = true};
+        g.transpose_b = t;
+        check_product(&g, &rows);
+        g.M = 60, g.N = 1100, g.L = 40;
+        assert_int_equal(check_product(&g, &rows), 1 + t);
+    }
 }
 
 /* CLBlast. */
@@ -329,6 +363,9 @@ int main(void)
         cmocka_unit_test(packed_b_transposed),
         cmocka_unit_test(packed_both_transposed),
         cmocka_unit_test(packed_in_two_steps),
+        cmocka_unit_test(rows_plain),
+        cmocka_unit_test(rows_b_transposed),
+        cmocka_unit_test(rows_in_blocks),
 #ifdef UMB_HAVE_CLBLAST
         cmocka_unit_test(clblast_plain),
         cmocka_unit_test(clblast_a_transposed),
