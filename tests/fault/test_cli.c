@@ -172,6 +172,14 @@ static void numbered_runs_count_up(void **state)
     expect("umbel train shapes " QUICK "--set train.epochs=2 --resume", 0, "runs/shapes-2");
 }
 
+static void put(const char *name, const char *text)
+{
+    FILE *f = fopen(name, "w");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+}
+
 static void damage(const char *command, const char *expected)
 {
     expect("rm -rf bad; cp -a one bad", 0, "");
@@ -196,16 +204,30 @@ static void damaged_checkpoints_are_refused(void **state)
 
 /* Tuning. */
 
-#define TUNE "umbel tune shapes --set data.pictures.count=48 --set train.batch=4"
+/* A net with a problem for every kind of kernel, and few of each: every solver of each is built. */
+#define TUNE "umbel tune tiny.yaml"
+
+static const char tiny[] = "name: tiny\n"
+                           "data: {pictures: {format: shapes, count: 48}}\n"
+                           "trunk:\n"
+                           "  - conv: {filters: 16, size: 3, activation: relu}\n"
+                           "  - max_pool: {size: 2}\n"
+                           "  - conv: {filters: 16, size: 3}\n"
+                           "  - global_avg_pool: {}\n"
+                           "tasks:\n"
+                           "  shape: {target: shape, head: [{dense: {units: 4}}], loss: "
+                           "cross_entropy}\n"
+                           "train: {epochs: 1, batch: 4}\n";
 
 static void what_is_tuned_is_used(void **state)
 {
     (void)state;
+    put("tiny.yaml", tiny);
     setenv("UMBEL_CACHE", "tuned", 1);
     unsetenv("UMBEL_TUNE");
     expect(TUNE, 0, "kept in tuned/tuning-");
     expect("ls tuned/tuning-*.txt", 0, "tuned/tuning-");
-    const char *plan = "umbel plan shapes --set data.pictures.count=48 --set train.batch=4";
+    const char *plan = "umbel plan tiny.yaml";
     char line[512];
     snprintf(line, sizeof line, "%s --json | python3 -m json.tool", plan);
     expect(line, 0, "\"chosen_by\": \"measured\"");
@@ -215,8 +237,7 @@ static void what_is_tuned_is_used(void **state)
     expect(plan, 0, "damaged");
     expect("sed -i '1s/.*/umbel tuning 99/' tuned/tuning-*.txt", 0, "");
     expect(plan, 0, "of another version of Umbel; nothing measured is used");
-    expect("UMBEL_TUNE=quick umbel bench step shapes --steps 1 --set data.pictures.count=48 "
-           "--set train.batch=4; tail -c 13 tuned/tuning-*.txt",
+    expect("UMBEL_TUNE=quick umbel bench step tiny.yaml --steps 1; tail -c 13 tuned/tuning-*.txt",
            0, "end ");
     setenv("UMBEL_TUNE", "off", 1);
     unsetenv("UMBEL_CACHE");
