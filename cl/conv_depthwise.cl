@@ -9,25 +9,69 @@
 #define MASK 32
 #define BACK 64
 #define DBIAS 128
-#define TQ 4 /* pixels of a tile: each weight is loaded once for them */
+#define PAST 256
+#define TQ 4 /* outputs of a tile: each weight is loaded once for them */
+#define TS 3 /* taps of a row: each number of dy is loaded once for them */
 
-/* Taps of one or TQ outputs: x and w at the first tap, and the steps from tap to tap in them. */
+/* Outputs side by side in a row, and the taps that they see: x and w at the
+ * first tap of the first output, and the steps in them. */
 struct taps {
     __global const float *x, *w;
-    int rows, columns;
-    int x_row, x_column, w_row, w_column;
-    int ahead; /* from the last row of x, where the next row of outputs will read */
+    int rows, x_row, w_row;
+    int columns, x_column, w_column;
+    int outputs, to_next;
+    int at, move, apart, extent; /* of the columns, as in struct axis */
+    bool whole;                  /* as many as can be, and all see every column of taps */
 };
 
-static INLINED void add_taps(vec_t *sum, int n, int to_next, struct taps t, int left)
+/* Where a row of outputs, with its rows of taps, finds its numbers: x and w at the first of them,
+ * x_pixel numbers a pixel, w_tap a tap. */
+struct taps_row {
+    __global const float *x, *w;
+    int rows, x_row, w_row;
+    int x_pixel, w_tap;
+};
+
+/* Outputs i, i + 1 … of `count`, `most` of them; inner: those that see all columns. */
+static INLINED struct taps taps_at(struct taps_row row, struct axis columns, int2 inner, int i,
+                                   int count, int most)
+{
+    const int at = columns.at + i * columns.move;
+    return (struct taps){row.x + at * row.x_pixel,
+                         row.w + columns.first * row.w_tap,
+                         row.rows,
+                         row.x_row,
+                         row.w_row,
+                         columns.taps,
+                         columns.apart * row.x_pixel,
+                         columns.step * row.w_tap,
+                         min(count - i, most),
+                         columns.move * row.x_pixel,
+                         at,
+                         columns.move,
+                         columns.apart,
+                         columns.extent,
+                         inner.x <= i && i + most <= inner.y};
+}
+
+/* Whether output i of them sees column s of the taps. */
+static INLINED bool sees(struct taps t, int i, int s)
+{
+    return (uint)(t.at + i * t.move + s * t.apart) < (uint)t.extent;
+}
+
+/* whole, a constant once inlined: as in struct taps. */
+static INLINED void add_taps(vec_t *sum, bool whole, struct taps t, int left)
 {
     for (int r = 0; r < t.rows; ++r) {
         __global const float *x = t.x + r * t.x_row, *w = t.w + r * t.w_row;
         for (int s = 0; s < t.columns; ++s, x += t.x_column, w += t.w_column) {
             const vec_t b = load_part(w, left);
-            UNROLL for (int i = 0; i < n; ++i)
+            UNROLL for (int i = 0; i < TQ; ++i)
             {
-                sum[i] = fma(load_part(x + i * to_next, left), b, sum[i]);
+                if (whole || sees(t, i, s)) {
+                    sum[i] = fma(load_part(x + i * t.to_next, left), b, sum[i]);
+                }
             }
         }
     }
@@ -37,6 +81,7 @@ static INLINED void add_taps(vec_t *sum, int n, int to_next, struct taps t, int 
 struct finish {
     __global const float *bias, *mask; /* mask beside y */
     int flags;
+    bool past; /* whole vectors are written past the caches */
 };
 
 static INLINED void write_output(vec_t sum, struct finish f, int at, __global float *y, int left)
@@ -44,31 +89,35 @@ static INLINED void write_output(vec_t sum, struct finish f, int at, __global fl
     const vec_t zero = (vec_t)(0.0f);
     if (f.flags & RELU) { sum = relu(sum); }
     if (f.flags & MASK) { sum = load_part(f.mask + at, left) <= zero ? zero : sum; }
-    store_part(sum, y + at, left);
+    if (f.past) {
+        VEC_WRITE_PAST(sum, y + at);
+    } else {
+        store_part(sum, y + at, left);
+    }
 }
 
-/* All channels of n outputs that see the same taps; y and mask at `at`, `apart` from output to
- * output. n is a constant, once inlined. */
-static INLINED void make_outputs(struct taps t, int n, int to_next, struct finish f,
-                                 __global float *y, int at, int apart, int C)
+/* All channels of the outputs; y and mask at `at`, `apart` from output to output. `ahead` of the
+ * first tap x is wanted soon. */
+static INLINED void make_outputs(struct taps t, bool whole, struct finish f, __global float *y,
+                                 int at, int apart, int C, int ahead)
 {
     for (int c = 0; c < C; c += VW, t.x += VW, t.w += VW) {
         const int left = C - c;
         vec_t sum[TQ];
         const vec_t start = f.flags & ADD_BIAS ? load_part(f.bias + c, left) : (vec_t)(0.0f);
-        UNROLL for (int i = 0; i < n; ++i)
+        UNROLL for (int i = 0; i < TQ; ++i)
         {
             sum[i] = start;
-            FETCH_EARLY(t.x + t.ahead + i * to_next);
+            FETCH_EARLY(t.x + ahead + i * t.to_next);
         }
         if (left >= VW) {
-            add_taps(sum, n, to_next, t, VW);
+            add_taps(sum, whole, t, VW);
         } else {
-            add_taps(sum, n, to_next, t, left);
+            add_taps(sum, whole, t, left);
         }
-        UNROLL for (int i = 0; i < n; ++i)
+        UNROLL for (int i = 0; i < TQ; ++i)
         {
-            write_output(sum[i], f, at + i * apart + c, y, left);
+            if (whole || i < t.outputs) { write_output(sum[i], f, at + i * apart + c, y, left); }
         }
     }
 }
@@ -76,7 +125,7 @@ static INLINED void make_outputs(struct taps t, int n, int to_next, struct finis
 /*
  * An item computes one row of the output: forward from x [N,IH,IW,C], or with BACK dx from dy.
  * NDRange [N·OH]. flags: 1 add bias [C], 2 relu, 32 zero where mask, of the output's shape, is ≤ 0,
- * 64 back.
+ * 64 back, 256 the output is too large for the caches: write past them.
  */
 __kernel ONE_ITEM void conv_depthwise(
     __global const float *restrict x, ulong x_at, __global const float *restrict w, ulong w_at,
@@ -90,65 +139,111 @@ __kernel ONE_ITEM void conv_depthwise(
                                   : forward_axis(R, sy, ey, py, IH);
     const int place = back ? o / sy : o, apart = back ? sx : 1;
     const int2 r = seen_taps(rows, place);
-    const struct finish f = {bias + bias_at, mask + mask_at + row * OW * C, flags};
-    x += x_at + ((n * IH + rows.at + place * rows.move + r.x * rows.apart) * IW) * C;
-    w += w_at + (rows.first + r.x * rows.step) * S * C;
     y += y_at + row * OW * C;
+    const bool past = (flags & PAST) && C % VW == 0 && (size_t)y % sizeof(vec_t) == 0;
+    const struct finish f = {bias + bias_at, mask + mask_at + row * OW * C, flags, past};
+    const struct taps_row taps_row = {
+        x + x_at + ((n * IH + rows.at + place * rows.move + r.x * rows.apart) * IW) * C,
+        w + w_at + (rows.first + r.x * rows.step) * S * C,
+        r.y - r.x,
+        rows.apart * IW * C,
+        rows.step * S * C,
+        C,
+        C};
+    /* From the last row of x, where the next row of outputs will read. */
+    const int ahead = ((r.y - r.x - 1) * max(rows.apart, 0) + (back ? 1 : sy)) * IW * C;
     for (int class = 0; class < apart; ++class) {
         const struct axis columns = back ? backward_axis(class, S, sx, ex, px, IW)
                                          : forward_axis(S, sx, ex, px, IW);
-        const int count = (OW - class + apart - 1) / apart, to_next = columns.move * C;
+        const int count = (OW - class + apart - 1) / apart;
         const int2 inner = inner_outputs(columns, count);
-        for (int i = 0, step; i < count; i += step) {
-            const bool many = inner.x <= i && i + TQ <= inner.y;
-            const int2 s = many ? (int2)(0, columns.taps) : seen_taps(columns, i);
-            const struct taps taps = {
-                x + (columns.at + i * columns.move + s.x * columns.apart) * C,
-                w + (columns.first + s.x * columns.step) * C,
-                r.y - r.x,
-                s.y - s.x,
-                rows.apart * IW * C,
-                columns.apart * C,
-                rows.step * S * C,
-                columns.step * C,
-                ((r.y - r.x - 1) * max(rows.apart, 0) + (back ? 1 : sy)) * IW * C};
+        for (int i = 0; i < count; i += TQ) {
+            const struct taps taps = taps_at(taps_row, columns, inner, i, count, TQ);
             const int at = (class + i * apart) * C;
-            step = many ? TQ : 1;
-            if (many) {
-                make_outputs(taps, TQ, to_next, f, y, at, apart * C, C);
+            if (taps.whole) {
+                make_outputs(taps, true, f, y, at, apart * C, C, ahead);
             } else {
-                make_outputs(taps, 1, to_next, f, y, at, apart * C, C);
+                make_outputs(taps, false, f, y, at, apart * C, C, ahead);
             }
         }
     }
 }
 
-/* Σ over n places of x·dy, NV lanes; two sums each, so that one does not wait for the other. */
-static INLINED void add_products(vec_t *sum, __global const float *x, int x_step,
-                                 __global const float *dy, int C, int n, int left)
+/* Tap s reaches column q·sx − px + s·ex of x. */
+static inline int2 outputs_of(int s, int W, int Q, int sx, int ex, int px)
 {
-    vec_t lo[2], hi[2];
-    lo[0] = lo[1] = hi[0] = hi[1] = (vec_t)(0.0f);
-    int q = 0;
-    for (; q + 2 <= n; q += 2) {
-        UNROLL for (int i = 0; i < 2; ++i, x += x_step, dy += C)
-        {
-            lo[i] = fma(load_part(x, left), load_part(dy, left), lo[i]);
-            hi[i] = fma(load_part(x + VW, left - VW), load_part(dy + VW, left - VW), hi[i]);
-        }
-    }
-    if (q < n) {
-        lo[0] = fma(load_part(x, left), load_part(dy, left), lo[0]);
-        hi[0] = fma(load_part(x + VW, left - VW), load_part(dy + VW, left - VW), hi[0]);
-    }
-    sum[0] = lo[0] + lo[1];
-    sum[1] = hi[0] + hi[1];
+    const int v = s * ex - px;
+    return (int2)(v < 0 ? (sx - 1 - v) / sx : 0, v < W ? min((W - v + sx - 1) / sx, Q) : 0);
 }
 
-static inline void add_to_slab(const vec_t *sum, __global float *slab, int left)
+/* sum[tap] += Σ over q0 ≤ q < q1 of x·dy, n taps (a constant, once inlined) of NV lanes. x and dy
+ * at output 0 and the first tap. */
+static INLINED void add_products(vec_t *lo, vec_t *hi, int n, __global const float *x, int x_step,
+                                 int to_tap, __global const float *dy, int C, int q0, int q1,
+                                 int left, int x_ahead, int dy_ahead)
 {
-    store_part(load_part(slab, left) + sum[0], slab, left);
-    store_part(load_part(slab + VW, left - VW) + sum[1], slab + VW, left - VW);
+    x += q0 * x_step;
+    dy += q0 * C;
+    for (int q = q0; q < q1; ++q, x += x_step, dy += C) {
+        const vec_t d_lo = load_part(dy, left), d_hi = load_part(dy + VW, left - VW);
+        if (n == TS) {
+            FETCH_EARLY(x + x_ahead);
+            FETCH_EARLY(x + x_ahead + VW);
+            FETCH_EARLY(dy + dy_ahead);
+            FETCH_EARLY(dy + dy_ahead + VW);
+        }
+        UNROLL for (int i = 0; i < n; ++i)
+        {
+            lo[i] = fma(load_part(x + i * to_tap, left), d_lo, lo[i]);
+            hi[i] = fma(load_part(x + i * to_tap + VW, left - VW), d_hi, hi[i]);
+        }
+    }
+}
+
+static inline void add_to_slab(vec_t lo, vec_t hi, __global float *slab, int left)
+{
+    store_part(load_part(slab, left) + lo, slab, left);
+    store_part(load_part(slab + VW, left - VW) + hi, slab + VW, left - VW);
+}
+
+/* A row of dy and the row of x that row r of the filter sees, NV channels from c on. */
+struct rows {
+    __global const float *x, *dy; /* x at column −px */
+    int W, Q, C, sx, ex, px;
+    int x_ahead, dy_ahead; /* to what the next rows need that these do not */
+};
+
+/* n taps side by side, a constant, once inlined. */
+static INLINED void add_row(struct rows v, int n, int first, __global float *slab, int left)
+{
+    vec_t lo[TS], hi[TS];
+    int2 seen[TS], all = (int2)(0, v.Q);
+    __global const float *x = v.x + first * v.ex * v.C;
+    UNROLL for (int i = 0; i < n; ++i)
+    {
+        lo[i] = hi[i] = (vec_t)(0.0f);
+        seen[i] = outputs_of(first + i, v.W, v.Q, v.sx, v.ex, v.px);
+        all = (int2)(max(all.x, seen[i].x), min(all.y, seen[i].y));
+    }
+    const int x_step = v.sx * v.C, to_tap = v.ex * v.C;
+    if (n == 1 || all.x >= all.y) { all = (int2)(0, 0); }
+    add_products(lo, hi, n, x, x_step, to_tap, v.dy, v.C, all.x, all.y, left, v.x_ahead,
+                 v.dy_ahead);
+    UNROLL for (int i = 0; i < n; ++i)
+    {
+        add_products(lo + i, hi + i, 1, x + i * to_tap, x_step, 0, v.dy, v.C, seen[i].x,
+                     all.y > 0 ? all.x : seen[i].y, left, 0, 0);
+        add_products(lo + i, hi + i, 1, x + i * to_tap, x_step, 0, v.dy, v.C, all.y,
+                     all.y > 0 ? seen[i].y : 0, left, 0, 0);
+        add_to_slab(lo[i], hi[i], slab + (first + i) * v.C, left);
+    }
+}
+
+static INLINED void add_rows(struct rows v, int S, __global float *slab, int left)
+{
+    int s = 0;
+    for (; s + TS <= S; s += TS) { add_row(v, TS, s, slab, left); }
+    for (; s < S; ++s) { add_row(v, 1, s, slab, left); }
 }
 
 static inline void add_bias(__global const float *dy, int C, int n, __global float *db, int left)
@@ -159,7 +254,7 @@ static inline void add_bias(__global const float *dy, int C, int n, __global flo
         sum[0] += load_part(dy, left);
         sum[1] += load_part(dy + VW, left - VW);
     }
-    add_to_slab(sum, db, left);
+    add_to_slab(sum[0], sum[1], db, left);
 }
 
 /*
@@ -181,20 +276,24 @@ __kernel ONE_ITEM void conv_depthwise_weights(
     for (int i = begin * blocks; i < end * blocks; ++i) {
         const int row = i / blocks, c = (i - row * blocks) * NV, left = C - c;
         const int n = row / P, h0 = (row - n * P) * sy - py;
-        for (int tap = 0; tap < R * S; ++tap) {
-            const int r = tap / S, h = h0 + r * ey, v0 = (tap - r * S) * ex - px;
-            const int q0 = v0 < 0 ? (sx - 1 - v0) / sx : 0;
-            const int q1 = min((W - v0 + sx - 1) / sx, Q);
-            __global const float *a = x + ((n * H + h) * W + v0 + q0 * sx) * C + c;
-            __global const float *b = dy + (row * Q + q0) * C + c;
-            vec_t sum[2];
-            if (h < 0 || h >= H || q0 >= q1) { continue; }
+        for (int r = 0; r < R; ++r) {
+            const int h = h0 + r * ey;
+            if (h < 0 || h >= H) { continue; }
+            const struct rows v = {x + ((n * H + h) * W - px) * C + c,
+                                   dy + row * Q * C + c,
+                                   W,
+                                   Q,
+                                   C,
+                                   sx,
+                                   ex,
+                                   px,
+                                   sy * W * C,
+                                   Q * C};
             if (left >= NV) {
-                add_products(sum, a, sx * C, b, C, q1 - q0, NV);
+                add_rows(v, S, slabs + r * S * C + c, NV);
             } else {
-                add_products(sum, a, sx * C, b, C, q1 - q0, left);
+                add_rows(v, S, slabs + r * S * C + c, left);
             }
-            add_to_slab(sum, slabs + tap * C + c, left);
         }
         if (flags & DBIAS) { add_bias(dy + row * Q * C + c, C, Q, slabs + R * S * C + c, left); }
     }

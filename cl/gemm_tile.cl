@@ -27,6 +27,16 @@ typedef vec_t loose_vec_t __attribute__((aligned(4)));
 #define ADD_BIAS 1
 #define RELU 2
 
+/* Past the caches, a whole vector where one begins; as any other where the compiler cannot. */
+#ifdef __has_builtin
+#if __has_builtin(__builtin_nontemporal_store)
+#define VEC_WRITE_PAST(v, p) __builtin_nontemporal_store(v, (__global vec_t *)(p))
+#endif
+#endif
+#ifndef VEC_WRITE_PAST
+#define VEC_WRITE_PAST(v, p) VEC_WRITE(v, 0, p)
+#endif
+
 /* Into the second-level cache; nothing where the compiler cannot. */
 #ifdef __has_builtin
 #if __has_builtin(__builtin_prefetch)

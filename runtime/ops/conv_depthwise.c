@@ -7,7 +7,9 @@
 /* Slabs of the gradient to the weights: as for conv_weights.cl, a number that the shape fixes. */
 #define MAX_SLABS 32
 /* Flags of the kernels. */
-enum { ADD_BIAS = 1, RELU = 2, MASK = 32, BACK = 64, DBIAS = 128 };
+enum { ADD_BIAS = 1, RELU = 2, MASK = 32, BACK = 64, DBIAS = 128, PAST = 256 };
+/* Outputs beyond this are written past the caches. */
+#define PAST_BYTES ((size_t)16 << 20)
 
 static const struct umb_kernel forward = {"conv_depthwise", "conv_depthwise.cl", "conv_depthwise",
                                           "rrrrwiiiiiiiiiiiiii"};
@@ -15,6 +17,11 @@ static const struct umb_kernel backward_data = {"conv_depthwise_data", "conv_dep
                                                 "conv_depthwise", "rrrrwiiiiiiiiiiiiii"};
 static const struct umb_kernel backward_weights = {"conv_depthwise_weights", "conv_depthwise.cl",
                                                    "conv_depthwise_weights", "rrwiiiiiiiiiiiiiiii"};
+
+static int past(const struct umb_emit *e)
+{
+    return umb__type_bytes(&e->p.out[0]) > PAST_BYTES ? PAST : 0;
+}
 
 static struct umb_emit_launch over(struct umb_emit *e, const struct umb_kernel *kernel, int groups)
 {
@@ -34,7 +41,7 @@ enum umb_status umb__conv_depthwise_forward(struct umb_emit *e)
     return umb__emit_launch(e, &launch, e->in[0], e->in[1], e->in[g.bias ? 2 : 1], e->in[0],
                             e->out[0], g.H, g.W, g.C, g.P, g.Q, g.R, g.S, g.stride[0], g.stride[1],
                             g.dilation[0], g.dilation[1], g.padding[0], g.padding[1],
-                            (g.bias ? ADD_BIAS : 0) | (g.relu ? RELU : 0));
+                            (g.bias ? ADD_BIAS : 0) | (g.relu ? RELU : 0) | past(e));
 }
 
 enum umb_status umb__conv_depthwise_data(struct umb_emit *e)
@@ -45,7 +52,7 @@ enum umb_status umb__conv_depthwise_data(struct umb_emit *e)
     return umb__emit_launch(e, &launch, e->in[0], e->in[1], e->in[1], e->in[g.mask ? 2 : 0],
                             e->out[0], g.P, g.Q, g.C, g.H, g.W, g.R, g.S, g.stride[0], g.stride[1],
                             g.dilation[0], g.dilation[1], g.padding[0], g.padding[1],
-                            BACK | (g.mask ? MASK : 0));
+                            BACK | (g.mask ? MASK : 0) | past(e));
 }
 
 enum umb_status umb__conv_depthwise_weights(struct umb_emit *e)
