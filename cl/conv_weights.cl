@@ -22,6 +22,7 @@
  */
 #include "conv_window.cl"
 #define DBIAS 128
+#define LINE 16 /* numbers of a cache line */
 #ifndef CT
 #define CT 4
 #endif
@@ -32,19 +33,54 @@
 #define D_FLOATS 16384
 #endif
 typedef TILE_CAT(float, CT) channels_t;
+typedef channels_t loose_channels_t __attribute__((aligned(4)));
 #define CHANNELS_LOAD TILE_CAT(vload, CT)
-#define CHANNELS_STORE TILE_CAT(vstore, CT)
 
 struct walk {
     int images, rows, columns;      /* of the chunk */
     int to_column, to_row, to_image; /* steps in X */
 };
 
-/* Accumulators leave their registers once, so that what follows is a loop. */
+/* Parts of tiles: accumulators leave their registers once, so that what follows is a loop. */
+static INLINED void add_part(const vec_t *lo, const vec_t *hi, __global float *dw, int K,
+                             int channels, int columns, bool first)
+{
+    float sums[CT * NV] __attribute__((aligned(64)));
+    UNROLL for (int i = 0; i < CT; ++i)
+    {
+        VEC_STORE(lo[i], 0, sums + i * NV);
+        VEC_STORE(hi[i], 1, sums + i * NV);
+    }
+    for (int i = 0; i < min(CT, channels); ++i, dw += K) {
+        vec_t sum_lo = VEC_LOAD(0, sums + i * NV), sum_hi = VEC_LOAD(1, sums + i * NV);
+        if (!first) {
+            sum_lo += load_part(dw, columns);
+            sum_hi += load_part(dw + VW, columns - VW);
+        }
+        store_part(sum_lo, dw, columns);
+        store_part(sum_hi, dw + VW, columns - VW);
+    }
+}
+
+static INLINED void add_whole(vec_t *lo, vec_t *hi, __global float *dw, int K, bool first)
+{
+    if (!first) {
+        UNROLL for (int i = 0; i < CT; ++i)
+        {
+            lo[i] += VEC_LOAD(0, dw + i * K);
+            hi[i] += VEC_LOAD(1, dw + i * K);
+        }
+    }
+    UNROLL for (int i = 0; i < CT; ++i)
+    {
+        VEC_WRITE(lo[i], 0, dw + i * K);
+        VEC_WRITE(hi[i], 1, dw + i * K);
+    }
+}
+
 static inline void multiply_chunk(const float *x, const float *d, struct walk w,
                                   __global float *dw, int K, int channels, int columns, bool first)
 {
-    float sums[CT * NV] __attribute__((aligned(64)));
     vec_t lo[CT], hi[CT];
     UNROLL for (int i = 0; i < CT; ++i) { lo[i] = hi[i] = (vec_t)(0.0f); }
     for (int n = 0; n < w.images; ++n) {
@@ -61,19 +97,10 @@ static inline void multiply_chunk(const float *x, const float *d, struct walk w,
             }
         }
     }
-    UNROLL for (int i = 0; i < CT; ++i)
-    {
-        VEC_STORE(lo[i], 0, sums + i * NV);
-        VEC_STORE(hi[i], 1, sums + i * NV);
-    }
-    for (int i = 0; i < min(CT, channels); ++i, dw += K) {
-        vec_t sum_lo = VEC_LOAD(0, sums + i * NV), sum_hi = VEC_LOAD(1, sums + i * NV);
-        if (!first) {
-            sum_lo += load_part(dw, columns);
-            sum_hi += load_part(dw + VW, columns - VW);
-        }
-        store_part(sum_lo, dw, columns);
-        store_part(sum_hi, dw + VW, columns - VW);
+    if (channels >= CT && columns >= NV) {
+        add_whole(lo, hi, dw, K, first);
+    } else {
+        add_part(lo, hi, dw, K, channels, columns, first);
     }
 }
 
@@ -96,6 +123,19 @@ struct border {
     int to_row, to_column;
 };
 
+/* Blocks c0…c1−1 of the `channels` channels of a pixel, each to a plane of its own. */
+static INLINED void pack_pixel(float *to, int plane, __global const float *x, int c0, int c1,
+                               int channels)
+{
+    const int whole = min(channels / CT, c1);
+    for (int cb = c0; cb < whole; ++cb, to += plane) {
+        *(loose_channels_t *)to = CHANNELS_LOAD(cb, x);
+    }
+    for (int cb = max(whole, c0); cb < c1; ++cb, to += plane) {
+        for (int j = 0; j < CT; ++j) { to[j] = cb * CT + j < channels ? x[cb * CT + j] : 0.0f; }
+    }
+}
+
 /* Blocks c0…c1−1 of the first `channels` channels: X [c-block][image][row][column][CT]. */
 static inline void pack_channels(float *X, __global const float *x, const struct border *b, int c0,
                                  int c1, int channels)
@@ -103,20 +143,13 @@ static inline void pack_channels(float *X, __global const float *x, const struct
     const int plane = b->images * b->rows * b->columns * CT;
     for (int i = 0; i < b->images * b->rows; ++i) {
         const int n = i / b->rows, h = b->h + (i - n * b->rows) * b->to_row;
+        const bool inside = (uint)h < (uint)b->H;
+        __global const float *row = x + ((b->image + n) * b->H + h) * b->W * b->C;
         float *to = X + i * b->columns * CT;
         for (int q = 0; q < b->columns; ++q, to += CT) {
             const int v = b->v + q * b->to_column;
-            const bool inside = (uint)h < (uint)b->H && (uint)v < (uint)b->W;
-            __global const float *from = x + (((b->image + n) * b->H + h) * b->W + v) * b->C;
-            for (int cb = c0; cb < c1; ++cb) {
-                float *block = to + (cb - c0) * plane;
-                const int left = inside ? channels - cb * CT : 0;
-                if (left >= CT) {
-                    CHANNELS_STORE(CHANNELS_LOAD(cb, from), 0, block);
-                } else {
-                    for (int j = 0; j < CT; ++j) { block[j] = j < left ? from[cb * CT + j] : 0.0f; }
-                }
-            }
+            const bool there = inside && (uint)v < (uint)b->W;
+            pack_pixel(to, plane, row + v * b->C, c0, c1, there ? channels : 0);
         }
     }
 }
@@ -200,6 +233,13 @@ static inline void add_bias(const float *d, int positions, __global float *db, i
     store_part(hi, db + VW, columns - VW);
 }
 
+/* Of n numbers, part `part` of `parts`. */
+static inline void fetch_part(__global const float *from, int n, int part, int parts)
+{
+    const int piece = (n + parts - 1) / parts, end = min((part + 1) * piece, n);
+    for (int i = part * piece; i < end; i += LINE) { FETCH_EARLY(from + i); }
+}
+
 __kernel ONE_ITEM void conv_weights(
     __global const float *restrict x, ulong x_at, __global const float *restrict dy, ulong dy_at,
     __global const uchar *restrict pass, ulong pass_at, __global float *restrict slabs,
@@ -225,7 +265,13 @@ __kernel ONE_ITEM void conv_weights(
     const int skip_y = !fold && R == 1 ? sy : 1, skip_x = !fold && S == 1 ? sx : 1;
     const int step_y = sy / skip_y, step_x = sx / skip_x;
     slabs += slabs_at + get_group_id(0) * (count + (flags & DBIAS ? K : 0)) + group * kg;
+    /* Where an item reads whole chunks, it asks for the next one while it multiplies. */
+    const int calls = (kb1 - kb0) * (cb_end - slice * CS) * taps;
+    const bool ahead = groups == 1 && column_chunks == 1;
     for (int chunk = get_group_id(0); chunk < chunks; chunk += get_num_groups(0)) {
+        const int next = chunk + get_num_groups(0), next_image = next / row_chunks;
+        const int next_p = (next - next_image * row_chunks) * RB;
+        int call = 0;
         const int strip = chunk / column_chunks, image = strip / row_chunks;
         const int n0 = image * NI, images = min(NI, N - n0);
         const int p0 = (strip - image * row_chunks) * RB, rows = min(RB, P - p0);
@@ -250,6 +296,12 @@ __kernel ONE_ITEM void conv_weights(
         const struct walk walk = {images, rows, columns, (fold ? 1 : step_x) * CT,
                                   (fold ? 1 : step_y) * b.columns * CT,
                                   b.rows * b.columns * CT};
+        __global const float *next_x =
+            x + (next_image * NI * H + max(next_p * sy - py, 0)) * W * C;
+        __global const float *next_dy =
+            gradient.dy + (next_image * NI * P + next_p) * Q * K;
+        const int x_floats = images * min(b.rows * skip_y, H) * W * C;
+        const int dy_floats = flags & POOLED ? 0 : positions * K;
         for (int c0 = slice * CS; c0 < cb_end; c0 += CP) {
             const int c1 = min(c0 + CP, cb_end);
             if (fold) {
@@ -257,7 +309,11 @@ __kernel ONE_ITEM void conv_weights(
             } else {
                 pack_channels(X, x, &b, c0, c1, cg);
             }
-            for (int i = 0; i < (kb1 - kb0) * (c1 - c0) * taps; ++i) {
+            for (int i = 0; i < (kb1 - kb0) * (c1 - c0) * taps; ++i, ++call) {
+                if (ahead && next < chunks) {
+                    if (c_blocks <= CS) { fetch_part(next_x, x_floats, call, calls); }
+                    if (k_slices == 1) { fetch_part(next_dy, dy_floats, call, calls); }
+                }
                 const int block = i / taps, tap = i - block * taps, r = tap / S, s = tap - r * S;
                 const int k = block / (c1 - c0), c = block - k * (c1 - c0), k0 = (kb0 + k) * NV;
                 multiply_chunk(X + c * plane + (r * ey * b.columns + s * ex) * CT,

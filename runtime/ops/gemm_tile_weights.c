@@ -6,9 +6,9 @@
  */
 #include "gemm_tile.h"
 
-/* Sizes of the kernel's panels, in numbers: 128 KB of x, 64 KB of dy. */
+/* Sizes of the kernel's panels, in numbers: 128 KB each. */
 #define X_FLOATS 32768
-#define D_FLOATS 16384
+#define D_FLOATS 32768
 /* Positions of a chunk at most: a k-block of dy is then 28 KB with 16 lanes, which leaves room for
  * a c-block of x in a first-level cache of 48. */
 #define MAX_POSITIONS 224
@@ -16,8 +16,7 @@
  * into, to have this many items. */
 #define MAX_SLABS 8
 #define ITEMS_WITH_SLABS 32
-#define K_BLOCKS_OF_ITEM 2
-#define K_BLOCKS_OF_POINT 4 /* of 1×1: x is packed for one tap only */
+#define K_BLOCKS_OF_ITEM 4 /* x is packed once for them */
 #define FEW_C_BLOCKS 4
 #define ITEMS_PER_UNIT 4
 #define SUM_SPAN 4096
@@ -101,7 +100,7 @@ static bool plan(const struct umb_device_caps *caps, const struct umb_conv *g, s
     c->fold = cg < c->CT && taps > 1;
     c->k_blocks = ceil_div(g->K / g->groups, 2 * c->width);
     c->c_blocks = ceil_div(c->fold ? taps * cg : cg, c->CT);
-    c->KT = smaller(c->k_blocks, taps == 1 ? K_BLOCKS_OF_POINT : K_BLOCKS_OF_ITEM);
+    c->KT = smaller(c->k_blocks, K_BLOCKS_OF_ITEM);
     if (!make_chunks(g, c)) { return false; }
     const int64_t chunks =
         (int64_t)ceil_div(g->N, c->NI) * ceil_div(g->P, c->RB) * ceil_div(g->Q, c->QB);
