@@ -44,6 +44,7 @@
 #define ROWS A_ROWS
 #endif
 #define PITCH (KC + 16) /* odd in cache lines, so that the rows of a tile do not collide */
+#define LINE 16           /* numbers of a cache line */
 #define MASK 32
 #define IN_PLACE 64
 
@@ -88,7 +89,8 @@ static inline void finish_windows(const vec_t *sums, struct tile t, vec_t bias_l
     }
 }
 
-/* Accumulators leave their registers once, so that what follows is a loop. */
+/* Parts of tiles, masks and windows: accumulators leave their registers once, so that what follows
+ * is a loop. */
 static inline void finish_tile(const vec_t *sums, struct tile t)
 {
     vec_t bias_lo = (vec_t)(0.0f), bias_hi = (vec_t)(0.0f);
@@ -144,9 +146,39 @@ static INLINED void clear(vec_t *lo, vec_t *hi)
     UNROLL for (int i = 0; i < TP; ++i) { lo[i] = hi[i] = (vec_t)(0.0f); }
 }
 
-static INLINED void finish(const vec_t *lo, const vec_t *hi, struct tile t)
+/* A whole tile, from its registers. */
+static INLINED void finish_whole(vec_t *lo, vec_t *hi, struct tile t)
+{
+    const vec_t floor = (vec_t)(t.flags & RELU ? 0.0f : -INFINITY);
+    if (t.flags & ADD_BIAS) {
+        const vec_t bias_lo = VEC_LOAD(0, t.bias), bias_hi = VEC_LOAD(1, t.bias);
+        UNROLL for (int i = 0; i < TP; ++i)
+        {
+            lo[i] += bias_lo;
+            hi[i] += bias_hi;
+        }
+    }
+    if (!t.first) {
+        UNROLL for (int i = 0; i < TP; ++i)
+        {
+            lo[i] += VEC_LOAD(0, t.y + t.out[i]);
+            hi[i] += VEC_LOAD(1, t.y + t.out[i]);
+        }
+    }
+    UNROLL for (int i = 0; i < TP; ++i)
+    {
+        VEC_WRITE(lo[i] < floor ? floor : lo[i], 0, t.y + t.out[i]);
+        VEC_WRITE(hi[i] < floor ? floor : hi[i], 1, t.y + t.out[i]);
+    }
+}
+
+static INLINED void finish(vec_t *lo, vec_t *hi, struct tile t)
 {
     vec_t sums[2 * TP];
+    if (t.rows >= TP && t.columns >= NV && !(t.flags & (POOLED | MASK))) {
+        finish_whole(lo, hi, t);
+        return;
+    }
     UNROLL for (int i = 0; i < TP; ++i)
     {
         sums[2 * i] = lo[i];
@@ -238,6 +270,7 @@ static INLINED void multiply_in_place(const struct source *g, int first, int l0,
 static inline int2 find_taps(int at, int step, int taps, int extent)
 {
     int2 v = (int2)(0, taps);
+    if ((uint)at < (uint)extent && (uint)(at + (taps - 1) * step) < (uint)extent) { return v; }
     while (v.x < v.y && (uint)(at + v.x * step) >= (uint)extent) { ++v.x; }
     while (v.x < v.y && (uint)(at + (v.y - 1) * step) >= (uint)extent) { --v.y; }
     return v;
@@ -310,6 +343,13 @@ static inline void gather_terms(float *A, const struct source *g, int OW, int x0
                          (uint)h < (uint)g->IH ? g->IW - v : 0);
         }
     }
+}
+
+/* Rows first … of a block stand for `floats` numbers of x each in the next block, too, which this
+ * thread takes next. */
+static inline void fetch_next(__global const float *next, int first, int floats)
+{
+    for (int i = first * floats; i < (first + TP) * floats; i += LINE) { FETCH_EARLY(next + i); }
 }
 
 /* `rows` positions from the first one on: by the columns of taps that they lack, or in order, with
@@ -433,6 +473,9 @@ __kernel ONE_ITEM void conv_direct(
     }
     make_tiles(&source, rows, TR, by_term);
 
+    const int row = first / OW, image = row / OH, ahead = sy * sx * IC;
+    __global const float *next =
+        x + (image * IH + (row - image * OH) * sy + y0) * IW * IC + tiles * TP * ahead;
     const int L = TR * TS * cg, pieces = max(1, (L + KC - 1) / KC);
     const int piece = (L + pieces - 1) / pieces;
     const int kb_end = min((int)(get_group_id(1) + 1) * slice, (columns + NV - 1) / NV);
@@ -456,6 +499,7 @@ __kernel ONE_ITEM void conv_direct(
             struct tile t = {rows,      left,      out,  y + k0, pass + k0, mask + k0,
                              bias + k0, last ? flags : 0, l0 == 0};
             for (int i = 0; i < rows; i += TP, t.rows -= TP, t.out += TP) {
+                if (kb == 0 && l0 == 0 && wc == columns) { fetch_next(next, i, ahead); }
                 const struct terms terms = terms_of(source.tile_reach[i / TP], TS, cg, l0, l1);
                 if (in_place) {
                     multiply_in_place(&source, i, l0, l1, A, B, t);

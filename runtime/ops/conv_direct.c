@@ -59,6 +59,23 @@ enum umb_status umb__emit_conv_turn(struct umb_emit *e, const struct umb_conv *c
     return umb__emit_launch(e, &launch, e->in[1], *ret_value, c->C, c->K);
 }
 
+/* The taps in the order in which they lie in dy, so that a row of them is one run. */
+static void order_taps(struct umb_gather *g)
+{
+    if (g->dy < 0) {
+        g->y0 += (g->TR - 1) * g->dy;
+        g->w0 += (g->TR - 1) * g->wr;
+        g->dy = -g->dy;
+        g->wr = -g->wr;
+    }
+    if (g->dx < 0) {
+        g->x0 += (g->TS - 1) * g->dx;
+        g->w0 += (g->TS - 1) * g->ws;
+        g->dx = -g->dx;
+        g->ws = -g->ws;
+    }
+}
+
 enum umb_status umb__conv_direct_data(struct umb_emit *e)
 {
     const struct umb_conv c = umb__conv_of(&e->p);
@@ -75,6 +92,7 @@ enum umb_status umb__conv_direct_data(struct umb_emit *e)
             struct umb_gather g = umb__gather_class(&c, a, b);
             g.transposed = false; /* each tap's weights, where they were, the other way round */
             g.mask = c.mask;
+            order_taps(&g);
             if (g.positions > 0) { st = umb__emit_gather(e, &backward_data, &g, &v); }
         }
     }
