@@ -2,9 +2,11 @@
 #include "kernel_build.h"
 #include "alloc.h"
 #include "fail.h"
+#include "text.h"
 #include <string.h>
 
 #define LOG_LINE_BYTES 1200
+#define NO_HEADER "-D_OPENCL_H_" /* what the header of PoCL's compiler defines to be read once */
 
 /* The start of the first line that holds "error", else of the log. */
 static const char *first_error(const char *log)
@@ -76,14 +78,46 @@ static bool is_compile_error(cl_int code)
            code == CL_COMPILE_PROGRAM_FAILURE || code == CL_LINK_PROGRAM_FAILURE;
 }
 
+bool umb__build_wants_builtins(struct umb_device *device)
+{
+    return strstr(umb_device_get_caps(device)->platform, "Portable Computing Language");
+}
+
+/* With the declarations that stand before the text alone; NULL where they are not enough. */
+static cl_program build_without_header(const struct umb_build_desc *desc, const char *text)
+{
+    cl_device_id id = umb__device_cl_id(desc->device);
+    struct umb_text options = {0};
+    cl_program program = NULL;
+    umb__text_printf(&options, "%s " NO_HEADER, desc->options);
+    if (!options.failed) {
+        program =
+            clCreateProgramWithSource(umb__device_cl_context(desc->device), 1, &text, NULL, NULL);
+    }
+    if (program && clBuildProgram(program, 1, &id, options.data, NULL, NULL) != CL_SUCCESS) {
+        clReleaseProgram(program);
+        program = NULL;
+    }
+    umb__text_finish(&options);
+    return program;
+}
+
 enum umb_status umb__build_from_source(const struct umb_build_desc *desc, const char *text,
                                        cl_program *ret_program)
 {
     struct umb_context *ctx = umb__device_context(desc->device);
     cl_device_id id = umb__device_cl_id(desc->device);
+    cl_program program = NULL;
+    if (umb__build_wants_builtins(desc->device)) {
+        program = build_without_header(desc, text);
+        if (program) {
+            *ret_program = program;
+            return UMB_OK;
+        }
+        umb__log(ctx, UMB_LOG_DEBUG, "%s needs OpenCL's header", desc->file);
+    }
     cl_int err = CL_SUCCESS;
-    cl_program program =
-        clCreateProgramWithSource(umb__device_cl_context(desc->device), 1, &text, NULL, &err);
+    program = clCreateProgramWithSource(umb__device_cl_context(desc->device), 1, &text, NULL, &err);
     if (!program) { return umb__cl_check(ctx, err, desc->file); }
     err = clBuildProgram(program, 1, &id, desc->options, NULL, NULL);
     if (err == CL_SUCCESS) {

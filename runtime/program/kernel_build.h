@@ -12,6 +12,9 @@ struct umb_build_desc {
     const char *options; /* all of them, as clBuildProgram gets them */
 };
 
+/* Whether texts for this device are to begin with builtins.cl: PoCL then builds them faster. */
+bool umb__build_wants_builtins(struct umb_device *device);
+
 /* Compiles the text. Errors: UMB_ERR_BUILD with the file, the options and the head of the build
  * log in one line; UMB_ERR_DEVICE, UMB_ERR_NO_MEMORY. */
 UMB_MUST_USE enum umb_status umb__build_from_source(const struct umb_build_desc *desc,

@@ -245,6 +245,9 @@ static enum umb_status recipe_init(struct program_table *t, const struct name *n
     *r = (struct recipe){0};
     umb__text_printf(&r->options, n->options[0] ? STANDARD " %s" : STANDARD, n->options);
     enum umb_status st = umb__text_status(ctx, &r->options);
+    if (st == UMB_OK && umb__build_wants_builtins(t->device)) {
+        st = umb__kernel_source(ctx, "builtins.cl", &r->source);
+    }
     if (st == UMB_OK) { st = umb__kernel_source(ctx, n->file, &r->source); }
     if (st == UMB_OK && n->entry[0]) { umb__kernel_source_keep_only(&r->source, n->entry); }
     return st;

@@ -276,6 +276,40 @@ static void embedded_sources_are_text(void **state)
     assert_null(umb__program_source("", NULL));
 }
 
+static void note_header(void *user, enum umb_log_level level, const char *line)
+{
+    (void)level;
+    if (strstr(line, "needs OpenCL's header")) {
+        fprintf(stderr, "# %s\n", line);
+        ++*(int *)user;
+    }
+}
+
+/* PoCL builds every kernel file with what builtins.cl declares. A kernel that calls another of
+ * OpenCL's functions works all the same, but is built twice: declare it there. */
+static void declared_builtins_are_enough(void **state)
+{
+    static const char *const files[] = {
+        "activation.cl",  "batch_norm.cl", "bias.cl",         "dropout.cl",
+        "loss.cl",        "metric.cl",     "normalize.cl",    "optimizer.cl",
+        "pool.cl",        "shape.cl",      "softmax.cl",      "upsample.cl",
+        "conv_direct.cl", "conv_thin.cl",  "conv_weights.cl", "gemm_packed.cl"};
+    int n_headers = 0;
+    struct umb_context_desc desc = {
+        .log = note_header, .log_user = &n_headers, .log_level = UMB_LOG_DEBUG};
+    struct umb_context *ctx = NULL;
+    struct umb_device *device = NULL;
+    (void)state;
+    assert_int_equal(umb_context_create(&desc, &ctx), UMB_OK);
+    assert_int_equal(umb_device_open(ctx, NULL, &device), UMB_OK);
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        assert_int_equal(umb__program_prepare(device, files[i], "-DVW=4"), UMB_OK);
+    }
+    umb_device_close(device);
+    umb_context_destroy(ctx);
+    assert_int_equal(n_headers, 0);
+}
+
 struct worker {
     pthread_t thread;
     struct umb_device *device;
@@ -394,6 +428,7 @@ int main(void)
         CASE(threads_build_different_programs),
         CASE(threads_fail_together),
         cmocka_unit_test(embedded_sources_are_text),
+        cmocka_unit_test(declared_builtins_are_enough),
         cmocka_unit_test(log_lines),
         cmocka_unit_test(log_lines_are_cut_between_characters),
     };
