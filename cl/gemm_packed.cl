@@ -2,7 +2,7 @@
  * gemm_packed.cl: matrix products by packed panels, for CPUs: dense layers in all three directions,
  * and 1×1 convolutions.
  *
- *   out[i,j] = Σ_l A(i,l) · B(l,j)  (+ bias[j], then relu)
+ *   out[i,j] = Σ_l A(i,l) · B(l,j)  (+ bias[j], then relu, or 0 where bias[i,j] ≤ 0)
  *   A(i,l) = a[i·lda + l], or a[l·lda + i] with A_TRANSPOSED
  *   B(l,j) = b[l·ldb + j], or b[j·ldb + l] with B_TRANSPOSED
  *
@@ -28,7 +28,8 @@
  * NDRange of gemm_packed [1 + blocks of rows · blocks of columns · slabs], one item a group. Group 0
  * does nothing: PoCL gives the thread that comes first one group more than its share.
  * gemm_pack: [1 + pieces · (blocks of tiles + blocks of strips)], the same. flags: 1 add bias [N],
- * 2 relu, 4 out is too large for the caches: write past them.
+ * 2 relu, 4 out is too large for the caches: write past them, 8 bias is a mask [M,N], 16 bias [N]
+ * gets Σ_l B(l,j); the last two with one slab only.
  * Tunables: VW; TR, a multiple of 3; KC, a multiple of VW, about what keeps a strip in the
  * first-level cache; TILES, STRIPS of a block at most, and about what keeps A, B and the block of
  * out in the second.
@@ -50,6 +51,8 @@
 #define STREAM 4
 #define ADD_BIAS 1
 #define RELU 2
+#define MASK 8
+#define COLUMN_SUMS 16
 
 #ifdef A_TRANSPOSED
 #define A_STEP(lda) (lda) /* from a term to the next, and from a row to the next */
@@ -83,6 +86,7 @@ struct finish {
     int pitch;         /* of out's rows */
     __global float *out;
     __global const float *bias; /* of these columns, or 0 */
+    __global const float *mask; /* of these rows and columns, pitch as out's; or 0 */
     bool relu, first;           /* first: out holds nothing yet */
     bool stream;                /* whole vectors, each where it is aligned */
 };
@@ -105,7 +109,8 @@ struct finish {
 /* The most common end of a tile: whole, to be added to what out holds, if anything, and no more. */
 static inline bool is_plain(const struct finish *f, int rows, int columns)
 {
-    return f->rows >= rows && f->columns >= columns && !f->bias && !f->relu && !f->stream;
+    return f->rows >= rows && f->columns >= columns && !f->bias && !f->mask && !f->relu &&
+           !f->stream;
 }
 
 /* A tile of ROWS rows and VECTORS vectors, of `terms` terms. True: it is finished; false: its sums
@@ -210,6 +215,10 @@ static inline void finish_tile(const float *sums, const struct finish *f)
             if (f->bias) { v += load_part(f->bias + j, columns - j); }
             if (!f->first) { v += load_part(out + j, columns - j); }
             if (f->relu) { v = relu(v); }
+            if (f->mask) {
+                const vec_t x = load_part(f->mask + i * f->pitch + j, columns - j);
+                v = x <= (vec_t)(0.0f) ? (vec_t)(0.0f) : v;
+            }
             if (f->stream) {
                 WRITE_PAST(v, out + j);
             } else {
@@ -282,6 +291,25 @@ static inline void pack_columns(PANEL float *B, __global const float *b, int ldb
 #endif
 }
 
+/* sums [columns] gets what the terms of packed columns add up to, or is increased by it. */
+static inline void add_columns(__global float *sums, PANEL const float *B, int columns, int terms,
+                               bool first)
+{
+    for (int j = 0; j < columns; j += NV) {
+        vec_t lo = (vec_t)(0.0f), hi = (vec_t)(0.0f);
+        if (!first) {
+            lo = load_part(sums + j, columns - j);
+            hi = load_part(sums + j + VW, columns - j - VW);
+        }
+        for (int l = 0; l < terms; ++l, B += NV) {
+            lo += VEC_LOAD(0, B);
+            hi += VEC_LOAD(1, B);
+        }
+        store_part(lo, sums + j, columns - j);
+        store_part(hi, sums + j + VW, columns - j - VW);
+    }
+}
+
 /* Numbers of A a term: rows, padded to thirds of a tile. */
 static inline int padded_rows(int M)
 {
@@ -316,7 +344,7 @@ __kernel ONE_ITEM void gemm_pack(__global const float *restrict a, ulong a_at,
 
 __kernel ONE_ITEM void gemm_packed(__global const float *restrict a, ulong a_at,
                                    __global const float *restrict b, ulong b_at,
-                                   __global const float *restrict bias, ulong bias_at,
+                                   __global float *restrict bias, ulong bias_at,
                                    __global float *restrict out, ulong out_at, int M, int N, int L,
                                    int lda, int ldb, int flags, int tiles, int strips, int piece,
                                    int pieces)
@@ -349,15 +377,21 @@ __kernel ONE_ITEM void gemm_packed(__global const float *restrict a, ulong a_at,
         pack_rows(A, a + i0 * A_PITCH(lda) + l0 * A_STEP(lda), lda, rows, terms);
         pack_columns(B, b + j0 * B_PITCH(ldb) + l0 * B_STEP(ldb), ldb, columns, terms);
 #endif
+        if (i0 == 0 && (flags & COLUMN_SUMS)) {
+            add_columns(bias, B, columns, terms, l0 == begin);
+        }
         for (int j = 0; j < columns; j += NV) {
             PANEL const float *tile = A;
+            __global const float *mask = 0;
             struct finish f = {.columns = columns - j, .pitch = N, .first = l0 == begin};
             f.relu = last && (flags & RELU);
             f.stream = aligned && (flags & STREAM);
             if (last && (flags & ADD_BIAS)) { f.bias = bias + j; }
+            if (last && (flags & MASK)) { mask = bias + i0 * N + j; }
             for (int i = 0; i < rows; i += TR) {
                 const int thirds = thirds_of(rows - i);
                 f.rows = rows - i;
+                f.mask = mask ? mask + i * N : 0;
                 f.out = out + i * N + j;
                 if (!multiply(sums, tile, B + j * terms, terms, thirds, f.columns <= VW, &f)) {
                     finish_tile(sums, &f);

@@ -15,6 +15,13 @@ static const struct umb_attr_desc attrs[] = {
      "linear", umb__activation_names, "function applied to the output"},
     {0}};
 
+static const struct umb_attr_desc inner[] = {
+    {"mask", UMB_ATTR_BOOL, offsetof(struct umb_dense_attrs, mask), false, 0, 0, "false", NULL,
+     "no gradient where the input is not positive"},
+    {"dbias", UMB_ATTR_BOOL, offsetof(struct umb_dense_attrs, dbias), false, 0, 0, "false", NULL,
+     "the bias's gradient, too"},
+    {0}};
+
 /* Forward. */
 
 /* In files [K,C]; behind a flatten of [H,W,C] the inputs are in the order C,H,W there. */
@@ -64,25 +71,31 @@ static enum umb_status infer(struct umb_infer *io)
 
 static enum umb_status grad(struct umb_grad *g)
 {
-    const void *a = umb__grad_attrs(g);
+    struct umb_dense_attrs data = *(const struct umb_dense_attrs *)umb__grad_attrs(g);
+    struct umb_dense_attrs weights = data;
     const int dy = umb__grad_dout(g, 0), x = umb__grad_in(g, 0);
+    const bool wants_bias = umb__grad_n_in(g) > 2 && umb__grad_wants(g, 2);
     enum umb_status st = UMB_OK;
-    int d;
+    int d[UMB_OP_MAX_OUT];
     if (dy < 0) { return UMB_OK; }
+    data.dbias = weights.mask = false;
+    weights.dbias = wants_bias && weights.dbias;
     if (umb__grad_wants(g, 0)) {
-        st = umb__grad_node(g, "dense_backward_data", a, 3, (int[]){dy, umb__grad_in(g, 1), x}, &d);
+        const int in[] = {dy, umb__grad_in(g, 1), x};
+        st = umb__grad_node(g, "dense_backward_data", &data, 3, in, d);
         if (st != UMB_OK) { return st; }
-        umb__grad_give(g, 0, d);
+        umb__grad_give(g, 0, d[0]);
     }
-    if (umb__grad_wants(g, 1)) {
-        st = umb__grad_node(g, "dense_backward_weights", a, 2, (int[]){x, dy}, &d);
+    if (umb__grad_wants(g, 1) || weights.dbias) {
+        st = umb__grad_node(g, "dense_backward_weights", &weights, 2, (int[]){x, dy}, d);
         if (st != UMB_OK) { return st; }
-        umb__grad_give(g, 1, d);
+        umb__grad_give(g, 1, d[0]);
+        if (weights.dbias) { umb__grad_give(g, 2, d[1]); }
     }
-    if (umb__grad_n_in(g) > 2 && umb__grad_wants(g, 2)) {
-        st = umb__grad_node(g, "bias_backward", NULL, 1, &dy, &d);
+    if (wants_bias && !weights.dbias) {
+        st = umb__grad_node(g, "bias_backward", NULL, 1, &dy, d);
         if (st != UMB_OK) { return st; }
-        umb__grad_give(g, 2, d);
+        umb__grad_give(g, 2, d[0]);
     }
     return UMB_OK;
 }
@@ -101,18 +114,22 @@ struct umb_gemm umb__dense_forward_gemm(const struct umb_problem *p)
 
 struct umb_gemm umb__dense_data_gemm(const struct umb_problem *p)
 {
+    const struct umb_dense_attrs *a = p->attrs;
     return (struct umb_gemm){.M = (int)umb__shape_rows(&p->in[0].shape),
                              .N = (int)umb__shape_channels(&p->out[0].shape),
                              .L = (int)umb__shape_channels(&p->in[0].shape),
-                             .transpose_b = true};
+                             .transpose_b = true,
+                             .mask = a->mask};
 }
 
 struct umb_gemm umb__dense_weights_gemm(const struct umb_problem *p)
 {
+    const struct umb_dense_attrs *a = p->attrs;
     return (struct umb_gemm){.M = (int)p->out[0].shape.dim[0],
                              .N = (int)p->out[0].shape.dim[1],
                              .L = (int)umb__shape_rows(&p->in[0].shape),
-                             .transpose_a = true};
+                             .transpose_a = true,
+                             .column_sums = a->dbias};
 }
 
 /* References. */
@@ -148,13 +165,23 @@ static void reference_data(const struct umb_reference *r)
 {
     const int64_t rows = umb__shape_rows(&r->in[0].type->shape);
     const int64_t k = umb__shape_channels(&r->in[0].type->shape);
+    const struct umb_dense_attrs *a = r->attrs;
+    const int64_t n = a->mask ? umb__shape_count(&r->out[0].type->shape) : 0;
     product(r, rows, umb__shape_channels(&r->out[0].type->shape), k, k, 1, 1, k);
+    for (int64_t i = 0; i < n; i++) {
+        if (r->in[2].data[i] <= 0) { r->out[0].data[i] = 0; }
+    }
 }
 
 static void reference_weights(const struct umb_reference *r)
 {
     const int64_t *dim = r->out[0].type->shape.dim; /* [C,K] */
-    product(r, dim[0], dim[1], umb__shape_rows(&r->in[0].type->shape), 1, dim[0], dim[1], 1);
+    const struct umb_dense_attrs *a = r->attrs;
+    const int64_t rows = umb__shape_rows(&r->in[0].type->shape);
+    product(r, dim[0], dim[1], rows, 1, dim[0], dim[1], 1);
+    for (int64_t i = 0; a->dbias && i < rows * dim[1]; i++) {
+        r->out[1].data[i % dim[1]] += r->in[1].data[i];
+    }
 }
 
 /* Backward ops. */
@@ -170,8 +197,9 @@ static enum umb_status infer_weights(struct umb_infer *io)
 {
     const struct umb_shape shape = {
         2, {umb__shape_channels(&io->in[0].shape), umb__shape_channels(&io->in[1].shape)}};
-    io->n_out = 1;
+    io->n_out = ((const struct umb_dense_attrs *)io->attrs)->dbias ? 2 : 1;
     io->out[0] = (struct umb_type){.dtype = UMB_F32, .shape = shape};
+    io->out[1] = (struct umb_type){.dtype = UMB_F32, .shape = {1, {shape.dim[1]}}};
     return UMB_OK;
 }
 
@@ -182,10 +210,12 @@ static double flops(const struct umb_problem *p)
     return 2.0 * (double)umb__shape_count(&x->shape) * (double)a->units;
 }
 
-/* Of dense_backward_data: x is not read. */
+/* Of dense_backward_data: x is read for the mask only. */
 static double bytes_data(const struct umb_problem *p)
 {
-    return (double)umb__type_bytes(&p->in[0]) + (double)umb__type_bytes(&p->in[1]) +
+    const struct umb_dense_attrs *a = p->attrs;
+    const double x = a->mask ? (double)umb__type_bytes(&p->in[2]) : 0;
+    return (double)umb__type_bytes(&p->in[0]) + (double)umb__type_bytes(&p->in[1]) + x +
            (double)umb__type_bytes(&p->out[0]);
 }
 
@@ -201,6 +231,10 @@ static const struct umb_op_case cases[] = {
     {"units=3", "3,301", 0, 0},
     {"units=34 activation=relu", "13,257", UMB_CASE_NO_GRAD, 0},
     {"units=258", "25,31", UMB_CASE_NO_GRAD, 0},
+    {"units=35 mask=true dbias=true", "13,41", UMB_CASE_NO_GRAD, 0},
+    {"units=5 dbias=true", "2,3,7", 0, 0},
+    {"units=301 mask=true", "3,5", UMB_CASE_NO_GRAD, 0},
+    {"units=70 mask=true dbias=true", "530,100", UMB_CASE_NO_GRAD, 0},
     {"units=12", "290,16", UMB_CASE_NO_GRAD, 0},
     {"units=48", "193,17", UMB_CASE_NO_GRAD, 0},
     {"units=97 activation=relu", "199,130", UMB_CASE_NO_GRAD, 0},
@@ -224,6 +258,7 @@ static const struct umb_op dense = {.name = "dense",
                                     .min_in = 1,
                                     .max_in = 1,
                                     .attrs = attrs,
+                                    .inner = inner,
                                     .attrs_bytes = sizeof(struct umb_dense_attrs),
                                     .infer = infer,
                                     .grad = grad,
@@ -235,6 +270,7 @@ static const struct umb_op dense_backward_data = {.name = "dense_backward_data",
                                                   .min_in = 3,
                                                   .max_in = 3,
                                                   .attrs = attrs,
+                                                  .inner = inner,
                                                   .attrs_bytes = sizeof(struct umb_dense_attrs),
                                                   .infer = infer_data,
                                                   .reference = reference_data,
@@ -245,6 +281,7 @@ static const struct umb_op dense_backward_weights = {.name = "dense_backward_wei
                                                      .min_in = 2,
                                                      .max_in = 2,
                                                      .attrs = attrs,
+                                                     .inner = inner,
                                                      .attrs_bytes = sizeof(struct umb_dense_attrs),
                                                      .infer = infer_weights,
                                                      .reference = reference_weights,

@@ -3,6 +3,10 @@
  *
  * dense: x [rows,C], weight [C,K], bias [K] if there is one → y [rows,K]; rows are all axes but the
  * last. dense_backward_data: dy, weight, x (for its type only) → dx. dense_backward_weights: x, dy.
+ *
+ * What the fuse pass sets: mask (dense_backward_data): dx is 0 wherever x ≤ 0, and x is read; dbias
+ * (dense_backward_weights): output 1 is db [K] = Σ dy over all rows. A solver that does not know
+ * what is fused must not apply.
  */
 #ifndef UMB_DENSE_H
 #define UMB_DENSE_H
@@ -12,7 +16,8 @@
 struct umb_dense_attrs {
     int64_t units;
     bool bias;
-    int activation; /* of enum umb_activation; the kernels know linear and relu */
+    int activation;   /* of enum umb_activation; the kernels know linear and relu */
+    bool mask, dbias; /* inner: see above */
 };
 
 /* out [M,N] = A [M,L] · B [L,N] (+ bias [N], then relu). A transposed operand lies as [L,M] or
@@ -21,6 +26,9 @@ struct umb_gemm {
     int M, N, L;
     bool transpose_a, transpose_b;
     bool bias, relu;
+    /* Only of the packed product, and only where umb__gemm_packed_fuses; without bias and relu. */
+    bool mask;        /* in place of bias comes a value [M,N]: where it is ≤ 0, out is 0 */
+    bool column_sums; /* the value in place of bias, [N], is written: Σ_l B(l,j) */
 };
 
 /* bias: any value's id where there is none. Naive: cl/gemm.cl on any device. */
@@ -32,6 +40,7 @@ UMB_MUST_USE enum umb_status umb__emit_gemm_finish(struct umb_emit *e, const str
 
 /* By packed panels on a CPU: cl/gemm_packed.cl. */
 bool umb__gemm_packed_applies(const struct umb_device_caps *caps);
+bool umb__gemm_packed_fuses(const struct umb_device_caps *caps, const struct umb_gemm *g);
 UMB_MUST_USE enum umb_status umb__emit_gemm_packed(struct umb_emit *e, const struct umb_gemm *g,
                                                    int a, int b, int bias, int out);
 

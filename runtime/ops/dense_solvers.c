@@ -2,7 +2,9 @@
  * The solvers of the dense layer: the naive kernel, CLBlast, and on CPUs packed panels, or
  * rows read where they lie.
  */
+#include "column_sum.h"
 #include "gpu_tile.h"
+#include "simple.h"
 
 static int naive(const struct umb_problem *p)
 {
@@ -17,7 +19,7 @@ static int packed(const struct umb_problem *p)
 
 static int in_rows(const struct umb_problem *p, struct umb_gemm g)
 {
-    if (!umb__gemm_rows_applies(p->caps, &g)) { return 0; }
+    if (g.mask || !umb__gemm_rows_applies(p->caps, &g)) { return 0; }
     return umb__gemm_rows_pays(&g) ? 4 : 2;
 }
 
@@ -71,16 +73,39 @@ const struct umb_solver umb__dense_forward_solvers[] = {
 
 /* Backward to the input. */
 
+static const struct umb_kernel mask_kernel = {"dense_mask", "activation.cl", "relu_backward",
+                                              "rrwiifi"};
+
+static enum umb_status emit_mask(struct umb_emit *e, int dx)
+{
+    const int64_t n = umb__shape_count(&e->p.out[0].shape);
+    const struct umb_spread s = umb__spread_flat(e->p.caps, n);
+    const char *options = umb__lanes_option(e, s.lanes);
+    if (!options) { return UMB_ERR_NO_MEMORY; }
+    const struct umb_emit_launch launch = umb__spread_launch(&s, &mask_kernel, options);
+    return umb__emit_launch(e, &launch, e->in[2], dx, e->out[0], (int)n, s.span, 0.0, 0);
+}
+
 static enum umb_status data_naive(struct umb_emit *e)
 {
     const struct umb_gemm g = umb__dense_data_gemm(&e->p);
-    return umb__emit_gemm_naive(e, &g, e->in[0], e->in[1], e->in[1], e->out[0]);
+    int dx = e->out[0];
+    enum umb_status st = UMB_OK;
+    if (g.mask) { st = umb__emit_temp(e, umb__type_bytes(&e->p.out[0]), &dx); }
+    if (st == UMB_OK) { st = umb__emit_gemm_naive(e, &g, e->in[0], e->in[1], e->in[1], dx); }
+    return st == UMB_OK && g.mask ? emit_mask(e, dx) : st;
+}
+
+static int packed_data(const struct umb_problem *p)
+{
+    const struct umb_gemm g = umb__dense_data_gemm(p);
+    return !g.mask || umb__gemm_packed_fuses(p->caps, &g) ? packed(p) : 0;
 }
 
 static enum umb_status data_packed(struct umb_emit *e)
 {
     const struct umb_gemm g = umb__dense_data_gemm(&e->p);
-    return umb__emit_gemm_packed(e, &g, e->in[0], e->in[1], e->in[1], e->out[0]);
+    return umb__emit_gemm_packed(e, &g, e->in[0], e->in[1], e->in[g.mask ? 2 : 1], e->out[0]);
 }
 
 static int rows_data(const struct umb_problem *p)
@@ -97,7 +122,7 @@ static enum umb_status data_rows(struct umb_emit *e)
 static int clblast_data(const struct umb_problem *p)
 {
     const struct umb_gemm g = umb__dense_data_gemm(p);
-    return umb__clblast_rank(p->caps, &g);
+    return g.mask ? 0 : umb__clblast_rank(p->caps, &g);
 }
 
 static enum umb_status data_clblast(struct umb_emit *e)
@@ -107,28 +132,37 @@ static enum umb_status data_clblast(struct umb_emit *e)
 }
 
 const struct umb_solver umb__dense_data_solvers[] = {
-    {"naive", naive, data_naive},    {"clblast", clblast_data, data_clblast},
-    {"packed", packed, data_packed}, {"rows", rows_data, data_rows},
-    UMB_GPU_TILE_ROWS(dense, data),  {0}};
+    {"naive", naive, data_naive},         {"clblast", clblast_data, data_clblast},
+    {"packed", packed_data, data_packed}, {"rows", rows_data, data_rows},
+    UMB_GPU_TILE_ROWS(dense, data),       {0}};
 
 /* Backward to the weights. */
 
 static enum umb_status weights_naive(struct umb_emit *e)
 {
     const struct umb_gemm g = umb__dense_weights_gemm(&e->p);
-    return umb__emit_gemm_naive(e, &g, e->in[0], e->in[1], e->in[1], e->out[0]);
+    const enum umb_status st = umb__emit_gemm_naive(e, &g, e->in[0], e->in[1], e->in[1], e->out[0]);
+    return st == UMB_OK && g.column_sums ? umb__emit_column_sum(e, e->in[1], e->out[1], g.L, g.N)
+                                         : st;
+}
+
+static int packed_weights(const struct umb_problem *p)
+{
+    const struct umb_gemm g = umb__dense_weights_gemm(p);
+    return !g.column_sums || umb__gemm_packed_fuses(p->caps, &g) ? packed(p) : 0;
 }
 
 static enum umb_status weights_packed(struct umb_emit *e)
 {
     const struct umb_gemm g = umb__dense_weights_gemm(&e->p);
-    return umb__emit_gemm_packed(e, &g, e->in[0], e->in[1], e->in[1], e->out[0]);
+    const int sums = g.column_sums ? e->out[1] : e->in[1];
+    return umb__emit_gemm_packed(e, &g, e->in[0], e->in[1], sums, e->out[0]);
 }
 
 static int clblast_weights(const struct umb_problem *p)
 {
     const struct umb_gemm g = umb__dense_weights_gemm(p);
-    return umb__clblast_rank(p->caps, &g);
+    return g.column_sums ? 0 : umb__clblast_rank(p->caps, &g);
 }
 
 static enum umb_status weights_clblast(struct umb_emit *e)
@@ -140,6 +174,6 @@ static enum umb_status weights_clblast(struct umb_emit *e)
 const struct umb_solver umb__dense_weights_solvers[] = {
     {"naive", naive, weights_naive},
     {"clblast", clblast_weights, weights_clblast},
-    {"packed", packed, weights_packed},
+    {"packed", packed_weights, weights_packed},
     UMB_GPU_TILE_ROWS(dense, weights),
     {0}};

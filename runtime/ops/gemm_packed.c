@@ -47,6 +47,8 @@ static const struct umb_kernel kernels[] = {
     {"gemm_packed_a", "gemm_packed.cl", "gemm_packed", SIGNATURE},
     {"gemm_packed_b", "gemm_packed.cl", "gemm_packed", SIGNATURE},
     {"gemm_packed_ab", "gemm_packed.cl", "gemm_packed", SIGNATURE}};
+static const struct umb_kernel sums_kernel = {"gemm_packed_sums", "gemm_packed.cl", "gemm_packed",
+                                              "rrwwiiiiiiiiii"};
 static const struct umb_kernel pack_kernel = {"gemm_pack", "gemm_packed.cl", "gemm_pack",
                                               "rrwwiiiiiiii"};
 static const struct umb_kernel sum_kernel = {"gemm_packed_sum", "gemm_packed.cl", "gemm_packed_sum",
@@ -153,7 +155,7 @@ static struct cut cut(const struct umb_device_caps *caps, const struct umb_gemm 
 
 static int flags(const struct umb_gemm *g)
 {
-    return (g->bias ? 1 : 0) | (g->relu ? 2 : 0);
+    return (g->bias ? 1 : 0) | (g->relu ? 2 : 0) | (g->mask ? 8 : 0) | (g->column_sums ? 16 : 0);
 }
 
 static int stream_flag(const struct umb_gemm *g, const struct cut *c)
@@ -212,7 +214,8 @@ static enum umb_status emit_product(struct umb_emit *e, const struct umb_gemm *g
     const int row_blocks = ceil_div(ceil_div(g->M, c->rows), c->tiles);
     const int column_blocks = ceil_div(ceil_div(g->N, 2 * c->width), c->strips);
     const struct umb_emit_launch launch = {
-        .kernel = &kernels[(g->transpose_a ? 1 : 0) + (g->transpose_b ? 2 : 0)],
+        .kernel = g->column_sums ? &sums_kernel
+                                 : &kernels[(g->transpose_a ? 1 : 0) + (g->transpose_b ? 2 : 0)],
         .options = options,
         .dimensions = 1,
         .global = {1 + (size_t)row_blocks * (size_t)column_blocks * (size_t)c->slabs},
@@ -237,6 +240,13 @@ static enum umb_status emit_sum(struct umb_emit *e, const struct umb_gemm *g, co
 bool umb__gemm_packed_applies(const struct umb_device_caps *caps)
 {
     return umb__tile_applies(caps);
+}
+
+bool umb__gemm_packed_fuses(const struct umb_device_caps *caps, const struct umb_gemm *g)
+{
+    struct cut c = {.width = umb__tile_width(caps)};
+    cut_sum(g, &c);
+    return c.slabs == 1;
 }
 
 enum umb_status umb__emit_gemm_packed(struct umb_emit *e, const struct umb_gemm *g, int a, int b,

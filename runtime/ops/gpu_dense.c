@@ -99,7 +99,7 @@ static enum umb_status emit_forward(struct umb_emit *e, enum umb_gpu_tile tile)
 static int data_rank(const struct umb_problem *p, enum umb_gpu_tile tile)
 {
     const struct umb_gemm g = umb__dense_data_gemm(p);
-    return rank_of(p, tile, &g);
+    return g.mask ? 0 : rank_of(p, tile, &g);
 }
 
 static enum umb_status emit_data(struct umb_emit *e, enum umb_gpu_tile tile)
@@ -111,7 +111,7 @@ static enum umb_status emit_data(struct umb_emit *e, enum umb_gpu_tile tile)
 static int weights_rank(const struct umb_problem *p, enum umb_gpu_tile tile)
 {
     const struct umb_gemm g = umb__dense_weights_gemm(p);
-    return umb__gpu_tile_rank(p->caps, tile, g.M, g.N, g.L / 256 + 1);
+    return g.column_sums ? 0 : umb__gpu_tile_rank(p->caps, tile, g.M, g.N, g.L / 256 + 1);
 }
 
 static enum umb_status emit_weights(struct umb_emit *e, enum umb_gpu_tile tile)

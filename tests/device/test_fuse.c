@@ -132,7 +132,7 @@ static void keeps_the_meaning(void **state)
     assert_int_equal(count_norms(b.graph, false), c->norms);
     assert_int_equal(count_norms(b.graph, true), c->residuals);
     assert_int_equal(count_ops(b.graph, "relu_backward"), c->left);
-    assert_int_equal(count_ops(b.graph, "bias_backward"), count_ops(b.graph, "dense"));
+    assert_int_equal(count_ops(b.graph, "bias_backward"), 0);
     lab_compare(&a, &b, 1e-12);
     lab_close(&a);
     lab_close(&b);
@@ -234,12 +234,12 @@ int main(void)
 {
     static struct fuse_case cases[] = {{pools, false, 2, 1, 0, 0, 0},
                                        {other_pools, false, 0, 0, 1, 0, 0},
-                                       {chain, false, 0, 0, 1, 0, 0},
-                                       {residual, false, 0, 0, 1, 0, 0},
+                                       {chain, false, 0, 0, 0, 0, 0},
+                                       {residual, false, 0, 0, 0, 0, 0},
                                        {test_net_two_streams, false, 0, 0, 0, 0, 0},
                                        {test_net_mixed, false, 0, 0, 0, 1, 0},
                                        {test_net_small_resnet18, false, 0, 0, 1, 9, 8},
-                                       {test_net_mnist_fashion, false, 2, 0, 2, 0, 0},
+                                       {test_net_mnist_fashion, false, 2, 0, 0, 0, 0},
                                        {test_net_two_residual, false, 0, 0, 1, 3, 3},
                                        {pools, true, 2, 1, 0, 0, 0},
                                        {test_net_mnist_fashion, true, 2, 0, 0, 0, 0},
