@@ -2,6 +2,8 @@
 # It is sourced from the project's root and keeps to POSIX sh.
 
 logs=build-logs
+# A new Ubuntu is often still updating itself.
+wait_for_lock='-o DPkg::Lock::Timeout=300'
 
 # A row is a Debian package, and how to see that what it brings is there already: a command, a
 # pkg-config module, or a driver the OpenCL loader knows.
@@ -92,12 +94,12 @@ install_missing() {
     wanted=$(missing "$2")
     if [ -n "$needed$wanted" ] && can_install; then
         [ -z "$needed" ] || say Missing, being installed with apt-get: $needed
-        [ -z "$needed" ] || quietly $logs/apt-update.log as_root apt-get update
+        [ -z "$needed" ] || quietly $logs/apt-update.log as_root apt-get $wait_for_lock update
         wanted=$(packaged $wanted)
         [ -z "$wanted" ] || say Also being installed, for the tests: $wanted
         [ -z "$needed$wanted" ] || quietly $logs/apt-install.log as_root \
             env DEBIAN_FRONTEND=noninteractive \
-            apt-get install -y --no-install-recommends $needed $wanted || true
+            apt-get $wait_for_lock install -y --no-install-recommends $needed $wanted || true
     fi
     needed=$(missing "$1")
     if [ -n "$needed" ]; then
