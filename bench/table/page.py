@@ -91,6 +91,7 @@ def write(results, docs):
     why = reasons(docs / 'performance-reasons.md')
     parts = [INTRO, head(results), summary(results),
              *(section(result, why.get(result['row'])) for result in results)]
+    docs.mkdir(parents=True, exist_ok=True)
     (docs / 'performance.md').write_text('\n\n'.join(part.strip() for part in parts) + '\n')
     days = sorted({result['when'] for result in results})
     picture = chart.draw(results, f'{results[0]["head"]["machine"]}; {days[-1]}')

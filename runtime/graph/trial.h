@@ -63,6 +63,10 @@ double umb__trial_probe(struct umb_trial *t);
 struct umb_tolerance {
     double at_least, share;
 };
+/* Times the tolerance, for shapes that tests do not know. Sums in one accumulator err by more than
+ * the root of their length, and of many elements one errs much; where a sound solver were called
+ * wrong, training would be slow for good. A kernel that is wrong is off by far more. */
+#define UMB_TRIAL_MARGIN 4
 struct umb_tolerance umb__trial_tolerance(const struct umb_problem *p,
                                           const struct umb_solver *solver);
 

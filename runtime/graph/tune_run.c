@@ -6,11 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Times the tolerance of tests. They know their shapes; here come any number of elements and terms,
- * and where a sound solver were called wrong, training would be slow for good. A kernel that is
- * wrong is off by far more. */
-#define MARGIN 4
-
 /* The one-row problem expects what was worked out of row 0. */
 static double expected_at(const struct umb_sample *s, const struct umb_tune_expected *e, bool one,
                           int64_t i)
@@ -49,8 +44,8 @@ static void judge(const struct umb_sample *s, const struct umb_problem *p, bool 
                   char *ret_wrong)
 {
     struct umb_tolerance t = umb__trial_tolerance(p, solver);
-    t.at_least *= MARGIN;
-    t.share *= MARGIN;
+    t.at_least *= UMB_TRIAL_MARGIN;
+    t.share *= UMB_TRIAL_MARGIN;
     ret_wrong[0] = 0;
     for (int k = 0; k < p->n_in + p->n_out && !ret_wrong[0]; k++) {
         const struct umb_tune_expected *e = &s->expected[k];
