@@ -126,14 +126,12 @@ static inline void copy_columns(float *to, __global const float *from, int pitch
 }
 
 /*
- * VW rows of VW numbers become columns of a panel: to[NV·c + r] = from[pitch·r + c].
- * Rotating the bits of an element's address (row, then column) by log₂VW places transposes; one
- * stage rotates by one place.
+ * VW vectors become what their columns were. Rotating the bits of an element's address (row, then
+ * column) by log₂VW places transposes; one stage rotates by one place.
  */
-static inline void transpose_square(float *to, __global const float *from, int pitch)
+static INLINED void transpose_vectors(vec_t *a)
 {
-    vec_t a[VW], b[VW];
-    UNROLL for (int i = 0; i < VW; ++i) { a[i] = VEC_LOAD(0, from + i * pitch); }
+    vec_t b[VW];
     UNROLL for (int stage = 1; stage < VW; stage *= 2)
     {
         UNROLL for (int i = 0; i < VW / 2; ++i)
@@ -145,6 +143,14 @@ static inline void transpose_square(float *to, __global const float *from, int p
         }
         UNROLL for (int i = 0; i < VW; ++i) { a[i] = b[i]; }
     }
+}
+
+/* VW rows of VW numbers become columns of a panel: to[NV·c + r] = from[pitch·r + c]. */
+static inline void transpose_square(float *to, __global const float *from, int pitch)
+{
+    vec_t a[VW];
+    UNROLL for (int i = 0; i < VW; ++i) { a[i] = VEC_LOAD(0, from + i * pitch); }
+    transpose_vectors(a);
     UNROLL for (int i = 0; i < VW; ++i) { VEC_STORE(a[i], 0, to + i * NV); }
 }
 

@@ -26,7 +26,7 @@ struct umb_gemm {
     int M, N, L;
     bool transpose_a, transpose_b;
     bool bias, relu;
-    /* Only of the packed product, and only where umb__gemm_packed_fuses; without bias and relu. */
+    /* Only where a product's own function says so, and without bias and relu. */
     bool mask;        /* in place of bias comes a value [M,N]: where it is ≤ 0, out is 0 */
     bool column_sums; /* the value in place of bias, [N], is written: Σ_l B(l,j) */
 };
@@ -50,6 +50,12 @@ bool umb__gemm_rows_applies(const struct umb_device_caps *caps, const struct umb
 bool umb__gemm_rows_pays(const struct umb_gemm *g);
 UMB_MUST_USE enum umb_status umb__emit_gemm_rows(struct umb_emit *e, const struct umb_gemm *g,
                                                  int a, int b, int bias, int out);
+
+/* Of few rows by a matrix larger than the caches, which is read once, on a CPU: cl/gemm_few.cl. */
+bool umb__gemm_few_applies(const struct umb_device_caps *caps, const struct umb_gemm *g);
+bool umb__gemm_few_pays(const struct umb_gemm *g);
+UMB_MUST_USE enum umb_status umb__emit_gemm_few(struct umb_emit *e, const struct umb_gemm *g, int a,
+                                                int b, int bias, int out);
 
 /* By CLBlast, where the build has it: 2 on a GPU, 1 (after the naive kernel) elsewhere, else 0. */
 int umb__clblast_rank(const struct umb_device_caps *caps, const struct umb_gemm *g);

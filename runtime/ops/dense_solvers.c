@@ -1,6 +1,6 @@
 /*
- * The solvers of the dense layer: the naive kernel, CLBlast, and on CPUs packed panels, or
- * rows read where they lie.
+ * The solvers of the dense layer: the naive kernel, CLBlast, and on CPUs packed panels,
+ * rows read where they lie, or a large matrix read once for few rows.
  */
 #include "column_sum.h"
 #include "gpu_tile.h"
@@ -21,6 +21,12 @@ static int in_rows(const struct umb_problem *p, struct umb_gemm g)
 {
     if (g.mask || !umb__gemm_rows_applies(p->caps, &g)) { return 0; }
     return umb__gemm_rows_pays(&g) ? 4 : 2;
+}
+
+static int of_few(const struct umb_problem *p, struct umb_gemm g)
+{
+    if (!umb__gemm_few_applies(p->caps, &g)) { return 0; }
+    return umb__gemm_few_pays(&g) ? 5 : 2;
 }
 
 /* The bias where the layer has one, else any input. */
@@ -54,6 +60,17 @@ static enum umb_status forward_rows(struct umb_emit *e)
     return umb__emit_gemm_rows(e, &g, e->in[0], e->in[1], bias_of(e, &g), e->out[0]);
 }
 
+static int few_forward(const struct umb_problem *p)
+{
+    return of_few(p, umb__dense_forward_gemm(p));
+}
+
+static enum umb_status forward_few(struct umb_emit *e)
+{
+    const struct umb_gemm g = umb__dense_forward_gemm(&e->p);
+    return umb__emit_gemm_few(e, &g, e->in[0], e->in[1], bias_of(e, &g), e->out[0]);
+}
+
 static int clblast_forward(const struct umb_problem *p)
 {
     const struct umb_gemm g = umb__dense_forward_gemm(p);
@@ -67,9 +84,13 @@ static enum umb_status forward_clblast(struct umb_emit *e)
 }
 
 const struct umb_solver umb__dense_forward_solvers[] = {
-    {"naive", naive, forward_naive},    {"clblast", clblast_forward, forward_clblast},
-    {"packed", packed, forward_packed}, {"rows", rows_forward, forward_rows},
-    UMB_GPU_TILE_ROWS(dense, forward),  {0}};
+    {"naive", naive, forward_naive},
+    {"clblast", clblast_forward, forward_clblast},
+    {"packed", packed, forward_packed},
+    {"rows", rows_forward, forward_rows},
+    {"few", few_forward, forward_few},
+    UMB_GPU_TILE_ROWS(dense, forward),
+    {0}};
 
 /* Backward to the input. */
 
@@ -119,6 +140,17 @@ static enum umb_status data_rows(struct umb_emit *e)
     return umb__emit_gemm_rows(e, &g, e->in[0], e->in[1], e->in[1], e->out[0]);
 }
 
+static int few_data(const struct umb_problem *p)
+{
+    return of_few(p, umb__dense_data_gemm(p));
+}
+
+static enum umb_status data_few(struct umb_emit *e)
+{
+    const struct umb_gemm g = umb__dense_data_gemm(&e->p);
+    return umb__emit_gemm_few(e, &g, e->in[0], e->in[1], e->in[g.mask ? 2 : 1], e->out[0]);
+}
+
 static int clblast_data(const struct umb_problem *p)
 {
     const struct umb_gemm g = umb__dense_data_gemm(p);
@@ -131,10 +163,13 @@ static enum umb_status data_clblast(struct umb_emit *e)
     return umb__emit_gemm_clblast(e, &g, e->in[0], e->in[1], e->in[1], e->out[0]);
 }
 
-const struct umb_solver umb__dense_data_solvers[] = {
-    {"naive", naive, data_naive},         {"clblast", clblast_data, data_clblast},
-    {"packed", packed_data, data_packed}, {"rows", rows_data, data_rows},
-    UMB_GPU_TILE_ROWS(dense, data),       {0}};
+const struct umb_solver umb__dense_data_solvers[] = {{"naive", naive, data_naive},
+                                                     {"clblast", clblast_data, data_clblast},
+                                                     {"packed", packed_data, data_packed},
+                                                     {"rows", rows_data, data_rows},
+                                                     {"few", few_data, data_few},
+                                                     UMB_GPU_TILE_ROWS(dense, data),
+                                                     {0}};
 
 /* Backward to the weights. */
 

@@ -1,0 +1,175 @@
+/*
+ * Launching the product of few rows by a large matrix: how it is cut into slabs and items.
+ *
+ * Slabs follow from the shape alone, so that the same numbers are added in the same order on every
+ * machine of a kind; columns of an item only say who computes what.
+ */
+#include "dense.h"
+#include "gemm_tile.h"
+
+/* Terms of the sum at a time: 64 rows of 512 columns are an eighth of a second-level cache. */
+#define TERMS 64
+#define MAX_ROWS 128 /* rounded up to tiles, a panel of TERMS of them is 33 KB */
+/* Columns of an item at most, and terms of a slab at least; more slabs than cores keep none idle,
+ * and each writes M·N numbers. */
+#define MAX_COLUMNS 512
+#define LEAST_TERMS 256
+#define SLABS 8
+/* Backward the whole sum is one panel in the second-level cache. */
+#define MAX_PANEL 131072
+#define ITEMS_PER_UNIT 8
+#define NUMBERS_OF_A_SUM 4096
+
+/* A smaller matrix stays in the caches, where it is copied at little cost; fewer rows leave most of
+ * a tile empty. */
+#define WORTH_BYTES ((int64_t)2 << 20)
+#define LEAST_ROWS 8
+
+static const struct umb_kernel few = {"gemm_few", "gemm_few.cl", "gemm_few", "rrwiiiii"};
+static const struct umb_kernel few_sum = {"gemm_few_sum", "gemm_few.cl", "gemm_few_sum",
+                                          "rrwiiiii"};
+static const struct umb_kernel few_turned = {"gemm_few_turned", "gemm_few.cl", "gemm_few_turned",
+                                             "rrrwiiiii"};
+static const struct umb_kernel few_turn = {"gemm_few_turn", "gemm_few.cl", "gemm_few_turn", "rwii"};
+
+struct cut {
+    int width, rows; /* VW and TR of the kernel */
+    int vectors;     /* BV */
+    int span, slabs; /* terms of a slab, and how many */
+};
+
+static int ceil_div(int a, int b)
+{
+    return (a + b - 1) / b;
+}
+
+static int smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* 16 lanes mean AVX-512 and 32 registers: of 8 to 13 rows those that leave the fewest out. AVX2 has
+ * 16. */
+static int tile_rows(int width, int rows)
+{
+    int best = 6;
+    if (width < 16) { return best; }
+    best = 13;
+    for (int n = 13; n >= 8; n--) {
+        if (ceil_div(rows, n) * n < ceil_div(rows, best) * best) { best = n; }
+    }
+    return best;
+}
+
+static struct cut cut(const struct umb_device_caps *caps, const struct umb_gemm *g)
+{
+    struct cut c = {.width = umb__tile_width(caps)};
+    c.rows = tile_rows(c.width, g->M);
+    c.vectors = c.width == 16 ? 4 : 2;
+    const int slabs = smaller(SLABS, ceil_div(g->L, LEAST_TERMS));
+    c.span = ceil_div(ceil_div(g->L, slabs), TERMS) * TERMS;
+    c.slabs = ceil_div(g->L, c.span);
+    return c;
+}
+
+static const char *options_of(struct umb_emit *e, const struct umb_gemm *g, const struct cut *c)
+{
+    return umb__emit_printf(e, "-DVW=%d -DTR=%d -DBV=%d -DKC=%d -DROWS=%d", c->width, c->rows,
+                            c->vectors, TERMS, ceil_div(g->M, c->rows) * c->rows);
+}
+
+/* Whole strips. */
+static int columns_of(const struct umb_gemm *g, const struct cut *c, int units)
+{
+    const int strip = 2 * c->width, strips = g->N / strip;
+    int blocks = ceil_div(g->N, MAX_COLUMNS);
+    while (blocks * c->slabs < ITEMS_PER_UNIT / 2 * units && blocks < strips) {
+        blocks *= 2;
+    }
+    return ceil_div(strips, smaller(blocks, strips)) * strip;
+}
+
+static enum umb_status emit_forward(struct umb_emit *e, const struct umb_gemm *g, int a, int b,
+                                    int bias, int out)
+{
+    const struct cut c = cut(e->p.caps, g);
+    const char *options = options_of(e, g, &c);
+    const size_t numbers =
+        (size_t)c.slabs * (size_t)(ceil_div(g->M, c.rows) * c.rows) * (size_t)g->N;
+    int slabs = -1;
+    enum umb_status st = options ? UMB_OK : UMB_ERR_NO_MEMORY;
+    if (st == UMB_OK) { st = umb__emit_temp(e, numbers * sizeof(float), &slabs); }
+    if (st != UMB_OK) { return st; }
+    const int columns = columns_of(g, &c, (int)e->p.caps->compute_units);
+    const struct umb_emit_launch product = {
+        .kernel = &few,
+        .options = options,
+        .dimensions = 1,
+        .global = {1 + (size_t)ceil_div(g->N, columns) * (size_t)c.slabs},
+        .local = {1}};
+    st = umb__emit_launch(e, &product, a, b, slabs, g->M, g->N, g->L, columns, c.span);
+    if (st != UMB_OK) { return st; }
+    const int strip = 2 * c.width, rows = ceil_div(NUMBERS_OF_A_SUM, strip);
+    const struct umb_emit_launch sum = {
+        .kernel = &few_sum,
+        .options = options,
+        .dimensions = 2,
+        .global = {(size_t)(g->N / strip), (size_t)ceil_div(g->M, rows)},
+        .local = {1, 1}};
+    return umb__emit_launch(e, &sum, slabs, bias, out, g->M, g->N, c.slabs,
+                            (g->bias ? 1 : 0) | (g->relu ? 2 : 0), rows);
+}
+
+static enum umb_status emit_turned(struct umb_emit *e, const struct umb_gemm *g, int a, int b,
+                                   int mask, int out)
+{
+    const struct cut c = cut(e->p.caps, g);
+    const int group = c.vectors * c.width, groups = ceil_div(g->M, group), block = 3 * c.width;
+    const int units = (int)e->p.caps->compute_units;
+    const int blocks = ceil_div(ceil_div(g->N, block), ITEMS_PER_UNIT * units);
+    const char *options = options_of(e, g, &c);
+    int panels = -1;
+    enum umb_status st = options ? UMB_OK : UMB_ERR_NO_MEMORY;
+    if (st == UMB_OK) {
+        const size_t numbers = (size_t)(groups * group) * (size_t)g->L;
+        st = umb__emit_temp(e, numbers * sizeof(float), &panels);
+    }
+    if (st != UMB_OK) { return st; }
+    const struct umb_emit_launch turn = {
+        .kernel = &few_turn,
+        .options = options,
+        .dimensions = 2,
+        .global = {(size_t)groups, (size_t)ceil_div(g->L, c.width)},
+        .local = {1, 1}};
+    st = umb__emit_launch(e, &turn, a, panels, g->M, g->L);
+    if (st != UMB_OK) { return st; }
+    const struct umb_emit_launch product = {.kernel = &few_turned,
+                                            .options = options,
+                                            .dimensions = 1,
+                                            .global = {1 + (size_t)ceil_div(g->N, block * blocks)},
+                                            .local = {1}};
+    return umb__emit_launch(e, &product, panels, b, mask, out, g->M, g->N, g->L, g->mask ? 8 : 0,
+                            blocks);
+}
+
+bool umb__gemm_few_applies(const struct umb_device_caps *caps, const struct umb_gemm *g)
+{
+    const int width = umb__tile_width(caps);
+    if (!umb__tile_applies(caps) || g->transpose_a || g->M < LEAST_ROWS || g->M > MAX_ROWS) {
+        return false;
+    }
+    if (g->transpose_b) { return (int64_t)g->L * width * (width == 16 ? 4 : 2) <= MAX_PANEL; }
+    return !g->mask && g->N % (2 * width) == 0;
+}
+
+bool umb__gemm_few_pays(const struct umb_gemm *g)
+{
+    return (int64_t)g->L * g->N * (int64_t)sizeof(float) >= WORTH_BYTES;
+}
+
+enum umb_status umb__emit_gemm_few(struct umb_emit *e, const struct umb_gemm *g, int a, int b,
+                                   int bias, int out)
+{
+    return g->transpose_b ? emit_turned(e, g, a, b, bias, out)
+                          : emit_forward(e, g, a, b, bias, out);
+}
