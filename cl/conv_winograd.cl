@@ -7,9 +7,9 @@
  * x [N,H,W,C], zero outside; y [N,P,Q,K]; tiles as winograd.cl has them, in the order of their
  * numbers (n·TH + ty)·TW + tx.
  *
- *   T tiles ──Bᵀ·B──▶ V [c-block][point][tile][PITCH]      an item's block, in its own memory: V is
+ *   T tiles ──Bᵀ·B──▶ V [c-block][point][slot][PITCH]      an item's block, in its own memory: V is
  *                       │                                  made once; KG k-blocks at a time are its
- *   U [k-block] ──────▶ ⊗ ──▶ Y [KG][point][tile][NV]      products with U, a matrix product a
+ *   U [k-block] ──────▶ ⊗ ──▶ Y [KG][point][slot][NV]      products with U, a matrix product a
  *     [c-block][point][c][NV]     │                        point, by TP tiles × NV columns, and
  *                                 └──Aᵀ·A──▶ y             then these outputs
  *
@@ -92,14 +92,16 @@
 #endif
 #define OUT (EDGE / STEP) /* pixels of y in a tile, along an axis */
 
-/* y[TP][NV] = v[TP][n] · u[n][NV], or += */
-static INLINED void multiply(float *y, const float *v, U_SPACE const float *u, int n, bool first)
+/* y[rows][NV] = v[rows][n] · u[n][NV], or +=, rows ≤ TP. */
+static INLINED void multiply(float *y, const float *v, U_SPACE const float *u, int n, bool first,
+                             int rows)
 {
     vec_t lo[TP], hi[TP];
     UNROLL for (int i = 0; i < TP; ++i)
     {
-        lo[i] = first ? (vec_t)(0.0f) : VEC_LOAD(2 * i, y);
-        hi[i] = first ? (vec_t)(0.0f) : VEC_LOAD(2 * i + 1, y);
+        const bool zero = first || i >= rows;
+        lo[i] = zero ? (vec_t)(0.0f) : VEC_LOAD(2 * i, y);
+        hi[i] = zero ? (vec_t)(0.0f) : VEC_LOAD(2 * i + 1, y);
     }
     for (int c = 0; c < n; ++c, u += NV) {
         U_AHEAD(u);
@@ -107,16 +109,36 @@ static INLINED void multiply(float *y, const float *v, U_SPACE const float *u, i
         const vec_t u_lo = VEC_LOAD(0, u), u_hi = VEC_LOAD(1, u);
         UNROLL for (int i = 0; i < TP; ++i)
         {
-            const vec_t a = (vec_t)(v[i * PITCH + c]);
-            lo[i] = fma(a, u_lo, lo[i]);
-            hi[i] = fma(a, u_hi, hi[i]);
+            if (i < rows) {
+                const vec_t a = (vec_t)(v[i * PITCH + c]);
+                lo[i] = fma(a, u_lo, lo[i]);
+                hi[i] = fma(a, u_hi, hi[i]);
+            }
         }
     }
     UNROLL for (int i = 0; i < TP; ++i)
     {
-        VEC_STORE(lo[i], 2 * i, y);
-        VEC_STORE(hi[i], 2 * i + 1, y);
+        if (i < rows) {
+            VEC_STORE(lo[i], 2 * i, y);
+            VEC_STORE(hi[i], 2 * i + 1, y);
+        }
     }
+}
+
+/* The products of a run of tiles. T is a multiple of TP; what a run is rounded up by may be tiles that
+ * lack the point, which then have products that nothing reads. */
+static inline void multiply_run(float *Y, const float *V, U_SPACE const float *u, int c, bool first,
+                                int begin, int n, int T)
+{
+    const int rest = n % TP, some = rest > TP / 2 ? TP : rest > 0 ? TP / 2 : 0;
+    const int many = n - rest + (some == TP ? TP : 0), all = n - rest + some;
+    const int t0 = min(begin, T - all);
+    Y += t0 * NV;
+    V += t0 * PITCH;
+    for (int t = 0; t < many; t += TP) {
+        multiply(Y + t * NV, V + t * PITCH, u, c, first, TP);
+    }
+    if (many < all) { multiply(Y + many * NV, V + many * PITCH, u, c, first, TP / 2); }
 }
 
 /* The tiles that an item takes next, whose pixels it calls for while it multiplies: rows of EDGE
@@ -153,11 +175,11 @@ static inline void make_u(float *U, __global const float *w, int n)
 }
 
 /* Products of a block with a k-block, whose weights begin at w. Behind them are those that come
- * next: each call for a register tile fetches its share of as many as there are here. */
+ * next: each point fetches its share of as many as there are here. */
 static inline void multiply_block(float *Y, const float *V, float *U, __global const float *w,
-                                  int C, int T, int tiles, struct next *next)
+                                  int C, int T, const struct order *o, struct next *next)
 {
-    const int share = (CU * 9 * NV / (POINTS * VW) * TP / tiles + 1) * VW;
+    const int share = (CU * 9 * NV / (POINTS * VW) + 1) * VW;
     for (int c0 = 0; c0 < C; c0 += CU) {
         const int channels = min(CU, C - c0);
         const float *v = V + c0 / CB * (POINTS * PLANE(T)) + c0 % CB;
@@ -165,18 +187,16 @@ static inline void multiply_block(float *Y, const float *V, float *U, __global c
         make_u(U, w + c0 * (9 * NV), channels);
         for (int point = 0; point < POINTS; ++point) {
             call_for_rows(next);
-            for (int t = 0; t < tiles; t += TP) {
-                for (int i = 0; i < share; i += VW, ahead += VW) { CALL_FOR(ahead); }
-                multiply(Y + point * Y_PLANE(T) + t * NV, v + point * PLANE(T) + t * PITCH,
-                         U + point * U_PLANE, channels, c0 == 0);
-            }
+            for (int i = 0; i < share; i += VW, ahead += VW) { CALL_FOR(ahead); }
+            multiply_run(Y + point * Y_PLANE(T), v + point * PLANE(T), U + point * U_PLANE,
+                         channels, c0 == 0, o->begin[lacking(point)], o->n[lacking(point)], T);
         }
     }
 }
 #else
 /* Products of a block with n k-blocks, whose U begins at u. */
 static inline void multiply_block(float *Y, const float *V, __global const float *u, int C, int T,
-                                  int tiles, int n, struct next *next)
+                                  const struct order *o, int n, struct next *next)
 {
     for (int c0 = 0; c0 < C; c0 += CB, V += POINTS * PLANE(T)) {
         const int channels = min(CB, C - c0);
@@ -184,10 +204,8 @@ static inline void multiply_block(float *Y, const float *V, __global const float
             for (int k = 0; k < n; ++k) {
                 __global const float *b = u + (k * C + c0) * (POINTS * NV) + point * channels * NV;
                 call_for_rows(next);
-                for (int t = 0; t < tiles; t += TP) {
-                    multiply(Y + (k * POINTS + point) * Y_PLANE(T) + t * NV,
-                             V + point * PLANE(T) + t * PITCH, b, channels, c0 == 0);
-                }
+                multiply_run(Y + (k * POINTS + point) * Y_PLANE(T), V + point * PLANE(T), b,
+                             channels, c0 == 0, o->begin[lacking(point)], o->n[lacking(point)], T);
             }
         }
     }
@@ -201,7 +219,7 @@ struct target {
     __global const float *bias, *x0; /* of these columns, or 0; of y's pixels */
     int row, column;                 /* steps in y, pass, and x0 */
     int rows, cols;                  /* that exist; may be more than OUT */
-    int columns, flags;
+    int columns, flags, shape;
 };
 
 /* Windows of 2×2 of v become v's first numbers, their passes `pass`. */
@@ -247,7 +265,7 @@ static inline void write_pass(__global uchar *pass, ints_t bits, int n)
 static INLINED void write_outputs(const float *from, int plane, struct target t)
 {
     vec_t v[EDGE * EDGE];
-    transform_output(v, from, plane);
+    transform_output(v, from, plane, t.shape);
     const vec_t bias = t.bias ? load_part(t.bias, t.columns) : (vec_t)(0.0f);
     UNROLL for (int i = 0; i < EDGE * EDGE; ++i)
     {
@@ -294,7 +312,7 @@ static INLINED void write_outputs(const float *from, int plane, struct target t)
 /* Bᵀ·B of one tile: VW channels at a time. */
 static inline void transform_tile(float *to, int plane, __global const float *x,
                                   __global const uchar *pass, struct spot s, int H, int W, int C,
-                                  int py, int px, int flags)
+                                  int py, int px, int flags, int shape)
 {
     const int y0 = s.ty * EDGE - py, x0 = s.tx * EDGE - px;
 #ifdef FROM_POOLED
@@ -312,16 +330,16 @@ static inline void transform_tile(float *to, int plane, __global const float *x,
 #else
             load_window(d, w, SPAN, c0 + c, C - c0 - c);
 #endif
-            transform_input(to + c, plane, d);
+            transform_input(to + c, plane, d, shape);
         }
     }
 }
 
 /* Pixels that no input reaches, below and beside the last tiles: there a window was not whole. */
-static inline void write_zeros(__global float *y, struct spot s, int TH, int TW, int P, int Q,
-                               int K)
+static inline void write_zeros(__global float *y, struct spot s, int rows, int columns, int TH,
+                               int TW, int P, int Q, int K)
 {
-    const int p0 = s.ty * EDGE, q0 = s.tx * EDGE, p1 = p0 + EDGE, q1 = q0 + EDGE;
+    const int p0 = s.ty * EDGE, q0 = s.tx * EDGE, p1 = p0 + rows, q1 = q0 + columns;
     const int p_end = s.ty < TH - 1 ? p1 : P, q_end = s.tx < TW - 1 ? q1 : Q;
     y += s.n * (P * Q * K);
     for (int p = p0; p < p_end; ++p) {
@@ -343,17 +361,26 @@ __kernel ONE_ITEM void conv_winograd(__global const float *restrict x, ulong x_a
 #ifdef MAKE_U
     float U[POINTS * U_PLANE] __attribute__((aligned(64)));
 #endif
-    const int TH = (min(P, H + py) + EDGE - 1) / EDGE, TW = (min(Q, W + px) + EDGE - 1) / EDGE;
+    const int reached = min(P, H + py), reached_q = min(Q, W + px); /* rows, columns of y */
+    const int TH = (reached + EDGE - 1) / EDGE, TW = (reached_q + EDGE - 1) / EDGE;
     const int rows = P / STEP, columns = Q / STEP;
     x += x_at;
     u += u_at;
     pass += pass_at;
     if (K % VW != 0 || (size_t)(y + y_at) % sizeof(vec_t) != 0) { flags &= ~STREAM; }
     for (int t0 = get_group_id(0) * T; t0 < tiles; t0 += get_num_groups(0) * T) {
-        const int here = min(T, tiles - t0), rounded = (here + TP - 1) / TP * TP;
-        for (int t = 0; t < rounded; ++t) { /* those beyond the last are copies of it */
-            transform_tile(V + t * PITCH, PLANE(T), x, pass,
-                           spot_of(min(t0 + t, tiles - 1), TH, TW), H, W, C, py, px, flags);
+        const int here = min(T, tiles - t0);
+        struct spot spots[MOST_TILES];
+        int shapes[MOST_TILES];
+        struct order order;
+        for (int t = 0; t < here; ++t) {
+            spots[t] = spot_of(t0 + t, TH, TW);
+            shapes[t] = shape_of(spots[t].ty * EDGE, spots[t].tx * EDGE, reached, reached_q);
+        }
+        order_tiles(&order, shapes, here);
+        for (int t = 0; t < here; ++t) {
+            transform_tile(V + order.slot[t] * PITCH, PLANE(T), x, pass, spots[t], H, W, C, py, px,
+                           flags, shapes[t]);
         }
         const int calls = (K + NV - 1) / NV * ((C + CU - 1) / CU) * POINTS;
         const int t1 = t0 + (int)get_num_groups(0) * T;
@@ -364,17 +391,21 @@ __kernel ONE_ITEM void conv_winograd(__global const float *restrict x, ulong x_a
 #endif
         for (int k = 0; k < K; k += KG * NV) {
 #ifdef MAKE_U
-            multiply_block(Y, V, U, u + k * (9 * C), C, T, rounded, &next);
+            multiply_block(Y, V, U, u + k * (9 * C), C, T, &order, &next);
 #else
-            multiply_block(Y, V, u + k * (POINTS * C), C, T, rounded,
+            multiply_block(Y, V, u + k * (POINTS * C), C, T, &order,
                            min(KG, (K - k + NV - 1) / NV), &next);
 #endif
             for (int t = 0; t < here; ++t) {
-                const struct spot s = spot_of(t0 + t, TH, TW);
+                const struct spot s = spots[t];
+                const int most_rows = shapes[t] & SHORT_ROWS ? 2 : EDGE;
+                const int most_columns = shapes[t] & SHORT_COLUMNS ? 2 : EDGE;
                 const int p = s.ty * OUT, q = s.tx * OUT;
                 const int at = ((s.n * rows + p) * columns + q) * K + k;
 #ifdef FROM_POOLED
-                if (k == 0) { write_zeros(y + y_at, s, TH, TW, P, Q, K); }
+                if (k == 0) {
+                    write_zeros(y + y_at, s, most_rows, most_columns, TH, TW, P, Q, K);
+                }
 #endif
                 struct target to = {y + y_at + at,
                                     pass + at,
@@ -382,12 +413,13 @@ __kernel ONE_ITEM void conv_winograd(__global const float *restrict x, ulong x_a
                                     x0 + x0_at + at,
                                     columns * K,
                                     K,
-                                    rows - p,
-                                    columns - q,
+                                    min(rows - p, most_rows / STEP),
+                                    min(columns - q, most_columns / STEP),
                                     K - k,
-                                    flags};
+                                    flags,
+                                    shapes[t]};
                 for (int h = 0; h < 2 * KG && to.columns > 0; ++h) {
-                    write_outputs(Y + h / 2 * (POINTS * Y_PLANE(T)) + t * NV + h % 2 * VW,
+                    write_outputs(Y + h / 2 * (POINTS * Y_PLANE(T)) + order.slot[t] * NV + h % 2 * VW,
                                   Y_PLANE(T), to);
                     to.y += VW;
                     to.pass += VW;

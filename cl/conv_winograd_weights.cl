@@ -113,7 +113,7 @@ __kernel ONE_ITEM void conv_winograd_weights(
             for (int c = 0; c < channels; c += VW) {
                 vec_t d[POINTS];
                 load_window(d, w, SPAN, c, channels - c);
-                transform_input(V + c * T + t * VW, V_PLANE, d);
+                transform_input(V + c * T + t * VW, V_PLANE, d, 0);
             }
 #ifdef FROM_POOLED
             const int image = s.n * (P / 2) * (Q / 2) * K;

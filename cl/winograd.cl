@@ -12,13 +12,20 @@
  * 0, ±1, ∞ for EDGE = 2; 0, ±√½, ±√2, ∞ for EDGE = 4, which round as well as a direct sum does
  * (0, ±1, ±2, ∞ are five times worse).
  *
- * Tunables: EDGE = 2 or 4, and those of gemm_tile.cl.
+ * A short tile, of two outputs along an axis where EDGE is 4, takes four inputs there and the
+ * points 0, ±√½, ∞ of the same filters: it lacks the "far" ones.
+ *
+ * Tunables: EDGE = 2 or 4; SHORT: tiles are short at the ends of rows or columns that two outputs
+ * or one are left for; MOST_TILES of a block; those of gemm_tile.cl.
  */
 #ifndef WINOGRAD_CL
 #define WINOGRAD_CL
 #include "gemm_tile.cl"
 #ifndef EDGE
 #define EDGE 4
+#endif
+#ifndef MOST_TILES
+#define MOST_TILES 32
 #endif
 #define SPAN (EDGE + 2)
 #define POINTS (SPAN * SPAN)
@@ -44,6 +51,54 @@ static INLINED struct spot spot_of(int tile, int TH, int TW)
     return s;
 }
 
+/* What tiles are and points need: sums of these. */
+#define SHORT_ROWS 1
+#define SHORT_COLUMNS 2
+
+/* How a tile is short that begins at row p, column q of P rows, Q columns. */
+static INLINED int shape_of(int p, int q, int P, int Q)
+{
+#ifdef SHORT
+    return (P - p <= 2 ? SHORT_ROWS : 0) | (Q - q <= 2 ? SHORT_COLUMNS : 0);
+#else
+    return 0;
+#endif
+}
+
+/* What tiles lack a point. */
+static INLINED int lacking(int point)
+{
+    const int i = point / SPAN, j = point % SPAN;
+    return (i == 3 || i == 4 ? SHORT_ROWS : 0) | (j == 3 || j == 4 ? SHORT_COLUMNS : 0);
+}
+
+/* A block's tiles have slots in an order in which those that a point has are a run: short in
+ * columns, whole, short in rows, short in both. */
+struct order {
+    int slot[MOST_TILES];
+    int begin[4], n[4]; /* of the run, by lacking(point) */
+};
+
+static inline void order_tiles(struct order *o, const int *shapes, int n)
+{
+    int count[4] = {0, 0, 0, 0};
+    for (int t = 0; t < n; ++t) { o->slot[t] = count[shapes[t]]++; }
+    const int whole = count[SHORT_COLUMNS], rows = whole + count[0], both = rows + count[SHORT_ROWS];
+    for (int t = 0; t < n; ++t) {
+        const int shape = shapes[t];
+        o->slot[t] += shape == SHORT_COLUMNS ? 0
+                      : shape == 0           ? whole
+                      : shape == SHORT_ROWS  ? rows
+                                             : both;
+    }
+    o->begin[0] = o->begin[SHORT_ROWS] = 0;
+    o->begin[SHORT_COLUMNS] = o->begin[SHORT_ROWS | SHORT_COLUMNS] = whole;
+    o->n[0] = n;
+    o->n[SHORT_ROWS] = rows;
+    o->n[SHORT_COLUMNS] = both - whole;
+    o->n[SHORT_ROWS | SHORT_COLUMNS] = rows - whole;
+}
+
 /* ---- one line of a tile, `step` apart, in place ---- */
 
 static INLINED void input_line(vec_t *d, int step)
@@ -67,6 +122,17 @@ static INLINED void input_line(vec_t *d, int step)
 #endif
 }
 
+/* Of a short tile: 4 numbers become those at 0, ±√½ and ∞. */
+static INLINED void short_input_line(vec_t *d, int step)
+{
+    const vec_t d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step];
+    const vec_t even = -1.5f * d2, odd = (-1.5f * NEAR) * d1;
+    d[0] = d0 - 2.0f * d2;
+    d[step] = even + odd;
+    d[2 * step] = even - odd;
+    d[(SPAN - 1) * step] = d3 - 0.5f * d1;
+}
+
 /* SPAN numbers become EDGE. */
 static INLINED void output_line(vec_t *m, int step)
 {
@@ -83,6 +149,14 @@ static INLINED void output_line(vec_t *m, int step)
     m[0] = m0 + m1 + m2;
     m[step] = m1 - m2 - m3;
 #endif
+}
+
+/* Of a short tile: the numbers at 0, ±√½ and ∞ become 2. */
+static INLINED void short_output_line(vec_t *m, int step)
+{
+    const vec_t m1 = m[step], m2 = m[2 * step];
+    m[0] = m[0] + (m1 + m2);
+    m[step] = NEAR * (m1 - m2) + m[(SPAN - 1) * step];
 }
 
 /* 3 numbers become SPAN. */
@@ -266,16 +340,26 @@ static INLINED void load_pooled(vec_t *d, struct pooled_window w, int edge, int 
     }
 }
 
-/* Bᵀ d B of VW channels: point i at to + i·plane. */
-static INLINED void transform_input(float *to, int plane, vec_t *d)
+/* Bᵀ d B of VW channels: point i at to + i·plane. What a short tile lacks is not written, or may be
+ * anything. */
+static INLINED void transform_input(float *to, int plane, vec_t *d, int shape)
 {
-    UNROLL for (int j = 0; j < SPAN; ++j) { input_line(d + j, SPAN); }
-    UNROLL for (int i = 0; i < SPAN; ++i)
-    {
-        input_line(d + i * SPAN, 1);
-        UNROLL for (int j = 0; j < SPAN; ++j)
+    if (shape & SHORT_ROWS) {
+        UNROLL for (int j = 0; j < SPAN; ++j) { short_input_line(d + j, SPAN); }
+    } else {
+        UNROLL for (int j = 0; j < SPAN; ++j) { input_line(d + j, SPAN); }
+    }
+    if (shape & SHORT_COLUMNS) {
+        UNROLL for (int i = 0; i < POINTS; ++i)
         {
-            VEC_STORE(d[i * SPAN + j], 0, to + (i * SPAN + j) * plane);
+            if (i % SPAN == 0) { short_input_line(d + i, 1); }
+            if (!(lacking(i) & SHORT_COLUMNS)) { VEC_STORE(d[i], 0, to + i * plane); }
+        }
+    } else {
+        UNROLL for (int i = 0; i < POINTS; ++i)
+        {
+            if (i % SPAN == 0) { input_line(d + i, 1); }
+            VEC_STORE(d[i], 0, to + i * plane);
         }
     }
 }
@@ -308,21 +392,37 @@ static INLINED void transform_weights(float *to, int plane, vec_t *g)
     }
 }
 
-/* Aᵀ m A of VW columns: point i at from + i·plane. */
-static INLINED void transform_output(vec_t *y, const float *from, int plane)
+/* Aᵀ m A of VW columns: point i at from + i·plane. Outputs that a short tile has not may be
+ * anything. */
+static INLINED void transform_output(vec_t *y, const float *from, int plane, int shape)
 {
     vec_t m[POINTS];
-    UNROLL for (int j = 0; j < SPAN; ++j)
-    {
-        UNROLL for (int i = 0; i < SPAN; ++i)
+    if (shape & SHORT_ROWS) {
+        UNROLL for (int j = 0; j < SPAN; ++j)
         {
-            m[i * SPAN + j] = VEC_LOAD(0, from + (i * SPAN + j) * plane);
+            UNROLL for (int i = 0; i < SPAN; ++i)
+            {
+                m[i * SPAN + j] = VEC_LOAD(0, from + (i * SPAN + j) * plane);
+            }
+            short_output_line(m + j, SPAN);
         }
-        output_line(m + j, SPAN);
+    } else {
+        UNROLL for (int j = 0; j < SPAN; ++j)
+        {
+            UNROLL for (int i = 0; i < SPAN; ++i)
+            {
+                m[i * SPAN + j] = VEC_LOAD(0, from + (i * SPAN + j) * plane);
+            }
+            output_line(m + j, SPAN);
+        }
     }
     UNROLL for (int i = 0; i < EDGE; ++i)
     {
-        output_line(m + i * SPAN, 1);
+        if (shape & SHORT_COLUMNS) {
+            short_output_line(m + i * SPAN, 1);
+        } else {
+            output_line(m + i * SPAN, 1);
+        }
         UNROLL for (int j = 0; j < EDGE; ++j) { y[i * EDGE + j] = m[i * SPAN + j]; }
     }
 }

@@ -240,6 +240,8 @@ static const struct umb_op_case cases[] = {
     {"filters=17 size=3 padding=2", "1,2,3,15", 0, 0},
     {"filters=15 size=3 padding=1", "2,3,4,33", 0, 0},
     {"filters=33 size=3 padding=2,0", "1,5,7,17", 0, 0},
+    {"filters=34 size=3 padding=1 mask=true", "5,14,10,18", UMB_CASE_NO_GRAD, 0},
+    {"filters=17 size=3 padding=1 activation=relu pool=max", "3,15,14,33", UMB_CASE_NO_GRAD, 0},
     {"filters=65 size=3 padding=same", "1,6,9,66", 0, 0},
     {"filters=16 size=3 padding=1 activation=relu", "9,7,5,130", UMB_CASE_NO_GRAD, 0},
     {"filters=130 size=3 padding=1", "1,5,6,129", UMB_CASE_NO_GRAD, 0},

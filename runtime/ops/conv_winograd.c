@@ -148,6 +148,14 @@ static const char *pool_options(struct umb_emit *e, const struct pass *p)
                             p->g.padding[1] % 2);
 }
 
+/* One or two outputs are left at the end of a row or column: cheaper as a tile of two. */
+static bool has_short_tiles(const struct pass *p)
+{
+    const int rows = smaller(p->g.P, p->g.H + p->g.padding[0]) % 4;
+    const int columns = smaller(p->g.Q, p->g.W + p->g.padding[1]) % 4;
+    return p->edge == 4 && (rows == 1 || rows == 2 || columns == 1 || columns == 2);
+}
+
 static const char *options(struct umb_emit *e, const struct cut *c, const struct pass *p)
 {
     const int points = (p->edge + 2) * (p->edge + 2);
@@ -155,10 +163,13 @@ static const char *options(struct umb_emit *e, const struct cut *c, const struct
     if (!pool) { return NULL; }
     const int kg = c->make_u ? 1 : KG;
     return umb__emit_printf(
-        e, "-DVW=%d -DEDGE=%d -DTP=%d -DCB=%d -DKG=%d -DCU=%d -DV_FLOATS=%d -DY_FLOATS=%d%s%s",
-        c->width, p->edge, c->TP, CB, kg, c->make_u ? CU : CB,
+        e,
+        "-DVW=%d -DEDGE=%d -DTP=%d -DCB=%d -DKG=%d -DCU=%d -DMOST_TILES=%d -DV_FLOATS=%d "
+        "-DY_FLOATS=%d%s%s%s",
+        c->width, p->edge, c->TP, CB, kg, c->make_u ? CU : CB, MAX_TILES,
         points * (MAX_TILE_BLOCKS * (CB + 16) + 16 * (MAX_TILE_BLOCKS / c->TP)),
-        kg * points * (MAX_TILES * 2 * c->width + 16), c->make_u ? " -DMAKE_U" : "", pool);
+        kg * points * (MAX_TILES * 2 * c->width + 16), c->make_u ? " -DMAKE_U" : "",
+        has_short_tiles(p) ? " -DSHORT" : "", pool);
 }
 
 static int flags_of(const struct pass *p)
