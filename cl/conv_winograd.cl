@@ -73,10 +73,14 @@
 #ifdef MAKE_U
 #define U_SPACE
 #define U_PLANE (CU * NV + 16)
-#define U_AHEAD(p)
+#define CALL_STEP (EDGE / 2) /* channels to a vector of weights: half of their 18 for 9 points */
+#define CALL_AHEAD(p, c) \
+    if ((c) % CALL_STEP == 0) { CALL_FOR((p) + (c) / CALL_STEP * VW); }
 #else
 #define U_SPACE __global
-#define U_AHEAD(p) CALL_FOR((p) + 2 * CB * NV) /* two points */
+#define CALL_AHEAD(p, c) \
+    CALL_FOR((p) + (c)*NV); \
+    CALL_FOR((p) + (c)*NV + VW)
 #endif
 #define ADD_BIAS 1
 #define RELU 2
@@ -92,9 +96,9 @@
 #endif
 #define OUT (EDGE / STEP) /* pixels of y in a tile, along an axis */
 
-/* y[rows][NV] = v[rows][n] · u[n][NV], or +=, rows ≤ TP. */
+/* y[rows][NV] = v[rows][n] · u[n][NV], or +=, rows ≤ TP; calls for what is needed later. */
 static INLINED void multiply(float *y, const float *v, U_SPACE const float *u, int n, bool first,
-                             int rows)
+                             int rows, __global const float *ahead)
 {
     vec_t lo[TP], hi[TP];
     UNROLL for (int i = 0; i < TP; ++i)
@@ -104,8 +108,7 @@ static INLINED void multiply(float *y, const float *v, U_SPACE const float *u, i
         hi[i] = zero ? (vec_t)(0.0f) : VEC_LOAD(2 * i + 1, y);
     }
     for (int c = 0; c < n; ++c, u += NV) {
-        U_AHEAD(u);
-        U_AHEAD(u + VW);
+        CALL_AHEAD(ahead, c);
         const vec_t u_lo = VEC_LOAD(0, u), u_hi = VEC_LOAD(1, u);
         UNROLL for (int i = 0; i < TP; ++i)
         {
@@ -128,7 +131,7 @@ static INLINED void multiply(float *y, const float *v, U_SPACE const float *u, i
 /* The products of a run of tiles. T is a multiple of TP; what a run is rounded up by may be tiles that
  * lack the point, which then have products that nothing reads. */
 static inline void multiply_run(float *Y, const float *V, U_SPACE const float *u, int c, bool first,
-                                int begin, int n, int T)
+                                int begin, int n, int T, __global const float *ahead)
 {
     const int rest = n % TP, some = rest > TP / 2 ? TP : rest > 0 ? TP / 2 : 0;
     const int many = n - rest + (some == TP ? TP : 0), all = n - rest + some;
@@ -136,9 +139,9 @@ static inline void multiply_run(float *Y, const float *V, U_SPACE const float *u
     Y += t0 * NV;
     V += t0 * PITCH;
     for (int t = 0; t < many; t += TP) {
-        multiply(Y + t * NV, V + t * PITCH, u, c, first, TP);
+        multiply(Y + t * NV, V + t * PITCH, u, c, first, TP, ahead);
     }
-    if (many < all) { multiply(Y + many * NV, V + many * PITCH, u, c, first, TP / 2); }
+    if (many < all) { multiply(Y + many * NV, V + many * PITCH, u, c, first, TP / 2, ahead); }
 }
 
 /* The tiles that an item takes next, whose pixels it calls for while it multiplies: rows of EDGE
@@ -175,11 +178,10 @@ static inline void make_u(float *U, __global const float *w, int n)
 }
 
 /* Products of a block with a k-block, whose weights begin at w. Behind them are those that come
- * next: each point fetches its share of as many as there are here. */
+ * next, of which each point calls for its share. */
 static inline void multiply_block(float *Y, const float *V, float *U, __global const float *w,
                                   int C, int T, const struct order *o, struct next *next)
 {
-    const int share = (CU * 9 * NV / (POINTS * VW) + 1) * VW;
     for (int c0 = 0; c0 < C; c0 += CU) {
         const int channels = min(CU, C - c0);
         const float *v = V + c0 / CB * (POINTS * PLANE(T)) + c0 % CB;
@@ -187,9 +189,9 @@ static inline void multiply_block(float *Y, const float *V, float *U, __global c
         make_u(U, w + c0 * (9 * NV), channels);
         for (int point = 0; point < POINTS; ++point) {
             call_for_rows(next);
-            for (int i = 0; i < share; i += VW, ahead += VW) { CALL_FOR(ahead); }
             multiply_run(Y + point * Y_PLANE(T), v + point * PLANE(T), U + point * U_PLANE,
-                         channels, c0 == 0, o->begin[lacking(point)], o->n[lacking(point)], T);
+                         channels, c0 == 0, o->begin[lacking(point)], o->n[lacking(point)], T,
+                         ahead + point * (CU / CALL_STEP * VW));
         }
     }
 }
@@ -205,7 +207,8 @@ static inline void multiply_block(float *Y, const float *V, __global const float
                 __global const float *b = u + (k * C + c0) * (POINTS * NV) + point * channels * NV;
                 call_for_rows(next);
                 multiply_run(Y + (k * POINTS + point) * Y_PLANE(T), V + point * PLANE(T), b,
-                             channels, c0 == 0, o->begin[lacking(point)], o->n[lacking(point)], T);
+                             channels, c0 == 0, o->begin[lacking(point)], o->n[lacking(point)], T,
+                             b + 2 * CB * NV); /* two points */
             }
         }
     }

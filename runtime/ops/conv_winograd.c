@@ -13,9 +13,9 @@
 #define MAX_TILE_BLOCKS 64 /* tiles · blocks of channels */
 #define MAX_TILES 32
 /* U of fewer weights stays in a core's caches; for more tiles it is better made once, and read
- * again (2026-11, Sapphire Rapids, 2 MB of second-level cache). */
+ * again (2026-11, Zen 5, 1 MB of second-level cache: 256 tiles 8 % faster, 128 tiles 5 % slower) */
 #define MANY_WEIGHTS (128 * 128)
-#define FEW_TILES 512
+#define FEW_TILES 128
 /* Items of a compute unit at most, which take blocks in turn. */
 #define ITEMS_PER_UNIT 8
 /* A result of so many bytes is written past the caches. */
