@@ -1,8 +1,8 @@
 /*
- * conv_winograd.cl: 3×3 convolution of stride 1 by Winograd's transforms, in one kernel; also its
+ * conv_winograd.cl: 3×3 or 5×5 convolution of stride 1 by Winograd's transforms, in one kernel; also its
  * gradient to the input, which is the same convolution of dy by the filters turned round. For CPUs.
  *
- *   y[n,p,q,k] = relu(b[k] + Σ_{r<3, s<3, c<C} x[n, p − py + r, q − px + s, c] · w[r,s,c,k])
+ *   y[n,p,q,k] = relu(b[k] + Σ_{r<TAPS, s<TAPS, c<C} x[n, p − py + r, q − px + s, c] · w[r,s,c,k])
  *
  * x [N,H,W,C], zero outside; y [N,P,Q,K]; tiles as winograd.cl has them, in the order of their
  * numbers (n·TH + ty)·TW + tx.
@@ -14,7 +14,7 @@
  *                                 └──Aᵀ·A──▶ y             then these outputs
  *
  * With MAKE_U u is not U but the weights that it is made of, in panels of NV columns, [k-block][c]
- * [9][NV]: an item makes U in its own memory, of CU channels of one k-block at a time. That costs a
+ * [TAPS²][NV]: an item makes U in its own memory, of CU channels of one k-block at a time. That costs a
  * tenth of the products of 32 tiles, and reads a quarter as much: U of many weights is not for the
  * caches, and to make it all would take as long as the products of few tiles.
  *
@@ -27,7 +27,7 @@
  * NDRange of conv_winograd [G], one item a group: blocks i, i + G, i + 2G … are item i's.
  * flags: 1 add bias [K], 2 relu, 4 pool the largest, 8 the mean, 16 write pass, 32 zero where x0 ≤ 0,
  * which is of y's shape, 64 y is too large for the caches. Pointers that no flag asks for may be any.
- * Tunables: VW; EDGE; TP tiles of a register tile; CB channels of a block, what keeps a point's
+ * Tunables: VW; EDGE, TAPS; TP tiles of a register tile; CB channels of a block, what keeps a point's
  * weights in the first-level cache; KG k-blocks that share a walk over V, 1 with MAKE_U; CU, which
  * divides CB, or is CB without MAKE_U; V_FLOATS, Y_FLOATS: sizes, which the host keeps to; with
  * FROM_POOLED ODD_ROW, ODD_COLUMN: py and px are odd.
@@ -51,6 +51,7 @@
 #ifndef Y_FLOATS
 #define Y_FLOATS (KG * POINTS * (TP * NV + 16))
 #endif
+#define WEIGHTS (TAPS * TAPS)
 #define PITCH (CB + 16) /* odd in cache lines, so that the rows of a tile do not collide */
 #define PLANE(T) ((T)*PITCH + 16) /* and so the planes */
 #define Y_PLANE(T) ((T)*NV + 16)
@@ -167,11 +168,11 @@ static inline void call_for_rows(struct next *n)
 static inline void make_u(float *U, __global const float *w, int n)
 {
     for (int i = 0; i < n * NV; i += VW) {
-        __global const float *from = w + i / NV * (9 * NV) + i % NV;
+        __global const float *from = w + i / NV * (WEIGHTS * NV) + i % NV;
         vec_t g[POINTS];
-        UNROLL for (int tap = 0; tap < 9; ++tap)
+        UNROLL for (int tap = 0; tap < WEIGHTS; ++tap)
         {
-            g[tap / 3 * SPAN + tap % 3] = VEC_LOAD(0, from + tap * NV);
+            g[tap / TAPS * SPAN + tap % TAPS] = VEC_LOAD(0, from + tap * NV);
         }
         transform_weights(U + i, U_PLANE, g);
     }
@@ -185,8 +186,8 @@ static inline void multiply_block(float *Y, const float *V, float *U, __global c
     for (int c0 = 0; c0 < C; c0 += CU) {
         const int channels = min(CU, C - c0);
         const float *v = V + c0 / CB * (POINTS * PLANE(T)) + c0 % CB;
-        __global const float *ahead = w + (c0 + CU) * (9 * NV);
-        make_u(U, w + c0 * (9 * NV), channels);
+        __global const float *ahead = w + (c0 + CU) * (WEIGHTS * NV);
+        make_u(U, w + c0 * (WEIGHTS * NV), channels);
         for (int point = 0; point < POINTS; ++point) {
             call_for_rows(next);
             multiply_run(Y + point * Y_PLANE(T), v + point * PLANE(T), U + point * U_PLANE,
@@ -394,7 +395,7 @@ __kernel ONE_ITEM void conv_winograd(__global const float *restrict x, ulong x_a
 #endif
         for (int k = 0; k < K; k += KG * NV) {
 #ifdef MAKE_U
-            multiply_block(Y, V, U, u + k * (9 * C), C, T, &order, &next);
+            multiply_block(Y, V, U, u + k * (WEIGHTS * C), C, T, &order, &next);
 #else
             multiply_block(Y, V, u + k * (POINTS * C), C, T, &order,
                            min(KG, (K - k + NV - 1) / NV), &next);
@@ -436,43 +437,43 @@ __kernel ONE_ITEM void conv_winograd(__global const float *restrict x, ulong x_a
 }
 
 /*
- * U, or with MAKE_U its panels, from the weights [3,3,C,K]; with `turned` from [3,3,K,C], turned
- * round: tap (r,s) is (2−r,2−s).
+ * U, or with MAKE_U its panels, from the weights [TAPS,TAPS,C,K]; with `turned` from
+ * [TAPS,TAPS,K,C], turned round: tap (r,s) is (TAPS−1−r,TAPS−1−s).
  * NDRange [⌈C/VW⌉, ⌈K/NV⌉], one item a group: VW channels, NV columns.
  */
 __kernel ONE_ITEM void conv_winograd_filters(__global const float *restrict w, ulong w_at,
                                              __global float *restrict u, ulong u_at, int C, int K,
                                              int turned)
 {
-    float g[9 * VW * NV] __attribute__((aligned(64)));     /* [tap][channel][NV] */
+    float g[WEIGHTS * VW * NV] __attribute__((aligned(64)));     /* [tap][channel][NV] */
 #ifndef MAKE_U
     float t[POINTS * VW * NV] __attribute__((aligned(64))); /* [point][channel][NV] */
 #endif
     const int c0 = get_group_id(0) * VW, n = min(VW, C - c0);
     const int kb = get_group_id(1), columns = K - kb * NV;
     w += w_at;
-    for (int tap = 0; tap < 9; ++tap) {
+    for (int tap = 0; tap < WEIGHTS; ++tap) {
         float *to = g + tap * (VW * NV);
         if (turned) {
-            transpose_columns(to, w + ((8 - tap) * K + kb * NV) * C + c0, C, n, columns);
+            transpose_columns(to, w + ((WEIGHTS - 1 - tap) * K + kb * NV) * C + c0, C, n, columns);
         } else {
             copy_columns(to, w + (tap * C + c0) * K + kb * NV, K, n, columns);
         }
     }
 #ifdef MAKE_U
-    u += u_at + (kb * C + c0) * (9 * NV);
+    u += u_at + (kb * C + c0) * (WEIGHTS * NV);
     for (int i = 0; i < n * NV; i += VW) {
-        for (int tap = 0; tap < 9; ++tap) {
+        for (int tap = 0; tap < WEIGHTS; ++tap) {
             VEC_WRITE(VEC_LOAD(0, g + tap * (VW * NV) + i), 0,
-                      u + i / NV * (9 * NV) + tap * NV + i % NV);
+                      u + i / NV * (WEIGHTS * NV) + tap * NV + i % NV);
         }
     }
 #else
     for (int i = 0; i < n * NV; i += VW) {
         vec_t m[POINTS];
-        UNROLL for (int tap = 0; tap < 9; ++tap)
+        UNROLL for (int tap = 0; tap < WEIGHTS; ++tap)
         {
-            m[tap / 3 * SPAN + tap % 3] = VEC_LOAD(0, g + tap * (VW * NV) + i);
+            m[tap / TAPS * SPAN + tap % TAPS] = VEC_LOAD(0, g + tap * (VW * NV) + i);
         }
         transform_weights(t + i, VW * NV, m);
     }

@@ -1,11 +1,11 @@
 /*
- * conv_winograd_weights.cl: the gradient to the weights of a 3×3 convolution of stride 1, by
+ * conv_winograd_weights.cl: the gradient to the weights of a 3×3 or 5×5 convolution of stride 1, by
  * Winograd's transforms. For CPUs.
  *
  *   dw[r,s,c,k] = Σ_{n,p,q} x[n, p − py + r, q − px + s, c] · dy[n,p,q,k]
  *               = Gᵀ[ Σ_tiles (Bᵀ x B)[c] · (A dy Aᵀ)[k] ]G
  *
- * x [N,H,W,C], zero outside; dy [N,P,Q,K]; dw [3,3,C,K]; tiles as in conv_winograd.cl.
+ * x [N,H,W,C], zero outside; dy [N,P,Q,K]; dw [TAPS,TAPS,C,K]; tiles as in conv_winograd.cl.
  *
  * An item takes CS channels and KS columns of the blocks of T tiles i, i + G, i + 2G …: it
  * transforms them into V [point][c / VW][tile][VW] and D [point][k / NV][tile][NV], adds their
@@ -18,7 +18,7 @@
  * [K], too.
  *
  * NDRange [G, ⌈C/CS⌉, ⌈K/KS⌉], one item a group.
- * Tunables: VW; EDGE; CT; T; CS, a multiple of VW, and KS, one of NV, so that a point's planes stay
+ * Tunables: VW; EDGE, TAPS; CT; T; CS, a multiple of VW, and KS, one of NV, so that a point's planes stay
  * in the first-level cache, all planes in the second.
  */
 #include "winograd.cl"
@@ -61,16 +61,16 @@ static INLINED void multiply(float *sums, const float *v, const float *d, int ti
     }
 }
 
-/* VW columns of one channel's sums become nine weights, C·K numbers apart. */
+/* VW columns of one channel's sums become TAPS² weights, C·K numbers apart. */
 static INLINED void write_filter(__global float *dw, const float *sums, int tap, int columns)
 {
     vec_t w[POINTS];
     transform_filter(w, sums, S_PLANE);
-    UNROLL for (int r = 0; r < 3; ++r)
+    UNROLL for (int r = 0; r < TAPS; ++r)
     {
-        UNROLL for (int s = 0; s < 3; ++s)
+        UNROLL for (int s = 0; s < TAPS; ++s)
         {
-            store_part(w[r * SPAN + s], dw + (r * 3 + s) * tap, columns);
+            store_part(w[r * SPAN + s], dw + (r * TAPS + s) * tap, columns);
         }
     }
 }
@@ -100,7 +100,7 @@ __kernel ONE_ITEM void conv_winograd_weights(
     x += x_at + c0;
     dy += dy_at + k0;
     pass += pass_at + k0;
-    slabs += slabs_at + get_group_id(0) * (9 * C * K) + c0 * K + k0;
+    slabs += slabs_at + get_group_id(0) * (TAPS * TAPS * C * K) + c0 * K + k0;
     for (int i = 0; i < KS; i += VW) { VEC_STORE((vec_t)(0.0f), 0, B + i); }
     const int begin = get_group_id(0) * T;
     for (int t0 = begin; t0 < tiles; t0 += get_num_groups(0) * T) {

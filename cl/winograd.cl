@@ -2,21 +2,22 @@
  * winograd.cl: what the kernels of Winograd's convolution share: tiles, and the transforms of one
  * tile. For CPUs.
  *
- * EDGE × EDGE outputs of a 3×3 convolution of stride 1 come from SPAN × SPAN inputs d and the
+ * EDGE × EDGE outputs of a TAPS × TAPS convolution of stride 1 come from SPAN × SPAN inputs d and the
  * filter g (Lavin and Gray, 2016):
  *
- *   y = Aᵀ[ (G g Gᵀ) ⊙ (Bᵀ d B) ]A,   SPAN = EDGE + 2,
+ *   y = Aᵀ[ (G g Gᵀ) ⊙ (Bᵀ d B) ]A,   SPAN = EDGE + TAPS − 1,
  *
- * POINTS = SPAN² products instead of 9·EDGE². Summed over channels, the products at one point are a
- * matrix product. The three matrices follow from the points where the polynomials are evaluated:
- * 0, ±1, ∞ for EDGE = 2; 0, ±√½, ±√2, ∞ for EDGE = 4, which round as well as a direct sum does
- * (0, ±1, ±2, ∞ are five times worse).
+ * POINTS = SPAN² products instead of (TAPS·EDGE)². Summed over channels, the products at one point
+ * are a matrix product. The three matrices follow from the points where the polynomials are
+ * evaluated: 0, ±1, ∞ for SPAN = 4; 0, ±√½, ±√2, ∞ for SPAN = 6, which round as well as a direct sum
+ * does (0, ±1, ±2, ∞ are five times worse). Bᵀ depends on the points alone.
  *
  * A short tile, of two outputs along an axis where EDGE is 4, takes four inputs there and the
  * points 0, ±√½, ∞ of the same filters: it lacks the "far" ones.
  *
- * Tunables: EDGE = 2 or 4; SHORT: tiles are short at the ends of rows or columns that two outputs
- * or one are left for; MOST_TILES of a block; those of gemm_tile.cl.
+ * Tunables: EDGE and TAPS = 2 and 3, 4 and 3, or 2 and 5; SHORT, with EDGE = 4: tiles are short at
+ * the ends of rows or columns that two outputs or one are left for; MOST_TILES of a block; those of
+ * gemm_tile.cl.
  */
 #ifndef WINOGRAD_CL
 #define WINOGRAD_CL
@@ -27,7 +28,10 @@
 #ifndef MOST_TILES
 #define MOST_TILES 32
 #endif
-#define SPAN (EDGE + 2)
+#ifndef TAPS
+#define TAPS 3
+#endif
+#define SPAN (EDGE + TAPS - 1)
 #define POINTS (SPAN * SPAN)
 #define NEAR 0.70710678f /* √½; its square is ½ */
 #define FAR 1.41421356f  /* √2; its square is 2 */
@@ -104,7 +108,7 @@ static inline void order_tiles(struct order *o, const int *shapes, int n)
 static INLINED void input_line(vec_t *d, int step)
 {
     const vec_t d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step];
-#if EDGE == 4
+#if SPAN == 6
     const vec_t d4 = d[4 * step], d5 = d[5 * step];
     const vec_t far_even = d4 - 0.5f * d2, far_odd = FAR * (d3 - 0.5f * d1);
     const vec_t near_even = d4 - 2.0f * d2, near_odd = NEAR * (d3 - 2.0f * d1);
@@ -137,14 +141,18 @@ static INLINED void short_input_line(vec_t *d, int step)
 static INLINED void output_line(vec_t *m, int step)
 {
     const vec_t m0 = m[0], m1 = m[step], m2 = m[2 * step], m3 = m[3 * step];
-#if EDGE == 4
+#if SPAN == 6
     const vec_t m4 = m[4 * step], m5 = m[5 * step];
     const vec_t near_sum = m1 + m2, near_apart = NEAR * (m1 - m2);
     const vec_t far_sum = m3 + m4, far_apart = FAR * (m3 - m4);
     m[0] = m0 + near_sum + far_sum;
+#if EDGE == 4
     m[step] = near_apart + far_apart;
     m[2 * step] = 0.5f * near_sum + 2.0f * far_sum;
     m[3 * step] = 0.5f * near_apart + 2.0f * far_apart + m5;
+#else
+    m[step] = near_apart + far_apart + m5;
+#endif
 #else
     m[0] = m0 + m1 + m2;
     m[step] = m1 - m2 - m3;
@@ -159,18 +167,26 @@ static INLINED void short_output_line(vec_t *m, int step)
     m[step] = NEAR * (m1 - m2) + m[(SPAN - 1) * step];
 }
 
-/* 3 numbers become SPAN. */
+/* TAPS numbers become SPAN. */
 static INLINED void weight_line(vec_t *g, int step)
 {
     const vec_t g0 = g[0], g1 = g[step], g2 = g[2 * step];
-#if EDGE == 4
-    const vec_t near_even = (g0 + 0.5f * g2) * (-1.0f / 1.5f), near_odd = g1 * (-NEAR / 1.5f);
-    const vec_t far_even = (g0 + 2.0f * g2) * (1.0f / 6.0f), far_odd = g1 * (FAR / 6.0f);
+#if SPAN == 6
+#if TAPS == 5
+    const vec_t g3 = g[3 * step], g4 = g[4 * step], last = g4;
+    const vec_t near_2 = g2 + 0.5f * g4, near_1 = g1 + 0.5f * g3;
+    const vec_t far_2 = g2 + 2.0f * g4, far_1 = g1 + 2.0f * g3;
+#else
+    const vec_t near_2 = g2, far_2 = g2, near_1 = g1, far_1 = g1, last = g2;
+#endif
+    const vec_t near_even = (g0 + 0.5f * near_2) * (-1.0f / 1.5f);
+    const vec_t far_even = (g0 + 2.0f * far_2) * (1.0f / 6.0f);
+    const vec_t near_odd = near_1 * (-NEAR / 1.5f), far_odd = far_1 * (FAR / 6.0f);
     g[step] = near_even + near_odd;
     g[2 * step] = near_even - near_odd;
     g[3 * step] = far_even + far_odd;
     g[4 * step] = far_even - far_odd;
-    g[5 * step] = g2;
+    g[5 * step] = last;
 #else
     const vec_t even = 0.5f * (g0 + g2), odd = 0.5f * g1;
     g[step] = even + odd;
@@ -183,15 +199,19 @@ static INLINED void weight_line(vec_t *g, int step)
 static INLINED void gradient_line(vec_t *d, int step)
 {
     const vec_t d0 = d[0], d1 = d[step];
+#if SPAN == 6
 #if EDGE == 4
-    const vec_t d2 = d[2 * step], d3 = d[3 * step];
+    const vec_t d2 = d[2 * step], d3 = d[3 * step], last = d3;
     const vec_t near_even = d0 + 0.5f * d2, near_odd = NEAR * (d1 + 0.5f * d3);
     const vec_t far_even = d0 + 2.0f * d2, far_odd = FAR * (d1 + 2.0f * d3);
+#else
+    const vec_t near_even = d0, near_odd = NEAR * d1, far_even = d0, far_odd = FAR * d1, last = d1;
+#endif
     d[step] = near_even + near_odd;
     d[2 * step] = near_even - near_odd;
     d[3 * step] = far_even + far_odd;
     d[4 * step] = far_even - far_odd;
-    d[5 * step] = d3;
+    d[5 * step] = last;
 #else
     d[step] = d0 + d1;
     d[2 * step] = d0 - d1;
@@ -199,16 +219,23 @@ static INLINED void gradient_line(vec_t *d, int step)
 #endif
 }
 
-/* Gᵀ: SPAN numbers become 3. */
+/* Gᵀ: SPAN numbers become TAPS. */
 static INLINED void filter_line(vec_t *m, int step)
 {
     const vec_t m0 = m[0], m1 = m[step], m2 = m[2 * step], m3 = m[3 * step];
-#if EDGE == 4
+#if SPAN == 6
     const vec_t m4 = m[4 * step], m5 = m[5 * step];
     const vec_t near_sum = (m1 + m2) * (-1.0f / 1.5f), far_sum = (m3 + m4) * (1.0f / 6.0f);
+    const vec_t near_apart = (m1 - m2) * (-NEAR / 1.5f), far_apart = (m3 - m4) * (FAR / 6.0f);
     m[0] = m0 + near_sum + far_sum;
-    m[step] = (m1 - m2) * (-NEAR / 1.5f) + (m3 - m4) * (FAR / 6.0f);
+    m[step] = near_apart + far_apart;
+#if TAPS == 5
+    m[2 * step] = 0.5f * near_sum + 2.0f * far_sum;
+    m[3 * step] = 0.5f * near_apart + 2.0f * far_apart;
+    m[4 * step] = 0.25f * near_sum + 4.0f * far_sum + m5;
+#else
     m[2 * step] = 0.5f * near_sum + 2.0f * far_sum + m5;
+#endif
 #else
     const vec_t sum = 0.5f * (m1 + m2);
     m[0] = m0 + sum;
@@ -381,7 +408,7 @@ static INLINED void transform_gradient(float *to, int plane, vec_t *d)
 /* G g Gᵀ of VW columns: tap (r,s) at g[r·SPAN + s], point i to to + i·plane. */
 static INLINED void transform_weights(float *to, int plane, vec_t *g)
 {
-    UNROLL for (int s = 0; s < 3; ++s) { weight_line(g + s, SPAN); }
+    UNROLL for (int s = 0; s < TAPS; ++s) { weight_line(g + s, SPAN); }
     UNROLL for (int i = 0; i < SPAN; ++i)
     {
         weight_line(g + i * SPAN, 1);
@@ -427,7 +454,7 @@ static INLINED void transform_output(vec_t *y, const float *from, int plane, int
     }
 }
 
-/* Gᵀ m G of VW columns: tap r·3 + s to w[r·SPAN + s]. */
+/* Gᵀ m G of VW columns: tap (r,s) to w[r·SPAN + s]. */
 static INLINED void transform_filter(vec_t *w, const float *from, int plane)
 {
     UNROLL for (int j = 0; j < SPAN; ++j)
@@ -438,6 +465,6 @@ static INLINED void transform_filter(vec_t *w, const float *from, int plane)
         }
         filter_line(w + j, SPAN);
     }
-    UNROLL for (int i = 0; i < 3; ++i) { filter_line(w + i * SPAN, 1); }
+    UNROLL for (int i = 0; i < TAPS; ++i) { filter_line(w + i * SPAN, 1); }
 }
 #endif

@@ -91,8 +91,7 @@ static int rank(const struct umb_problem *p, const struct umb_conv *g, unsigned 
     const int width = umb__tile_width(p->caps);
     if (!umb__tile_applies(p->caps) || !umb__conv_knows(g, known) || g->groups != 1) { return 0; }
     const bool transforms =
-        umb__winograd_applies(p->caps, g) &&
-        (umb__winograd_rank(p->caps, g, 4) > 2 || umb__winograd_rank(p->caps, g, 2) > 2);
+        umb__winograd_rank(p->caps, g, 4) > 2 || umb__winograd_rank(p->caps, g, 2) > 2;
     const bool pays = g->R * g->S > 1 && g->P * g->Q <= most_pixels && g->N >= tile_rows(width) &&
                       g->C >= width && g->K >= width && !transforms;
     return pays ? 3 : 1;

@@ -1,7 +1,7 @@
 /*
  * Convolution by Winograd's transforms, forward and backward to the input: when it applies, and how
  * its work is cut (cl/conv_winograd.cl). Backward is the forward pass of dy by the filters turned
- * round, with a padding of 2 less the forward one.
+ * round, with a padding of the taps but one less the forward one.
  */
 #include "conv_winograd.h"
 
@@ -79,8 +79,8 @@ static struct pass data_pass(const struct umb_problem *p, int edge)
     g.P = f.H;
     g.Q = f.W;
     g.K = f.C;
-    g.padding[0] = 2 - f.padding[0];
-    g.padding[1] = 2 - f.padding[1];
+    g.padding[0] = f.R - 1 - f.padding[0];
+    g.padding[1] = f.S - 1 - f.padding[1];
     g.bias = g.relu = false;
     struct pass d = {&backward_data, g, g, edge, true, -1, -1, -1, -1, -1, -1};
     if (g.pool) { keep_whole_windows(&d.g.H, &d.g.W); }
@@ -130,11 +130,11 @@ static struct cut cut(const struct umb_device_caps *caps, const struct pass *p)
 static int rank(const struct umb_problem *problem, const struct pass *p)
 {
     const struct umb_device_caps *caps = problem->caps;
-    if (!umb__winograd_applies(caps, &p->g) ||
+    if (!umb__winograd_applies(caps, &p->g, p->edge) ||
         !umb__conv_knows(&p->g, UMB_FUSED_POOL | UMB_FUSED_MASK)) {
         return 0;
     }
-    const int points = (p->edge + 2) * (p->edge + 2), NV = 2 * umb__tile_width(caps);
+    const int points = umb__winograd_points(&p->g, p->edge), NV = 2 * umb__tile_width(caps);
     const int64_t weights = (int64_t)points * p->g.C * ceil_div(p->g.K, NV) * NV;
     const bool fits = most_tiles(&p->g) >= tile_rows(umb__tile_width(caps)) && weights <= INT32_MAX;
     return fits ? umb__winograd_rank(caps, &p->whole, p->edge) : 0;
@@ -158,15 +158,15 @@ static bool has_short_tiles(const struct pass *p)
 
 static const char *options(struct umb_emit *e, const struct cut *c, const struct pass *p)
 {
-    const int points = (p->edge + 2) * (p->edge + 2);
+    const int points = umb__winograd_points(&p->g, p->edge);
     const char *pool = pool_options(e, p);
     if (!pool) { return NULL; }
     const int kg = c->make_u ? 1 : KG;
     return umb__emit_printf(
         e,
-        "-DVW=%d -DEDGE=%d -DTP=%d -DCB=%d -DKG=%d -DCU=%d -DMOST_TILES=%d -DV_FLOATS=%d "
-        "-DY_FLOATS=%d%s%s%s",
-        c->width, p->edge, c->TP, CB, kg, c->make_u ? CU : CB, MAX_TILES,
+        "-DVW=%d -DEDGE=%d -DTAPS=%d -DTP=%d -DCB=%d -DKG=%d -DCU=%d -DMOST_TILES=%d "
+        "-DV_FLOATS=%d -DY_FLOATS=%d%s%s%s",
+        c->width, p->edge, p->g.R, c->TP, CB, kg, c->make_u ? CU : CB, MAX_TILES,
         points * (MAX_TILE_BLOCKS * (CB + 16) + 16 * (MAX_TILE_BLOCKS / c->TP)),
         kg * points * (MAX_TILES * 2 * c->width + 16), c->make_u ? " -DMAKE_U" : "",
         has_short_tiles(p) ? " -DSHORT" : "", pool);
@@ -192,7 +192,7 @@ static enum umb_status emit_filters(struct umb_emit *e, const struct pass *p, co
                                     const char *text, int *ret_u)
 {
     const int width = c->width, k_blocks = ceil_div(p->g.K, 2 * width);
-    const int numbers = c->make_u ? 9 : (p->edge + 2) * (p->edge + 2);
+    const int numbers = c->make_u ? p->g.R * p->g.S : umb__winograd_points(&p->g, p->edge);
     const size_t count = (size_t)k_blocks * (size_t)(2 * width) * (size_t)numbers * (size_t)p->g.C;
     const struct umb_emit_launch launch = {
         .kernel = &filters,

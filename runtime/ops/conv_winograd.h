@@ -7,11 +7,15 @@
 #include "conv_solvers.h"
 #include "gemm_tile.h"
 
-/* 3×3, stride 1, no dilation, one group, a padding of at most 2, on a CPU. */
-bool umb__winograd_applies(const struct umb_device_caps *caps, const struct umb_conv *g);
+/* 3×3 by tiles of edge × edge outputs (4 or 2), 5×5 by tiles of 2×2; stride 1, no dilation, one
+ * group, a padding of less than the filter, on a CPU. */
+bool umb__winograd_applies(const struct umb_device_caps *caps, const struct umb_conv *g, int edge);
 
-/* Where it applies: above direct's rank where tiles of edge × edge outputs (4 or 2) are the
- * quickest of the three, else below it. g has a pass's own letters: C are summed over. */
+/* Points at which such a tile's products are taken. */
+int umb__winograd_points(const struct umb_conv *g, int edge);
+
+/* 0 where they do not apply; above direct's rank where tiles of edge × edge outputs are the
+ * quickest way, else below it. g has a pass's own letters: C are summed over. */
 int umb__winograd_rank(const struct umb_device_caps *caps, const struct umb_conv *g, int edge);
 
 /* How many items take blocks in turn: as many as may be, an even number, and as evenly as can be,

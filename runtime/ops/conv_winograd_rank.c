@@ -9,7 +9,7 @@
 struct prices {
     int input, output, weights;
 };
-static const struct prices prices4 = {280, 240, 320}, prices2 = {110, 90, 140};
+static const struct prices prices6 = {280, 240, 320}, prices4 = {110, 90, 140};
 /* Products by points come in shorter runs than the direct sum's: it must win clearly. */
 #define MARGIN 0.85
 
@@ -19,10 +19,10 @@ static double parts(int n, int of)
 }
 
 /* Pairs of an output and a tap that meet inside the input, along one axis. */
-static double meetings(int outputs, int inputs, int padding)
+static double meetings(int outputs, int inputs, int taps, int padding)
 {
     int n = 0;
-    for (int r = 0; r < 3; r++) {
+    for (int r = 0; r < taps; r++) {
         const int first = r < padding ? padding - r : 0;
         const int end = inputs + padding - r < outputs ? inputs + padding - r : outputs;
         n += end > first ? end - first : 0;
@@ -37,30 +37,39 @@ static double tiles(const struct umb_conv *g, int edge)
 
 static double winograd_cost(const struct umb_conv *g, int edge, int width)
 {
-    const struct prices *price = edge == 4 ? &prices4 : &prices2;
+    const int points = umb__winograd_points(g, edge);
+    const struct prices *price = points == 36 ? &prices6 : &prices4;
     const double in = parts(g->C, width), out = parts(g->K, width), n = tiles(g, edge);
-    const double products = (edge + 2) * (edge + 2) * n * g->C * 2 * parts(g->K, 2 * width);
+    const double products = points * n * g->C * 2 * parts(g->K, 2 * width);
     return products + n * (in * price->input + out * price->output) + g->C * out * price->weights;
 }
 
 static double direct_cost(const struct umb_conv *g, int width)
 {
-    return meetings(g->P, g->H, g->padding[0]) * meetings(g->Q, g->W, g->padding[1]) * g->N * g->C *
-           2 * parts(g->K, 2 * width);
+    return meetings(g->P, g->H, g->R, g->padding[0]) * meetings(g->Q, g->W, g->S, g->padding[1]) *
+           g->N * g->C * 2 * parts(g->K, 2 * width);
 }
 
-bool umb__winograd_applies(const struct umb_device_caps *caps, const struct umb_conv *g)
+int umb__winograd_points(const struct umb_conv *g, int edge)
 {
-    return umb__tile_applies(caps) && g->R == 3 && g->S == 3 && g->stride[0] == 1 &&
+    return (edge + g->R - 1) * (edge + g->S - 1);
+}
+
+bool umb__winograd_applies(const struct umb_device_caps *caps, const struct umb_conv *g, int edge)
+{
+    const bool fits = g->R == 3 || (g->R == 5 && edge == 2);
+    return umb__tile_applies(caps) && fits && g->S == g->R && g->stride[0] == 1 &&
            g->stride[1] == 1 && g->dilation[0] == 1 && g->dilation[1] == 1 && g->groups == 1 &&
-           g->padding[0] <= 2 && g->padding[1] <= 2;
+           g->padding[0] < g->R && g->padding[1] < g->S;
 }
 
 int umb__winograd_rank(const struct umb_device_caps *caps, const struct umb_conv *g, int edge)
 {
+    if (!umb__winograd_applies(caps, g, edge)) { return 0; }
     const int width = umb__tile_width(caps);
-    const double cost = winograd_cost(g, edge, width), other = winograd_cost(g, 6 - edge, width);
-    const bool pays = cost < MARGIN * direct_cost(g, width) && (cost < other || other <= 0);
+    const double cost = winograd_cost(g, edge, width);
+    const bool best = g->R != 3 || cost < winograd_cost(g, 6 - edge, width);
+    const bool pays = best && cost < MARGIN * direct_cost(g, width);
     return pays ? 3 : 1;
 }
 

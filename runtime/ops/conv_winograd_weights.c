@@ -57,13 +57,13 @@ static enum umb_status slabs_of(struct umb_emit *e, int G, int count, int out, i
 static enum umb_status emit(struct umb_emit *e, int edge)
 {
     const struct umb_conv g = conv_of(&e->p);
-    const int width = umb__tile_width(e->p.caps), count = 9 * g.C * g.K;
+    const int width = umb__tile_width(e->p.caps), count = g.R * g.S * g.C * g.K;
     const int tiles = n_tiles(&g, edge), G = groups(&g, tiles);
     const int flags = (g.pool == UMB_CONV_POOL_MAX ? MAX_POOL : 0) |
                       (g.pool == UMB_CONV_POOL_AVG ? AVG_POOL : 0) | (g.dbias ? SUM_DY : 0);
-    const char *options = umb__emit_printf(e, "-DVW=%d -DEDGE=%d -DCT=%d -DT=%d -DCS=%d -DKS=%d%s",
-                                           width, edge, width == 16 ? 8 : 4, TILES, CHANNELS,
-                                           COLUMNS, g.pool ? " -DFROM_POOLED" : "");
+    const char *options = umb__emit_printf(
+        e, "-DVW=%d -DEDGE=%d -DTAPS=%d -DCT=%d -DT=%d -DCS=%d -DKS=%d%s", width, edge, g.R,
+        width == 16 ? 8 : 4, TILES, CHANNELS, COLUMNS, g.pool ? " -DFROM_POOLED" : "");
     int slabs = -1, bias_slabs;
     enum umb_status st = options ? UMB_OK : UMB_ERR_NO_MEMORY;
     if (st == UMB_OK) { st = slabs_of(e, G, count, e->out[0], &slabs); }
@@ -88,8 +88,8 @@ static enum umb_status emit(struct umb_emit *e, int edge)
 static int rank(const struct umb_problem *p, int edge)
 {
     const struct umb_conv g = conv_of(p);
-    if (!umb__winograd_applies(p->caps, &g)) { return 0; }
-    const int64_t slabs = (int64_t)groups(&g, n_tiles(&g, edge)) * 9 * g.C * g.K;
+    if (!umb__winograd_applies(p->caps, &g, edge)) { return 0; }
+    const int64_t slabs = (int64_t)groups(&g, n_tiles(&g, edge)) * g.R * g.S * g.C * g.K;
     const struct umb_conv whole = umb__conv_of(p); /* a pooled one ranks as it would unpooled */
     return slabs <= INT32_MAX ? umb__winograd_rank(p->caps, &whole, edge) : 0;
 }

@@ -68,8 +68,16 @@ static void error_with_many_tiles(void **state)
     error_of("filters=32 size=3", "8,30,29,32");
 }
 
-/* Whether Winograd's tiles of 4×4 are chosen for a problem, on a CPU with 16 lanes. */
-static void check_choice(const char *attrs, const char *in, int index, bool expected)
+static void error_of_larger_filters(void **state)
+{
+    (void)state;
+    error_of("filters=32 size=5 padding=2", "2,12,11,256");
+    error_of("filters=32 size=5", "8,20,29,32");
+}
+
+/* Whether Winograd's tiles of 4×4, or another solver, are chosen on a CPU with 16 lanes. */
+static void check_choice_of(const char *solver, const char *attrs, const char *in, int index,
+                            bool expected)
 {
     const struct umb_op_case row = {.attrs = attrs, .in = in, .flags = UMB_CASE_LARGE};
     struct umb_trial *t = trial_of(&row);
@@ -82,9 +90,15 @@ static void check_choice(const char *attrs, const char *in, int index, bool expe
     const struct umb_solver *s = umb__solver_choose(&p, NULL);
     const char *chosen = s->name, *name = p.op->name;
     umb__trial_destroy(t);
-    if ((strcmp(chosen, "winograd4") == 0) != expected) {
-        fail_msg("%s of %s with %s: %s; expected winograd4: %d", name, in, attrs, chosen, expected);
+    if ((strcmp(chosen, solver) == 0) != expected) {
+        fail_msg("%s of %s with %s: %s; expected %s: %d", name, in, attrs, chosen, solver,
+                 expected);
     }
+}
+
+static void check_choice(const char *attrs, const char *in, int index, bool expected)
+{
+    check_choice_of("winograd4", attrs, in, index, expected);
 }
 
 static void choices(void **state)
@@ -97,7 +111,10 @@ static void choices(void **state)
         check_choice("filters=256 size=3 padding=1", "32,14,14,256", pass, true);
         check_choice("filters=64 size=3 padding=1 stride=2", "2,20,20,64", pass, false);
         check_choice("filters=64 size=3 padding=1 dilation=2", "2,20,20,64", pass, false);
-        check_choice("filters=64 size=5 padding=1", "2,20,20,64", pass, false);
+        check_choice_of("winograd2", "filters=64 size=5 padding=1", "2,20,20,64", pass, true);
+        check_choice_of("winograd2", "filters=64 size=5 padding=2 stride=2", "2,20,20,64", pass,
+                        false);
+        check_choice("filters=64 size=7 padding=3", "2,20,20,64", pass, false);
         check_choice("filters=64 size=3 padding=1 groups=2", "2,20,20,64", pass, false);
     }
 }
@@ -106,7 +123,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(error_with_few_channels), cmocka_unit_test(error_with_many_channels),
-        cmocka_unit_test(error_with_many_tiles), cmocka_unit_test(choices)};
+        cmocka_unit_test(error_with_many_tiles), cmocka_unit_test(error_of_larger_filters),
+        cmocka_unit_test(choices)};
     return harness_main("winograd",
                         &(struct harness){.tests = tests, .n_tests = sizeof tests / sizeof *tests});
 }
