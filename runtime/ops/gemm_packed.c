@@ -21,6 +21,10 @@
 #define PACK 0.2
 #define PACK_TRANSPOSED 0.5
 #define PACK_APART 0.2
+/* Factors of long sums beyond so many bytes go through memory when they are packed apart, for
+ * little work on each number: 256×256×6272 is then packed by its items (2026-11, Zen 5). */
+#define APART_BYTES ((int64_t)8 << 20)
+#define PACK_FAR_APART 0.6
 #define TILE 60.0
 #define ITEM 1000.0
 #define LAUNCH 10000.0
@@ -38,6 +42,7 @@
  * many multiplications a launch more costs more than it gains. */
 #define SLAB_SHARE 0.05
 #define MAX_SLABS 16
+#define MORE_PIECES 3 /* than a slab needs, so that slabs come out alike */
 #define WORTH_SLABS 4e6
 #define NUMBERS_OF_A_SUM 4096
 
@@ -78,16 +83,28 @@ static int tile_rows(int width)
     return width == 16 ? 12 : 6;
 }
 
+/* Pieces of a slab, and their terms: of a few numbers of pieces the one that makes the longest slab
+ * the shortest, as slabs are what cores share. */
+static void cut_slabs(int L, int slabs, struct cut *c)
+{
+    const int least = ceil_div(ceil_div(L, slabs), TERMS);
+    for (int n = least; n <= least + (slabs > 1 ? MORE_PIECES : 0); n++) {
+        const int piece = ceil_div(ceil_div(L, slabs * n), c->width) * c->width;
+        if (n > least && piece * n >= c->piece * c->pieces) { continue; }
+        c->piece = piece;
+        c->pieces = n;
+    }
+    c->slabs = ceil_div(L, c->piece * c->pieces);
+}
+
 static void cut_sum(const struct umb_gemm *g, struct cut *c)
 {
     const double result = (double)g->M * g->N;
     const double most = SLAB_SHARE * ((double)g->M + g->N) * g->L / result;
     int slabs = most < MAX_SLABS ? (int)most : MAX_SLABS;
     if (slabs < 1 || result * g->L < WORTH_SLABS || result * MAX_SLABS > INT32_MAX) { slabs = 1; }
-    c->piece = ceil_div(ceil_div(g->L, ceil_div(g->L, TERMS)), c->width) * c->width;
-    const int pieces = ceil_div(g->L, c->piece);
-    c->pieces = ceil_div(pieces, smaller(slabs, pieces));
-    c->slabs = ceil_div(pieces, c->pieces);
+    const int pieces = ceil_div(g->L, TERMS);
+    cut_slabs(g->L, smaller(slabs, pieces), c);
 }
 
 /* Of all that one core does, with blocks of c's size. */
@@ -102,7 +119,9 @@ static double cycles(const struct umb_gemm *g, const struct cut *c, int units)
     double item = ITEM + (double)c->tiles * c->strips *
                              (terms * 2 * c->rows / MULTIPLY_ADDS + TILE * c->pieces);
     if (c->prepacked) {
-        const double numbers = g->M * (PACK + PACK_APART) + g->N * (pack_b + PACK_APART);
+        const int64_t bytes = ((int64_t)g->M + g->N) * g->L * (int64_t)sizeof(float);
+        const double apart = c->slabs > 1 && bytes > APART_BYTES ? PACK_FAR_APART : PACK_APART;
+        const double numbers = g->M * (PACK + apart) + g->N * (pack_b + apart);
         return rounds * item + LAUNCH + g->L * numbers / units;
     }
     item += terms * (c->tiles * c->rows * PACK + c->strips * column * pack_b);
