@@ -37,6 +37,15 @@ static inline struct axis backward_axis(int class, int filter, int stride, int d
     return a;
 }
 
+/* The same taps in the order of the input, which those of the way back go down. */
+static inline struct axis ascending(struct axis a)
+{
+    if (a.apart >= 0) { return a; }
+    const int last = a.taps - 1;
+    return (struct axis){a.taps, a.first + last * a.step, -a.step, a.at + last * a.apart,
+                         a.move, -a.apart,                a.extent};
+}
+
 /* Which of its taps output i sees: from x to y − 1. */
 static inline int2 seen_taps(struct axis a, int i)
 {

@@ -7,147 +7,213 @@
  * x [N,IH,IW,IC], y [N,OH,OW,OC]; w [R,S,OC,IC] is the weights of the way back as they lie, and
  * those of the way forward turned (conv_direct_turn). With BACK x is dy and y is dx.
  *
- * A tile is TQ outputs × COLS channels of sums in registers, a vector each, whose lanes are added
- * at the end.
+ * A tile is TQ outputs × COLS channels of sums in registers, a vector each. Where outputs and taps
+ * both go by one column, a vector of x is loaded once for TS taps side by side and the outputs that
+ * see it. In the end VW vectors become the sums of their lanes at once, by a tree that halves them;
+ * these wait in Y until the row is made.
  *
  * NDRange [N·OH], one item a group: a row of y.
  * flags: 1 add bias [OC], 2 relu, 32 zero where mask, of y's shape, is ≤ 0, 64 back.
- * Tunables: VW; COLS channels of a tile, 1 to 4.
+ * Tunables: VW; IC, OC, so that steps are constants, or each would take a register; COLS channels
+ * of a tile, 1 to 4; TQ, with TQ·COLS ≤ VW; TS; Y_FLOATS, which OC numbers for each output of a row
+ * fit.
  */
 #include "conv_axis.cl"
+#ifndef IC
+#define IC 16
+#endif
+#ifndef OC
+#define OC 1
+#endif
 #ifndef COLS
-#define COLS 4
+#define COLS 1
+#endif
+#ifndef TQ
+#define TQ (VW / COLS)
+#endif
+#ifndef TS
+#define TS 3
+#endif
+#ifndef Y_FLOATS
+#define Y_FLOATS 4096
 #endif
 #define MASK 32
 #define BACK 64
-#define TQ 4
 
-/* The lanes' sum, as a tree. */
-static INLINED float sum_lanes(vec_t v)
+/* Lane i is the sum of a[i]'s lanes. */
+static INLINED vec_t sum_lanes(vec_t *a)
 {
-#if VW == 16
-    const float8 a = v.lo + v.hi;
-    const float4 b = a.lo + a.hi;
-#elif VW == 8
-    const float4 b = v.lo + v.hi;
-#else
-    const float4 b = v;
-#endif
-    const float2 c = b.lo + b.hi;
-    return c.x + c.y;
-}
-
-/* Taps of one or TQ outputs: x and w at the first tap, and the steps from tap to tap in them; in w
- * each channel's terms are `terms` long. */
-struct taps {
-    __global const float *x, *w;
-    int rows, columns, terms;
-    int x_row, x_column, w_row, w_column;
-};
-
-static INLINED void add_terms(vec_t *sum, int n, int to_next, __global const float *x,
-                              __global const float *const *w, int at, int left)
-{
-    vec_t a[TQ];
-    UNROLL for (int i = 0; i < n; ++i) { a[i] = load_part(x + i * to_next + at, left); }
-    UNROLL for (int k = 0; k < COLS; ++k)
+    UNROLL for (int n = VW / 2; n > 0; n /= 2)
     {
-        const vec_t b = load_part(w[k] + at, left);
         UNROLL for (int i = 0; i < n; ++i)
         {
-            sum[i * COLS + k] = fma(a[i], b, sum[i * COLS + k]);
+            const vec_t p = a[2 * i], q = a[2 * i + 1];
+            a[i] = (vec_t)(p.even, q.even) + (vec_t)(p.odd, q.odd);
         }
     }
+    return a[0];
 }
 
-/* Channels k0…k0+COLS−1 of n outputs (a constant, once inlined); beyond `channels`, the last one
- * again. */
-static INLINED void add_taps(vec_t *sum, int n, int to_next, struct taps t, int k0, int channels)
-{
-    for (int r = 0; r < t.rows; ++r) {
-        for (int s = 0; s < t.columns; ++s) {
-            __global const float *x = t.x + r * t.x_row + s * t.x_column, *w[COLS];
-            UNROLL for (int k = 0; k < COLS; ++k)
-            {
-                w[k] = t.w + r * t.w_row + s * t.w_column + min(k0 + k, channels - 1) * t.terms;
-            }
-            int at = 0;
-            for (; at + VW <= t.terms; at += VW) { add_terms(sum, n, to_next, x, w, at, VW); }
-            if (at < t.terms) { add_terms(sum, n, to_next, x, w, at, t.terms - at); }
-        }
-    }
-}
-
-/* What becomes of a sum. */
-struct finish {
-    __global const float *bias, *mask; /* mask beside y */
-    int flags, channels;
+/* Taps of a tile: x and w at the first of them. */
+struct taps {
+    __global const float *x, *w;
+    int rows, x_row, w_row;
+    int columns, x_column, w_column;
+    int at, move, apart, extent; /* of the columns, as in struct axis */
 };
 
-/* y and mask at `at`, `apart` from output to output. */
-static INLINED void make_outputs(struct taps t, int n, int to_next, struct finish f,
-                                 __global float *y, int at, int apart)
+/* Adds VW terms, or `left`, of taps s … s + n − 1 of a row (n a constant, once inlined). whole, a
+ * constant too: all outputs see all of these. */
+static INLINED void add_terms(vec_t *sum, int n, bool whole, struct taps t, bool slides,
+                              __global const float *x, __global const float *w, int at, int left)
 {
-    for (int k0 = 0; k0 < f.channels; k0 += COLS) {
-        vec_t sum[TQ * COLS];
-        float total[TQ * COLS];
-        UNROLL for (int i = 0; i < n * COLS; ++i) { sum[i] = (vec_t)(0.0f); }
-        add_taps(sum, n, to_next, t, k0, f.channels);
-        UNROLL for (int i = 0; i < n * COLS; ++i) { total[i] = sum_lanes(sum[i]); }
-        for (int i = 0; i < n; ++i) {
-            for (int k = k0; k < min(k0 + COLS, f.channels); ++k) {
-                const int to = at + i * apart + k;
-                float v = total[i * COLS + k - k0];
-                if (f.flags & ADD_BIAS) { v += f.bias[k]; }
-                if ((f.flags & RELU) && v < 0.0f) { v = 0.0f; }
-                if ((f.flags & MASK) && f.mask[to] <= 0.0f) { v = 0.0f; }
-                y[to] = v;
+    vec_t b[TS * COLS];
+    UNROLL for (int i = 0; i < n; ++i)
+    {
+        UNROLL for (int k = 0; k < COLS; ++k)
+        {
+            b[i * COLS + k] = load_part(w + i * t.w_column + k * IC, left);
+        }
+    }
+    UNROLL for (int j = 0; j < TQ + n - 1; ++j)
+    {
+        const int column = slides ? j : j * t.move;
+        if (whole || (uint)(at + column) < (uint)t.extent) {
+            const vec_t a = load_part(x + column * IC, left);
+            UNROLL for (int i = 0; i < n; ++i)
+            {
+                UNROLL for (int k = 0; k < COLS; ++k)
+                {
+                    const int q = j - i;
+                    if (q >= 0 && q < TQ) {
+                        sum[q * COLS + k] = fma(a, b[i * COLS + k], sum[q * COLS + k]);
+                    }
+                }
             }
         }
     }
 }
 
-__kernel ONE_ITEM void conv_narrow(
-    __global const float *restrict x, ulong x_at, __global const float *restrict w, ulong w_at,
-    __global const float *restrict bias, ulong bias_at, __global const float *restrict mask,
-    ulong mask_at, __global float *restrict y, ulong y_at, int IH, int IW, int IC, int OH, int OW,
-    int OC, int R, int S, int sy, int sx, int ey, int ex, int py, int px, int flags)
+/* Taps s … s + n − 1 of all rows. */
+static INLINED void add_columns(vec_t *sum, int n, bool whole, struct taps t, bool slides, int s)
 {
+    const int at = t.at + s * t.apart;
+    __global const float *x = t.x + s * t.x_column, *w = t.w + s * t.w_column;
+    for (int r = 0; r < t.rows; ++r, x += t.x_row, w += t.w_row) {
+        for (int c = 0; c + VW <= IC; c += VW) {
+            add_terms(sum, n, whole, t, slides, x + c, w + c, at, VW);
+        }
+        if (IC % VW) {
+            add_terms(sum, n, whole, t, slides, x + IC / VW * VW, w + IC / VW * VW, at, IC % VW);
+        }
+    }
+}
+
+static INLINED void add_taps(vec_t *sum, bool whole, struct taps t)
+{
+    int s = 0;
+    if (t.move == 1 && t.apart == 1) {
+        for (; s + TS <= t.columns; s += TS) {
+            add_columns(sum, TS, whole, t, true, s);
+        }
+        if (TS > 2 && s + TS - 1 == t.columns) {
+            add_columns(sum, TS - 1, whole, t, true, s);
+            s = t.columns;
+        }
+    }
+    for (; s < t.columns; ++s) {
+        add_columns(sum, 1, whole, t, false, s);
+    }
+}
+
+/* Numbers of a row of y that are `apart` outputs from each other, from Y, one behind the other. */
+static INLINED void write_row(const float *Y, int count, int apart, __global const float *mask,
+                              __global float *y, int flags)
+{
+    const float floor = flags & RELU ? 0.0f : -INFINITY;
+    int i = 0;
+    if (apart == 1) {
+        for (; i + VW <= count * OC; i += VW) {
+            vec_t v = VEC_LOAD(0, Y + i);
+            v = v < (vec_t)(floor) ? (vec_t)(floor) : v;
+            if (flags & MASK) { v = VEC_LOAD(0, mask + i) <= (vec_t)(0.0f) ? (vec_t)(0.0f) : v; }
+            VEC_WRITE(v, 0, y + i);
+        }
+    }
+    for (; i < count * OC; ++i) {
+        const int to = i / OC * apart * OC + i % OC;
+        const float v = Y[i] < floor ? floor : Y[i];
+        y[to] = flags & MASK && mask[to] <= 0.0f ? 0.0f : v;
+    }
+}
+
+__kernel ONE_ITEM void conv_narrow(__global const float *restrict x, ulong x_at,
+                                   __global const float *restrict w, ulong w_at,
+                                   __global const float *restrict bias, ulong bias_at,
+                                   __global const float *restrict mask, ulong mask_at,
+                                   __global float *restrict y, ulong y_at, int IH, int IW, int OH,
+                                   int OW, int R, int S, int sy, int sx, int ey, int ex, int py,
+                                   int px, int flags)
+{
+    float Y[Y_FLOATS + TQ * OC + VW];
     const bool back = flags & BACK;
     const int row = get_group_id(0), n = row / OH, o = row - n * OH;
-    const struct axis rows = back ? backward_axis(o % sy, R, sy, ey, py, IH)
+    const struct axis rows = back ? ascending(backward_axis(o % sy, R, sy, ey, py, IH))
                                   : forward_axis(R, sy, ey, py, IH);
     const int place = back ? o / sy : o, apart = back ? sx : 1;
     const int2 r = seen_taps(rows, place);
-    const struct finish f = {bias + bias_at, mask + mask_at + row * OW * OC, flags, OC};
     x += x_at + ((n * IH + rows.at + place * rows.move + r.x * rows.apart) * IW) * IC;
     w += w_at + (rows.first + r.x * rows.step) * S * OC * IC;
     y += y_at + row * OW * OC;
+    mask += mask_at + row * OW * OC;
+    bias += bias_at;
     for (int class = 0; class < apart; ++class) {
-        const struct axis columns = back ? backward_axis(class, S, sx, ex, px, IW)
+        const struct axis columns = back ? ascending(backward_axis(class, S, sx, ex, px, IW))
                                          : forward_axis(S, sx, ex, px, IW);
-        const int count = (OW - class + apart - 1) / apart, to_next = columns.move * IC;
+        const int count = (OW - class + apart - 1) / apart;
         const int2 inner = inner_outputs(columns, count);
-        for (int i = 0, step; i < count; i += step) {
-            const bool many = inner.x <= i && i + TQ <= inner.y;
-            const int2 s = many ? (int2)(0, columns.taps) : seen_taps(columns, i);
-            const struct taps taps = {
-                x + (columns.at + i * columns.move + s.x * columns.apart) * IC,
-                w + (columns.first + s.x * columns.step) * OC * IC,
-                r.y - r.x,
-                s.y - s.x,
-                IC,
-                rows.apart * IW * IC,
-                columns.apart * IC,
-                rows.step * S * OC * IC,
-                columns.step * OC * IC};
-            const int at = (class + i * apart) * OC;
-            step = many ? TQ : 1;
-            if (many) {
-                make_outputs(taps, TQ, to_next, f, y, at, apart * OC);
-            } else {
-                make_outputs(taps, 1, to_next, f, y, at, apart * OC);
+        for (int block = 0; block < OC; block += COLS) {
+            const int k0 = min(block, OC - COLS);
+            float start[VW];
+            for (int i = 0; i < VW; ++i) {
+                start[i] = flags & ADD_BIAS ? bias[k0 + i % COLS] : 0.0f;
+            }
+            for (int q = 0; q < count; q += TQ) {
+                const int at = columns.at + q * columns.move;
+                const struct taps taps = {x + at * IC,
+                                          w + (columns.first * OC + k0) * IC,
+                                          r.y - r.x,
+                                          rows.apart * IW * IC,
+                                          rows.step * S * OC * IC,
+                                          columns.taps,
+                                          columns.apart * IC,
+                                          columns.step * OC * IC,
+                                          at,
+                                          columns.move,
+                                          columns.apart,
+                                          columns.extent};
+                vec_t sum[VW];
+                UNROLL for (int i = 0; i < VW; ++i)
+                {
+                    sum[i] = (vec_t)(0.0f);
+                }
+                if (inner.x <= q && q + TQ <= inner.y) {
+                    add_taps(sum, true, taps);
+                } else {
+                    add_taps(sum, false, taps);
+                }
+                const vec_t total = sum_lanes(sum) + VEC_LOAD(0, start);
+                if (OC == COLS) {
+                    VEC_STORE(total, 0, Y + q * OC);
+                } else {
+                    float t[VW];
+                    VEC_STORE(total, 0, t);
+                    for (int i = 0; i < TQ * COLS; ++i) {
+                        Y[(q + i / COLS) * OC + k0 + i % COLS] = t[i];
+                    }
+                }
             }
         }
+        write_row(Y, count, apart, mask + class * OC, y + class * OC, flags);
     }
 }

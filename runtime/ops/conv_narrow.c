@@ -7,20 +7,26 @@
 
 /* Channels of a tile at most. */
 #define MOST_COLUMNS 4
+/* Taps side by side whose weights fill registers beside the sums. */
+#define MOST_TAPS 4
+/* Numbers of a row of outputs at most, as in the kernel. */
+#define Y_FLOATS 4096
 /* Flags of the kernel. */
 enum { ADD_BIAS = 1, RELU = 2, MASK = 32, BACK = 64 };
 
 static const struct umb_kernel forward = {"conv_narrow", "conv_narrow.cl", "conv_narrow",
-                                          "rrrrwiiiiiiiiiiiiiii"};
+                                          "rrrrwiiiiiiiiiiiii"};
 static const struct umb_kernel backward_data = {"conv_narrow_data", "conv_narrow.cl", "conv_narrow",
-                                                "rrrrwiiiiiiiiiiiiiii"};
+                                                "rrrrwiiiiiiiiiiiii"};
 
 /* Sums of `terms` numbers a tap for few outputs: at most half a vector of them, where the terms
  * fill vectors. */
-static int rank(const struct umb_problem *p, const struct umb_conv *g, int terms, int outputs)
+static int rank(const struct umb_problem *p, const struct umb_conv *g, int terms, int outputs,
+                int columns)
 {
     const int width = umb__tile_width(p->caps);
-    const bool fits = umb__tile_applies(p->caps) && g->groups == 1 && !g->pool;
+    const bool fits = umb__tile_applies(p->caps) && g->groups == 1 && !g->pool &&
+                      (int64_t)columns * outputs <= Y_FLOATS;
     if (!fits) { return 0; }
     return outputs <= width / 2 && terms >= width ? 3 : 1;
 }
@@ -28,24 +34,44 @@ static int rank(const struct umb_problem *p, const struct umb_conv *g, int terms
 int umb__conv_narrow_rank_forward(const struct umb_problem *p)
 {
     const struct umb_conv g = umb__conv_of(p);
-    return rank(p, &g, g.C, g.K);
+    return rank(p, &g, g.C, g.K, g.Q);
 }
 
 int umb__conv_narrow_rank_data(const struct umb_problem *p)
 {
     const struct umb_conv g = umb__conv_of(p);
-    return rank(p, &g, g.K, g.C);
+    return rank(p, &g, g.K, g.C, g.W);
 }
 
-static struct umb_emit_launch over(struct umb_emit *e, const struct umb_kernel *kernel, int rows,
-                                   int outputs)
+static int ceil_div(int a, int b)
 {
+    return (a + b - 1) / b;
+}
+
+/* As few parts of n as `most` allows, as even as can be. */
+static int part_of(int n, int most)
+{
+    return ceil_div(n, ceil_div(n, most));
+}
+
+/* A walk over rows of `columns` outputs of a class, from `terms` channels to `outputs`, each output
+ * by `taps` columns of the filter. */
+struct walk {
+    int rows, columns, taps, terms, outputs;
+};
+
+static struct umb_emit_launch over(struct umb_emit *e, const struct umb_kernel *kernel,
+                                   const struct walk *w)
+{
+    const int width = umb__tile_width(e->p.caps), channels = part_of(w->outputs, MOST_COLUMNS);
+    const int tile = part_of(w->columns, width / channels);
+    const int taps = part_of(w->taps, channels < MOST_COLUMNS ? MOST_TAPS : MOST_TAPS - 1);
     return (struct umb_emit_launch){
         .kernel = kernel,
-        .options = umb__emit_printf(e, "-DVW=%d -DCOLS=%d", umb__tile_width(e->p.caps),
-                                    outputs < MOST_COLUMNS ? outputs : MOST_COLUMNS),
+        .options = umb__emit_printf(e, "-DVW=%d -DCOLS=%d -DTQ=%d -DTS=%d -DIC=%d -DOC=%d", width,
+                                    channels, tile, taps, w->terms, w->outputs),
         .dimensions = 1,
-        .global = {(size_t)rows},
+        .global = {(size_t)w->rows},
         .local = {1}};
 }
 
@@ -55,21 +81,24 @@ enum umb_status umb__conv_narrow_forward(struct umb_emit *e)
     int w = -1;
     const enum umb_status st = umb__emit_conv_turn(e, &g, &w);
     if (st != UMB_OK) { return st; }
-    const struct umb_emit_launch launch = over(e, &forward, g.N * g.P, g.K);
+    const struct walk walk = {g.N * g.P, g.Q, g.S, g.C, g.K};
+    const struct umb_emit_launch launch = over(e, &forward, &walk);
     if (!launch.options) { return UMB_ERR_NO_MEMORY; }
     return umb__emit_launch(e, &launch, e->in[0], w, e->in[g.bias ? 2 : 1], e->in[0], e->out[0],
-                            g.H, g.W, g.C, g.P, g.Q, g.K, g.R, g.S, g.stride[0], g.stride[1],
-                            g.dilation[0], g.dilation[1], g.padding[0], g.padding[1],
+                            g.H, g.W, g.P, g.Q, g.R, g.S, g.stride[0], g.stride[1], g.dilation[0],
+                            g.dilation[1], g.padding[0], g.padding[1],
                             (g.bias ? ADD_BIAS : 0) | (g.relu ? RELU : 0));
 }
 
 enum umb_status umb__conv_narrow_data(struct umb_emit *e)
 {
     const struct umb_conv g = umb__conv_of(&e->p);
-    const struct umb_emit_launch launch = over(e, &backward_data, g.N * g.H, g.C);
+    const struct walk walk = {g.N * g.H, ceil_div(g.W, g.stride[1]), ceil_div(g.S, g.stride[1]),
+                              g.K, g.C};
+    const struct umb_emit_launch launch = over(e, &backward_data, &walk);
     if (!launch.options) { return UMB_ERR_NO_MEMORY; }
     return umb__emit_launch(e, &launch, e->in[0], e->in[1], e->in[1], e->in[g.mask ? 2 : 0],
-                            e->out[0], g.P, g.Q, g.K, g.H, g.W, g.C, g.R, g.S, g.stride[0],
-                            g.stride[1], g.dilation[0], g.dilation[1], g.padding[0], g.padding[1],
+                            e->out[0], g.P, g.Q, g.H, g.W, g.R, g.S, g.stride[0], g.stride[1],
+                            g.dilation[0], g.dilation[1], g.padding[0], g.padding[1],
                             BACK | (g.mask ? MASK : 0));
 }
