@@ -37,6 +37,7 @@
 #ifndef Y_FLOATS
 #define Y_FLOATS 4096
 #endif
+#define AHEAD 4 /* rows of taps, the first of which later rows of y need */
 #define MASK 32
 #define BACK 64
 
@@ -80,6 +81,7 @@ static INLINED void add_terms(vec_t *sum, int n, bool whole, struct taps t, bool
         const int column = slides ? j : j * t.move;
         if (whole || (uint)(at + column) < (uint)t.extent) {
             const vec_t a = load_part(x + column * IC, left);
+            FETCH_EARLY(x + column * IC + AHEAD * t.x_row);
             UNROLL for (int i = 0; i < n; ++i)
             {
                 UNROLL for (int k = 0; k < COLS; ++k)
