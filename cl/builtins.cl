@@ -8,6 +8,19 @@
  * then built again with the header. But where a function stands here, all its variants must that a
  * kernel may mean, lest arguments be converted to what there is. (No kernel here knows double.)
  */
+
+/* A function that is to be compiled once, not where it is called. The body of a kernel is one, and
+ * is told its place among the groups (runtime/program/kernel_body.c). */
+#define UMB_ONCE __attribute__((noinline))
+#define UMB_PLACE                                                                                  \
+    size_t umb_group_0, size_t umb_group_1, size_t umb_group_2, size_t umb_groups_0,               \
+        size_t umb_groups_1, size_t umb_groups_2
+#define UMB_HERE                                                                                   \
+    get_group_id(0), get_group_id(1), get_group_id(2), get_num_groups(0), get_num_groups(1),       \
+        get_num_groups(2)
+#define umb_group_id(d) umb_group_##d
+#define umb_num_groups(d) umb_groups_##d
+
 #define UMB_ANY __attribute__((overloadable))
 #define UMB_READS __attribute__((overloadable, pure))
 #define UMB_CONST __attribute__((overloadable, const))

@@ -159,8 +159,8 @@ __kernel ONE_ITEM void conv_small(__global const float *restrict x, ulong x_at,
     const struct shape g = {H, W, P, Q, sy, sx, ey, ex, py, px};
     const int columns = back ? C : K, terms = back ? K : C;
     const int x_pixels = back ? P * Q : H * W, y_pixels = back ? H * W : P * Q;
-    const int k0 = get_global_id(0) * NV, left = columns - k0;
-    const int first = get_global_id(1) * images, n = min(images, N - first);
+    const int k0 = get_group_id(0) * NV, left = columns - k0;
+    const int first = get_group_id(1) * images, n = min(images, N - first);
     const int at = first * y_pixels * columns + k0;
     const struct tile t = {x + x_at + first * x_pixels * terms, y + y_at + at, x_pixels * terms,
                            y_pixels * columns, 0, left};
@@ -256,8 +256,8 @@ __kernel ONE_ITEM void conv_small_weights(__global const float *restrict x, ulon
     float X[X_FLOATS] __attribute__((aligned(64)));
     float D[D_FLOATS] __attribute__((aligned(64)));
     const struct shape g = {H, W, P, Q, sy, sx, ey, ex, py, px};
-    const int k0 = get_global_id(0) * NV, left = K - k0;
-    const int begin = get_global_id(1) * span, end = min(begin + span, C);
+    const int k0 = get_group_id(0) * NV, left = K - k0;
+    const int begin = get_group_id(1) * span, end = min(begin + span, C);
     for (int i = 0; i < P * Q; ++i) {
         copy_columns(D + i * N * NV, dy + dy_at + i * K + k0, P * Q * K, N, left);
     }

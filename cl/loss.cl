@@ -23,6 +23,10 @@ __constant float weights[N_WEIGHTS] = {WEIGHTS};
 #define WEIGHT(i) 1.0f
 #endif
 
+#ifndef UMB_ONCE /* builtins.cl has it where a compiler would copy kernels */
+#define UMB_ONCE
+#endif
+
 /*
  * Masks of the samples that `left` elements from i on belong to, `per` elements a sample; 0 in lanes
  * beyond. Samples of one element, and blocks within a sample, are what there is most of.
@@ -136,8 +140,8 @@ static inline lanes_t load_own(const struct rows *in, const struct row_block *b,
 }
 
 /* Σℓ of a block of rows, by lane; *ret_weight: their w_y. */
-static lanes_t cross_entropy_rows(const struct rows *in, int row, float smoothing,
-                                  float weight_total, lanes_t *ret_weight)
+static UMB_ONCE lanes_t cross_entropy_rows(const struct rows *in, int row, float smoothing,
+                                           float weight_total, lanes_t *ret_weight)
 {
     struct row_block b;
     load_rows(in, row, &b);
@@ -180,8 +184,9 @@ __kernel void cross_entropy_forward(__global const float *prediction, ulong pred
     put_sums(group_loss, group_weight, sums + sums_at, loss + loss_at, total + total_at);
 }
 
-static void cross_entropy_rows_backward(const struct rows *in, int row, float scale,
-                                        float smoothing, float weight_total, __global float *dx)
+static UMB_ONCE void cross_entropy_rows_backward(const struct rows *in, int row, float scale,
+                                                 float smoothing, float weight_total,
+                                                 __global float *dx)
 {
     struct row_block b;
     load_rows(in, row, &b);

@@ -27,6 +27,13 @@ UMB_MUST_USE enum umb_status umb__kernel_source(struct umb_context *ctx, const c
  */
 void umb__kernel_source_keep_only(struct umb_text *text, const char *entry);
 
+/*
+ * Gives each kernel of one item a group, "__kernel ONE_ITEM void NAME(…)" at the start of a line, a
+ * function for its body, which PoCL compiles once in place of three times. Lines keep their
+ * numbers. Needs builtins.cl before it; text->failed is set when memory is short.
+ */
+void umb__kernel_source_part_bodies(struct umb_text *text);
+
 /* A hash of all kernels' texts, as umb__kernel_source would take them. The same errors. */
 UMB_MUST_USE enum umb_status umb__kernels_hash(struct umb_context *ctx, uint64_t *ret_hash);
 

@@ -245,11 +245,14 @@ static enum umb_status recipe_init(struct program_table *t, const struct name *n
     *r = (struct recipe){0};
     umb__text_printf(&r->options, n->options[0] ? STANDARD " %s" : STANDARD, n->options);
     enum umb_status st = umb__text_status(ctx, &r->options);
-    if (st == UMB_OK && umb__build_wants_builtins(t->device)) {
-        st = umb__kernel_source(ctx, "builtins.cl", &r->source);
-    }
+    bool pocl = umb__build_wants_builtins(t->device);
+    if (st == UMB_OK && pocl) { st = umb__kernel_source(ctx, "builtins.cl", &r->source); }
     if (st == UMB_OK) { st = umb__kernel_source(ctx, n->file, &r->source); }
     if (st == UMB_OK && n->entry[0]) { umb__kernel_source_keep_only(&r->source, n->entry); }
+    if (st == UMB_OK && pocl) {
+        umb__kernel_source_part_bodies(&r->source);
+        st = umb__text_status(ctx, &r->source);
+    }
     return st;
 }
 

@@ -299,6 +299,51 @@ static void what_is_not_found_stays(void **state)
     }
 }
 
+/* A kernel's body apart from it. */
+
+static void expect_parted(const char *text, const char *expected)
+{
+    struct umb_text t = {0};
+    umb__text_add(&t, text);
+    umb__kernel_source_part_bodies(&t);
+    assert_string_equal(umb__text_string(&t), expected);
+    umb__text_finish(&t);
+}
+
+static void bodies_are_parted(void **state)
+{
+    (void)state;
+    expect_parted(
+        "int g;\n__kernel ONE_ITEM void a(__global float *restrict x,\n    ulong x_at)\n{\n"
+        "    x[get_group_id(1)] = get_num_groups(0) + get_local_id(0);\n}\nint h;\n"
+        "__kernel ONE_ITEM void b(int n)\n{\n}\n",
+        "int g;\nstatic UMB_ONCE void a_body(__global float *restrict x,\n"
+        "    ulong x_at, UMB_PLACE)\n{\n"
+        "    x[umb_group_id(1)] = umb_num_groups(0) + get_local_id(0);\n}"
+        " __kernel ONE_ITEM void a(__global float *restrict x,     ulong x_at ) "
+        "{ a_body(x, x_at, UMB_HERE); }\nint h;\n"
+        "static UMB_ONCE void b_body(int n, UMB_PLACE)\n{\n}"
+        " __kernel ONE_ITEM void b(int n ) { b_body(n, UMB_HERE); }\n");
+}
+
+static void what_cannot_be_parted_stays(void **state)
+{
+    (void)state;
+    const char *texts[] = {"",
+                           "\n",
+                           "\n__kernel ONE_ITEM void ",
+                           "\n__kernel ONE_ITEM void a(",
+                           "\n__kernel ONE_ITEM void a()\n{\n}\n",
+                           "\n__kernel ONE_ITEM void a(int x)\n{\n",
+                           "\n__kernel ONE_ITEM void a(int x) {}\n",
+                           "\n__kernel ONE_ITEM void a(int x,\n#ifdef Y\nint y)\n{\n}\n",
+                           "\n__kernel ONE_ITEM void a(int x /* why */)\n{\n}\n",
+                           "\n__kernel void a(int x)\n{\n}\n"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        expect_parted(texts[i], texts[i]);
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], UMB_BUILD_COMMAND) == 0) { _exit(umb__build_serve()); }
@@ -316,6 +361,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_name_within_a_name_is_another),
         cmocka_unit_test(macros_make_kernels_too),
         cmocka_unit_test(what_is_not_found_stays),
+        cmocka_unit_test(bodies_are_parted),
+        cmocka_unit_test(what_cannot_be_parted_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
