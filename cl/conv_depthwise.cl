@@ -127,7 +127,7 @@ static INLINED void make_outputs(struct taps t, bool whole, struct finish f, __g
  * NDRange [N·OH]. flags: 1 add bias [C], 2 relu, 32 zero where mask, of the output's shape, is ≤ 0,
  * 64 back, 256 the output is too large for the caches: write past them.
  */
-__kernel ONE_ITEM void conv_depthwise(
+__kernel ONE_ITEM_WHOLE void conv_depthwise(
     __global const float *restrict x, ulong x_at, __global const float *restrict w, ulong w_at,
     __global const float *restrict bias, ulong bias_at, __global const float *restrict mask,
     ulong mask_at, __global float *restrict y, ulong y_at, int IH, int IW, int C, int OH, int OW,

@@ -11,7 +11,7 @@
  *       … get_group_id(0) …            … umb_group_id(0) …
  *   }                              } __kernel ONE_ITEM void f(P x) { f_body(x, UMB_HERE); }
  *
- * Kernels of several items are left as they are: what PoCL makes of an item's neighbours is more
+ * Kernels of several items are left as they are (so are those of ONE_ITEM_WHOLE): what PoCL makes of an item's neighbours is more
  * than a call for each.
  */
 #include "kernel_source.h"
