@@ -78,6 +78,9 @@ static inline float lanes_sum(lanes_t v)
  */
 static inline float group_sum(float a, __local float *scratch)
 {
+#if VW > 1 /* a group is one item: nothing to add, and no barrier, round which PoCL would copy */
+    return a;
+#else
     const int l = get_local_id(0);
     int h = get_local_size(0) / 2;
     barrier(CLK_LOCAL_MEM_FENCE); /* scratch may still be read from the sum before */
@@ -89,4 +92,5 @@ static inline float group_sum(float a, __local float *scratch)
     a = scratch[l]; /* the item's own, or not looked at */
     for (; h > 0; h /= 2) { a += SHUFFLE_XOR(a, h); }
     return l == 0 ? a : 0.0f;
+#endif
 }
