@@ -156,10 +156,13 @@ static bool has_short_tiles(const struct pass *p)
     return p->edge == 4 && (rows == 1 || rows == 2 || columns == 1 || columns == 2);
 }
 
-static const char *options(struct umb_emit *e, const struct cut *c, const struct pass *p)
+/* Of the kernel that transforms the weights without what it does not know, so that it is compiled
+ * once. */
+static const char *options(struct umb_emit *e, const struct cut *c, const struct pass *p,
+                           bool of_weights)
 {
     const int points = umb__winograd_points(&p->g, p->edge);
-    const char *pool = pool_options(e, p);
+    const char *pool = of_weights ? "" : pool_options(e, p);
     if (!pool) { return NULL; }
     const int kg = c->make_u ? 1 : KG;
     return umb__emit_printf(
@@ -169,7 +172,7 @@ static const char *options(struct umb_emit *e, const struct cut *c, const struct
         c->width, p->edge, p->g.R, c->TP, CB, kg, c->make_u ? CU : CB, MAX_TILES,
         points * (MAX_TILE_BLOCKS * (CB + 16) + 16 * (MAX_TILE_BLOCKS / c->TP)),
         kg * points * (MAX_TILES * 2 * c->width + 16), c->make_u ? " -DMAKE_U" : "",
-        has_short_tiles(p) ? " -DSHORT" : "", pool);
+        !of_weights && has_short_tiles(p) ? " -DSHORT" : "", pool);
 }
 
 static int flags_of(const struct pass *p)
@@ -209,10 +212,11 @@ static enum umb_status emit(struct umb_emit *e, const struct pass *p)
 {
     const struct umb_conv *g = &p->g;
     const struct cut c = cut(e->p.caps, p);
-    const char *text = options(e, &c, p);
+    const char *text = options(e, &c, p, false);
+    const char *filter_text = options(e, &c, p, true);
     int u;
-    if (!text) { return UMB_ERR_NO_MEMORY; }
-    const enum umb_status st = emit_filters(e, p, &c, text, &u);
+    if (!text || !filter_text) { return UMB_ERR_NO_MEMORY; }
+    const enum umb_status st = emit_filters(e, p, &c, filter_text, &u);
     if (st != UMB_OK) { return st; }
     const struct umb_emit_launch launch = {.kernel = p->kernel,
                                            .options = text,
