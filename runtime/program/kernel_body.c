@@ -11,8 +11,8 @@
  *       … get_group_id(0) …            … umb_group_id(0) …
  *   }                              } __kernel ONE_ITEM void f(P x) { f_body(x, UMB_HERE); }
  *
- * Kernels of several items are left as they are (so are those of ONE_ITEM_WHOLE): what PoCL makes of an item's neighbours is more
- * than a call for each.
+ * Kernels of several items are left as they are, for what PoCL makes of an item's neighbours is
+ * more than a call for each; so are those of ONE_ITEM_WHOLE, which are faster whole.
  */
 #include "kernel_source.h"
 #include <string.h>
