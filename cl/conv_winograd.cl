@@ -134,7 +134,11 @@ static INLINED void multiply(float *y, const float *v, U_SPACE const float *u, i
 static inline void multiply_run(float *Y, const float *V, U_SPACE const float *u, int c, bool first,
                                 int begin, int n, int T, __global const float *ahead)
 {
+#ifdef SHORT
     const int rest = n % TP, some = rest > TP / 2 ? TP : rest > 0 ? TP / 2 : 0;
+#else
+    const int rest = n % TP, some = rest > 0 ? TP : 0; /* the last block's: one loop to compile */
+#endif
     const int many = n - rest + (some == TP ? TP : 0), all = n - rest + some;
     const int t0 = min(begin, T - all);
     Y += t0 * NV;
@@ -142,7 +146,9 @@ static inline void multiply_run(float *Y, const float *V, U_SPACE const float *u
     for (int t = 0; t < many; t += TP) {
         multiply(Y + t * NV, V + t * PITCH, u, c, first, TP, ahead);
     }
+#ifdef SHORT
     if (many < all) { multiply(Y + many * NV, V + many * PITCH, u, c, first, TP / 2, ahead); }
+#endif
 }
 
 /* The tiles that an item takes next, whose pixels it calls for while it multiplies: rows of EDGE

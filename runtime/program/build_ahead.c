@@ -36,6 +36,8 @@ struct ahead {
 struct worker {
     struct umb_build_helper helper;
     bool busy;
+    const struct umb_kernel *kernel; /* that it builds, since: */
+    uint64_t began_ns;
 };
 
 /* What there is to build. */
@@ -89,10 +91,22 @@ static void hand_out(struct ahead *a, struct worker *w)
     w->busy = a->next < a->n_units;
     if (!w->busy) { return; }
     struct umb_text t = {0};
+    const struct umb_launch_desc *desc = &a->descs[a->unit[a->next++].launch];
+    w->kernel = desc->kernel;
+    w->began_ns = umb__clock_ns();
     umb__job_put_number(&t, UMB_BUILD_LAUNCH);
-    umb__job_put_launch(&t, &a->descs[a->unit[a->next++].launch]);
+    umb__job_put_launch(&t, desc);
     w->busy = umb__job_send(w->helper.fd, &t);
     umb__text_finish(&t);
+}
+
+static void take_answer(struct ahead *a, struct worker *w)
+{
+    w->busy = umb__build_helper_answer(&w->helper);
+    if (!w->busy) { return; }
+    umb__log(umb__device_context(a->device), UMB_LOG_TRACE, "%s built in %.0f ms", w->kernel->name,
+             (double)(umb__clock_ns() - w->began_ns) * 1e-6);
+    hand_out(a, w);
 }
 
 /* Waits until every worker has no more to do; those that stand still are left alone. */
@@ -115,12 +129,7 @@ static void run(struct ahead *a, struct worker *workers, size_t n)
         if (ready < 0 && errno == EINTR) { continue; }
         if (ready <= 0) { return; }
         for (nfds_t i = 0; i < n_files; i++) {
-            if (!files[i].revents) { continue; }
-            if (umb__build_helper_answer(&owner[i]->helper)) {
-                hand_out(a, owner[i]);
-            } else {
-                owner[i]->busy = false;
-            }
+            if (files[i].revents) { take_answer(a, owner[i]); }
         }
     }
 }
