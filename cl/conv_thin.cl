@@ -44,7 +44,9 @@ static inline void place_terms(int *term, int R, int S, int C, int ey, int ex, i
 {
     for (int r = 0; r < R; ++r) {
         for (int s = 0; s < S; ++s) {
-            for (int c = 0; c < C; ++c) { *term++ = r * ey * pitch + s * ex * C + c; }
+            for (int c = 0; c < C; ++c) {
+                *term++ = r * ey * pitch + s * ex * C + c;
+            }
         }
     }
 }
@@ -138,11 +140,13 @@ static INLINED void write_windows(const vec_t *lo, const vec_t *hi, __global flo
     }
 }
 
-__kernel ONE_ITEM void conv_thin(
-    __global const float *restrict x, ulong x_at, __global const float *restrict w, ulong w_at,
-    __global const float *restrict bias, ulong bias_at, __global float *restrict y, ulong y_at,
-    __global uchar *restrict pass, ulong pass_at, int H, int W, int C, int P, int Q, int K, int R,
-    int S, int sy, int sx, int ey, int ex, int py, int px, int flags, int RB, int KT)
+__kernel ONE_ITEM void conv_thin(__global const float *restrict x, ulong x_at,
+                                 __global const float *restrict w, ulong w_at,
+                                 __global const float *restrict bias, ulong bias_at,
+                                 __global float *restrict y, ulong y_at,
+                                 __global uchar *restrict pass, ulong pass_at, int H, int W, int C,
+                                 int P, int Q, int K, int R, int S, int sy, int sx, int ey, int ex,
+                                 int py, int px, int flags, int RB, int KT)
 {
     float X[X_FLOATS] __attribute__((aligned(64)));
     float B[B_FLOATS] __attribute__((aligned(64)));
@@ -227,7 +231,8 @@ static INLINED void add_row(struct sums *v, const float *a, int to_column, const
         return;
     }
     for (int q = 0; q < n; ++q, a += to_column, d += K) {
-        add_position(v, a, t, load_part(d, columns), load_part(d + VW, columns - VW));
+        add_position(v, a, t, load_part_in_place(d, columns),
+                     load_part_in_place(d + VW, columns - VW));
     }
 }
 
@@ -300,8 +305,8 @@ static INLINED void add_windows(struct sums *v, const float *a, int to_column, i
         return;
     }
     for (int q = 0; q < n; ++q, a += to_window, d += K, pass += K) {
-        add_window(v, a, to_column, to_row, t, share * load_part(d, columns),
-                   share * load_part(d + VW, columns - VW), load_bits(pass, columns),
+        add_window(v, a, to_column, to_row, t, share * load_part_in_place(d, columns),
+                   share * load_part_in_place(d + VW, columns - VW), load_bits(pass, columns),
                    load_bits(pass + VW, columns - VW));
     }
 }
@@ -323,11 +328,13 @@ static inline void add_to_slab(vec_t lo, vec_t hi, __global float *to, int colum
  * While the last tiles of terms walk over a chunk of dy, they ask for the group's next chunk: the
  * last but one for the first half of its lines, the last one for the other half.
  */
-__kernel ONE_ITEM void conv_thin_weights(
-    __global const float *restrict x, ulong x_at, __global const float *restrict dy, ulong dy_at,
-    __global const uchar *restrict pass, ulong pass_at, __global float *restrict slabs,
-    ulong slabs_at, int N, int H, int W, int C, int P, int Q, int K, int R, int S, int sy, int sx,
-    int ey, int ex, int py, int px, int flags, int dbias, int RB)
+__kernel ONE_ITEM void conv_thin_weights(__global const float *restrict x, ulong x_at,
+                                         __global const float *restrict dy, ulong dy_at,
+                                         __global const uchar *restrict pass, ulong pass_at,
+                                         __global float *restrict slabs, ulong slabs_at, int N,
+                                         int H, int W, int C, int P, int Q, int K, int R, int S,
+                                         int sy, int sx, int ey, int ex, int py, int px, int flags,
+                                         int dbias, int RB)
 {
     float X[X_FLOATS + 3] __attribute__((aligned(64))); /* what is loaded and not picked */
     int term[MOST_TERMS + CT];
@@ -339,7 +346,9 @@ __kernel ONE_ITEM void conv_thin_weights(
     pass += pass_at;
     slabs += slabs_at + get_group_id(0) * (L + dbias) * K;
     place_terms(term, R, S, C, ey, ex, pitch);
-    for (int i = 0; i < CT; ++i) { term[L + i] = 0; }
+    for (int i = 0; i < CT; ++i) {
+        term[L + i] = 0;
+    }
     for (int chunk = get_group_id(0); chunk < N * strips; chunk += G) {
         const int n = chunk / strips, p0 = (chunk - n * strips) * RB;
         const int rows = min(RB, P - p0) / unit, next = chunk + G;

@@ -18,7 +18,7 @@ typedef bytes_t loose_bytes_t __attribute__((aligned(1)));
 #define BYTES_LOAD TILE_CAT(vload, VW)
 #define BITS_LOAD(i, p) BITS_OF(BYTES_LOAD(i, p))
 
-static inline bits_t load_bits(__global const uchar *from, int n)
+static INLINED bits_t load_bits(__global const uchar *from, int n)
 {
     if (n >= VW) { return BITS_OF(BYTES_LOAD(0, from)); }
     uchar lane[VW];

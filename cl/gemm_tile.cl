@@ -85,13 +85,19 @@ static inline vec_t relu(vec_t v)
     return v < (vec_t)(0.0f) ? (vec_t)(0.0f) : v;
 }
 
-/* The first n of VW elements; the other lanes are 0. n may be ≤ 0 or above VW. */
-static inline vec_t load_part(__global const float *from, int n)
+/* The first n of VW elements; the other lanes are 0. n may be ≤ 0 or above VW. In place: for loops
+ * whose sums a call, even one that is seldom made, would drive out of the registers. */
+static INLINED vec_t load_part_in_place(__global const float *from, int n)
 {
     if (n >= VW) { return VEC_LOAD(0, from); }
     float lane[VW];
     UNROLL for (int i = 0; i < VW; ++i) { lane[i] = i < n ? from[i] : 0.0f; }
     return VEC_LOAD(0, lane);
+}
+
+static inline vec_t load_part(__global const float *from, int n)
+{
+    return load_part_in_place(from, n);
 }
 
 static inline void store_part(vec_t v, __global float *to, int n)
