@@ -40,6 +40,8 @@ enum umb_status bench_check(struct umb_context *ctx, struct umb_device *device,
     enum umb_status st = umb__trial_create(ctx, line->op, &small, BENCH_SEED, &t);
     if (st == UMB_OK) { st = umb__trial_check(t, device, line->index, line->solver, &result); }
     umb__trial_destroy(t);
-    if (st == UMB_OK) { *ret_error = (struct bench_error){result.score <= UMB_TRIAL_MARGIN, result.error}; }
+    if (st == UMB_OK) {
+        *ret_error = (struct bench_error){result.score <= UMB_TRIAL_MARGIN, result.error};
+    }
     return st;
 }

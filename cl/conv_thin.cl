@@ -44,9 +44,7 @@ static inline void place_terms(int *term, int R, int S, int C, int ey, int ex, i
 {
     for (int r = 0; r < R; ++r) {
         for (int s = 0; s < S; ++s) {
-            for (int c = 0; c < C; ++c) {
-                *term++ = r * ey * pitch + s * ex * C + c;
-            }
+            for (int c = 0; c < C; ++c) { *term++ = r * ey * pitch + s * ex * C + c; }
         }
     }
 }
@@ -140,13 +138,11 @@ static INLINED void write_windows(const vec_t *lo, const vec_t *hi, __global flo
     }
 }
 
-__kernel ONE_ITEM void conv_thin(__global const float *restrict x, ulong x_at,
-                                 __global const float *restrict w, ulong w_at,
-                                 __global const float *restrict bias, ulong bias_at,
-                                 __global float *restrict y, ulong y_at,
-                                 __global uchar *restrict pass, ulong pass_at, int H, int W, int C,
-                                 int P, int Q, int K, int R, int S, int sy, int sx, int ey, int ex,
-                                 int py, int px, int flags, int RB, int KT)
+__kernel ONE_ITEM void conv_thin(
+    __global const float *restrict x, ulong x_at, __global const float *restrict w, ulong w_at,
+    __global const float *restrict bias, ulong bias_at, __global float *restrict y, ulong y_at,
+    __global uchar *restrict pass, ulong pass_at, int H, int W, int C, int P, int Q, int K, int R,
+    int S, int sy, int sx, int ey, int ex, int py, int px, int flags, int RB, int KT)
 {
     float X[X_FLOATS] __attribute__((aligned(64)));
     float B[B_FLOATS] __attribute__((aligned(64)));
@@ -328,13 +324,11 @@ static inline void add_to_slab(vec_t lo, vec_t hi, __global float *to, int colum
  * While the last tiles of terms walk over a chunk of dy, they ask for the group's next chunk: the
  * last but one for the first half of its lines, the last one for the other half.
  */
-__kernel ONE_ITEM void conv_thin_weights(__global const float *restrict x, ulong x_at,
-                                         __global const float *restrict dy, ulong dy_at,
-                                         __global const uchar *restrict pass, ulong pass_at,
-                                         __global float *restrict slabs, ulong slabs_at, int N,
-                                         int H, int W, int C, int P, int Q, int K, int R, int S,
-                                         int sy, int sx, int ey, int ex, int py, int px, int flags,
-                                         int dbias, int RB)
+__kernel ONE_ITEM void conv_thin_weights(
+    __global const float *restrict x, ulong x_at, __global const float *restrict dy, ulong dy_at,
+    __global const uchar *restrict pass, ulong pass_at, __global float *restrict slabs,
+    ulong slabs_at, int N, int H, int W, int C, int P, int Q, int K, int R, int S, int sy, int sx,
+    int ey, int ex, int py, int px, int flags, int dbias, int RB)
 {
     float X[X_FLOATS + 3] __attribute__((aligned(64))); /* what is loaded and not picked */
     int term[MOST_TERMS + CT];
@@ -346,9 +340,7 @@ __kernel ONE_ITEM void conv_thin_weights(__global const float *restrict x, ulong
     pass += pass_at;
     slabs += slabs_at + get_group_id(0) * (L + dbias) * K;
     place_terms(term, R, S, C, ey, ex, pitch);
-    for (int i = 0; i < CT; ++i) {
-        term[L + i] = 0;
-    }
+    for (int i = 0; i < CT; ++i) { term[L + i] = 0; }
     for (int chunk = get_group_id(0); chunk < N * strips; chunk += G) {
         const int n = chunk / strips, p0 = (chunk - n * strips) * RB;
         const int rows = min(RB, P - p0) / unit, next = chunk + G;

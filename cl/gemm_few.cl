@@ -52,10 +52,7 @@ static inline void multiply(__global float *sums, const float *a, __global const
                             int terms, bool first, __global const float *next, int lines)
 {
     vec_t sum[2 * TR];
-    UNROLL for (int i = 0; i < 2 * TR; ++i)
-    {
-        sum[i] = first ? (vec_t)(0.0f) : VEC_LOAD(i, sums);
-    }
+    UNROLL for (int i = 0; i < 2 * TR; ++i) { sum[i] = first ? (vec_t)(0.0f) : VEC_LOAD(i, sums); }
     for (int l = 0; l < terms; ++l, ++a, b += ldb) {
         if (l < lines) { FETCH_EARLY(next + l * LINE); }
         const vec_t lo = VEC_LOAD(0, b), hi = VEC_LOAD(1, b);
@@ -66,10 +63,7 @@ static inline void multiply(__global float *sums, const float *a, __global const
             sum[2 * i + 1] = fma(v, hi, sum[2 * i + 1]);
         }
     }
-    UNROLL for (int i = 0; i < 2 * TR; ++i)
-    {
-        VEC_WRITE(sum[i], i, sums);
-    }
+    UNROLL for (int i = 0; i < 2 * TR; ++i) { VEC_WRITE(sum[i], i, sums); }
 }
 
 /* A row that does not exist is the last one once more. Fetches what comes behind these terms. */
@@ -78,9 +72,7 @@ static inline void pack_rows(float *A, __global const float *a, int M, int rows,
     for (int i = 0; i < rows; ++i, A += KC) {
         __global const float *row = a + min(i, M - 1) * (long)L;
         copy_run(A, row, terms);
-        for (int l = 0; l < KC; l += LINE) {
-            FETCH_EARLY(row + terms + l);
-        }
+        for (int l = 0; l < KC; l += LINE) { FETCH_EARLY(row + terms + l); }
     }
 }
 
@@ -129,9 +121,7 @@ __kernel ONE_ITEM void gemm_few_sum(__global const float *restrict slabs, ulong 
         for (int k = 0; k < 2; ++k) {
             __global const float *from = slabs + i * NV + k * VW;
             vec_t v = VEC_LOAD(0, from);
-            for (int s = 1; s < n_slabs; ++s) {
-                v += VEC_LOAD(0, from + s * pitch);
-            }
+            for (int s = 1; s < n_slabs; ++s) { v += VEC_LOAD(0, from + s * pitch); }
             if (flags & ADD_BIAS) { v += VEC_LOAD(k, bias); }
             if (flags & RELU) { v = relu(v); }
             VEC_WRITE(v, k, out + i * (long)N);
@@ -173,28 +163,16 @@ static inline void multiply_turned(float *sums, __global const float *panel,
 {
     vec_t sum[BR * BV];
     __global const float *row[BR];
-    UNROLL for (int i = 0; i < BR * BV; ++i)
-    {
-        sum[i] = (vec_t)(0.0f);
-    }
-    UNROLL for (int i = 0; i < BR; ++i)
-    {
-        row[i] = b + min(i, rows - 1) * (long)L;
-    }
+    UNROLL for (int i = 0; i < BR * BV; ++i) { sum[i] = (vec_t)(0.0f); }
+    UNROLL for (int i = 0; i < BR; ++i) { row[i] = b + min(i, rows - 1) * (long)L; }
     for (int l0 = 0; l0 < L; l0 += LINE) {
         const int end = min(l0 + LINE, L);
         if (rows >= 2 * BR) {
-            UNROLL for (int i = 0; i < BR; ++i)
-            {
-                FETCH_EARLY(row[i] + BR * (long)L + l0);
-            }
+            UNROLL for (int i = 0; i < BR; ++i) { FETCH_EARLY(row[i] + BR * (long)L + l0); }
         }
         for (int l = l0; l < end; ++l, panel += GROUP) {
             vec_t w[BV];
-            UNROLL for (int j = 0; j < BV; ++j)
-            {
-                w[j] = VEC_LOAD(j, panel);
-            }
+            UNROLL for (int j = 0; j < BV; ++j) { w[j] = VEC_LOAD(j, panel); }
             UNROLL for (int i = 0; i < BR; ++i)
             {
                 const vec_t v = (vec_t)(row[i][l]);
@@ -205,10 +183,7 @@ static inline void multiply_turned(float *sums, __global const float *panel,
             }
         }
     }
-    UNROLL for (int i = 0; i < BR * BV; ++i)
-    {
-        VEC_STORE(sum[i], i, sums);
-    }
+    UNROLL for (int i = 0; i < BR * BV; ++i) { VEC_STORE(sum[i], i, sums); }
 }
 
 /* sums [BLOCK][GROUP] become columns of out: `columns` of them, `rows` rows. */
@@ -218,10 +193,7 @@ static inline void write_turned(__global float *out, __global const float *mask,
     for (int j = 0; j < columns; j += VW) {
         for (int i0 = 0; i0 < min(GROUP, rows); i0 += VW) {
             vec_t v[VW];
-            UNROLL for (int i = 0; i < VW; ++i)
-            {
-                v[i] = VEC_LOAD(0, sums + (j + i) * GROUP + i0);
-            }
+            UNROLL for (int i = 0; i < VW; ++i) { v[i] = VEC_LOAD(0, sums + (j + i) * GROUP + i0); }
             transpose_vectors(v);
             UNROLL for (int i = 0; i < VW; ++i)
             {

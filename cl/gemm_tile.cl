@@ -24,7 +24,7 @@ typedef vec_t loose_vec_t __attribute__((aligned(4)));
 #define UNROLL _Pragma("unroll")
 #define INLINED inline __attribute__((always_inline))
 #define ONE_ITEM __attribute__((reqd_work_group_size(1, 1, 1)))
-#define ONE_ITEM_WHOLE ONE_ITEM /* as ONE_ITEM, but the body stays in the kernel (builtins.cl) */
+#define ONE_ITEM_WHOLE ONE_ITEM /* as ONE_ITEM, but the body stays in the kernel (kernel_body.c) */
 #define ADD_BIAS 1
 #define RELU 2
 
