@@ -9,7 +9,10 @@
 
 /* Terms of the sum at a time: 64 rows of 512 columns are an eighth of a second-level cache. */
 #define TERMS 64
-#define MAX_ROWS 128 /* rounded up to tiles, a panel of TERMS of them is 33 KB */
+#define MAX_ROWS 128
+#define MOST_TILE_ROWS 13
+/* Of a panel: rounded up to tiles. One number for all layers, so that they share programs. */
+#define PANEL_ROWS (MAX_ROWS + MOST_TILE_ROWS)
 /* Columns of an item at most, and terms of a slab at least; more slabs than cores keep none idle,
  * and each writes M·N numbers. */
 #define MAX_COLUMNS 512
@@ -18,6 +21,7 @@
 /* Backward the whole sum is one panel in the second-level cache. */
 #define MAX_PANEL 131072
 #define ITEMS_PER_UNIT 8
+#define LEAST_ITEMS_PER_UNIT 4 /* forward, where more would each read less of a row */
 #define NUMBERS_OF_A_SUM 4096
 
 /* A smaller matrix stays in the caches, where it is copied at little cost; fewer rows leave most of
@@ -52,30 +56,35 @@ static int smaller(int a, int b)
  * 16. */
 static int tile_rows(int width, int rows)
 {
-    int best = 6;
-    if (width < 16) { return best; }
-    best = 13;
-    for (int n = 13; n >= 8; n--) {
+    if (width < 16) { return 6; }
+    int best = MOST_TILE_ROWS;
+    for (int n = best - 1; n >= LEAST_ROWS; n--) {
         if (ceil_div(rows, n) * n < ceil_div(rows, best) * best) { best = n; }
     }
     return best;
+}
+
+/* BV: the lanes of so many vectors are rows, backward. */
+static int row_vectors(int width)
+{
+    return width == 16 ? 4 : 2;
 }
 
 static struct cut cut(const struct umb_device_caps *caps, const struct umb_gemm *g)
 {
     struct cut c = {.width = umb__tile_width(caps)};
     c.rows = tile_rows(c.width, g->M);
-    c.vectors = c.width == 16 ? 4 : 2;
+    c.vectors = row_vectors(c.width);
     const int slabs = smaller(SLABS, ceil_div(g->L, LEAST_TERMS));
     c.span = ceil_div(ceil_div(g->L, slabs), TERMS) * TERMS;
     c.slabs = ceil_div(g->L, c.span);
     return c;
 }
 
-static const char *options_of(struct umb_emit *e, const struct umb_gemm *g, const struct cut *c)
+static const char *options_of(struct umb_emit *e, const struct cut *c)
 {
     return umb__emit_printf(e, "-DVW=%d -DTR=%d -DBV=%d -DKC=%d -DROWS=%d", c->width, c->rows,
-                            c->vectors, TERMS, ceil_div(g->M, c->rows) * c->rows);
+                            c->vectors, TERMS, PANEL_ROWS);
 }
 
 /* Whole strips. */
@@ -83,7 +92,7 @@ static int columns_of(const struct umb_gemm *g, const struct cut *c, int units)
 {
     const int strip = 2 * c->width, strips = g->N / strip;
     int blocks = ceil_div(g->N, MAX_COLUMNS);
-    while (blocks * c->slabs < ITEMS_PER_UNIT / 2 * units && blocks < strips) {
+    while (blocks * c->slabs < LEAST_ITEMS_PER_UNIT * units && blocks < strips) {
         blocks *= 2;
     }
     return ceil_div(strips, smaller(blocks, strips)) * strip;
@@ -93,7 +102,7 @@ static enum umb_status emit_forward(struct umb_emit *e, const struct umb_gemm *g
                                     int bias, int out)
 {
     const struct cut c = cut(e->p.caps, g);
-    const char *options = options_of(e, g, &c);
+    const char *options = options_of(e, &c);
     const size_t numbers =
         (size_t)c.slabs * (size_t)(ceil_div(g->M, c.rows) * c.rows) * (size_t)g->N;
     int slabs = -1;
@@ -127,7 +136,7 @@ static enum umb_status emit_turned(struct umb_emit *e, const struct umb_gemm *g,
     const int group = c.vectors * c.width, groups = ceil_div(g->M, group), block = 3 * c.width;
     const int units = (int)e->p.caps->compute_units;
     const int blocks = ceil_div(ceil_div(g->N, block), ITEMS_PER_UNIT * units);
-    const char *options = options_of(e, g, &c);
+    const char *options = options_of(e, &c);
     int panels = -1;
     enum umb_status st = options ? UMB_OK : UMB_ERR_NO_MEMORY;
     if (st == UMB_OK) {
@@ -158,7 +167,7 @@ bool umb__gemm_few_applies(const struct umb_device_caps *caps, const struct umb_
     if (!umb__tile_applies(caps) || g->transpose_a || g->M < LEAST_ROWS || g->M > MAX_ROWS) {
         return false;
     }
-    if (g->transpose_b) { return (int64_t)g->L * width * (width == 16 ? 4 : 2) <= MAX_PANEL; }
+    if (g->transpose_b) { return (int64_t)g->L * width * row_vectors(width) <= MAX_PANEL; }
     return !g->mask && g->N % (2 * width) == 0;
 }
 
