@@ -80,6 +80,49 @@ static void refusals(void **state)
     assert_int_equal(infer("", (struct umb_type){.shape = {2, {1, 4}}}, &io), UMB_ERR_INVALID);
 }
 
+/* Every solver of a problem is right on a device of that many lanes and compute units. */
+static void check_lanes(struct umb_trial *t, int index, uint32_t lanes, uint32_t units)
+{
+    struct umb_problem *p = (struct umb_problem *)(uintptr_t)umb__trial_problem(t, index);
+    struct umb_device_caps caps = *umb_device_get_caps(harness_device());
+    caps.float_width = lanes;
+    caps.compute_units = units;
+    p->caps = &caps;
+    for (const struct umb_solver *s = p->op->solvers; s && s->name; s++) {
+        struct umb_trial_result r;
+        if (s->applicable(p) <= 0) { continue; }
+        if (umb__trial_check(t, harness_device(), index, s, &r) != UMB_OK) {
+            fail_msg("%s by %s: %s", p->op->name, s->name, umb_context_error(harness_context()));
+        }
+        if (r.score > 1) {
+            fail_msg("%s by %s, %u lanes, %u units: tensor %d at %lld: got %.9g, expected %.9g",
+                     p->op->name, s->name, lanes, units, r.tensor, (long long)r.index, r.got,
+                     r.expected);
+        }
+    }
+}
+
+/* The tiles of every vector width, whatever this machine's is. */
+static void every_vector_width(void **state)
+{
+    const struct umb_op_case rows[] = {
+        {.attrs = "units=96 activation=relu", .in = harness_small() ? "9,20" : "27,300"},
+        {.attrs = "units=32 mask=true dbias=true", .in = harness_small() ? "17,9" : "67,290"}};
+    (void)state;
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        struct umb_trial *t = NULL;
+        assert_int_equal(
+            umb__trial_create(harness_context(), umb__op_find("dense"), &rows[r], 3, &t), UMB_OK);
+        for (int i = 0; i < umb__trial_n_problems(t); i++) {
+            for (uint32_t lanes = 4; lanes <= 16; lanes *= 2) {
+                check_lanes(t, i, lanes, 1);
+                check_lanes(t, i, lanes, 64);
+            }
+        }
+        umb__trial_destroy(t);
+    }
+}
+
 int main(void)
 {
     static const char *const ops[] = {"dense", NULL};
@@ -88,6 +131,7 @@ int main(void)
         cmocka_unit_test(files_keep_channels_first),
         cmocka_unit_test(works_on_the_last_axis),
         cmocka_unit_test(refusals),
+        cmocka_unit_test(every_vector_width),
     };
     return harness_main(
         "dense",
