@@ -12,10 +12,14 @@
  * every pair of pixels that this tap joins is multiplied by it. Each weight is read once, and
  * fetched while the piece before it is used. y holds the sums meanwhile.
  *
- * One item a group. Tunables: VW; TP rows of a tile; X_FLOATS, D_FLOATS: the panels of the
- * gradient to the weights.
+ * One item a group. Tunables: VW; TP rows of a tile; X_FLOATS, D_FLOATS, MOST_COLUMNS:
+ * the panels of the gradient to the weights; UPDATE: see update_run.cl.
  */
+#ifdef UPDATE
+#include "update_run.cl"
+#else
 #include "gemm_tile.cl"
+#endif
 #ifndef TP
 #define TP 6
 #endif
@@ -24,10 +28,15 @@
 #define X_FLOATS 32768
 #endif
 #ifndef D_FLOATS
-#define D_FLOATS (512 * NV)
+#define D_FLOATS 65536
 #endif
+#ifndef MOST_COLUMNS
+#define MOST_COLUMNS 1024
+#endif
+#define LINE 16 /* numbers of a cache line */
 #define MASK 32
 #define BACK 64
+#define DBIAS 128
 /* 2^ROW_SHIFT vectors make KC numbers. */
 #define ROW_SHIFT (VW == 16 ? 3 : VW == 8 ? 4 : 5)
 
@@ -210,11 +219,42 @@ static inline void gather_channels(float *X, __global const float *x, int N, int
     }
 }
 
-/* dw of tap (r,s), TC channels and NV columns: the sum over all pairs of pixels, then images. */
-static inline void sum_pairs(const struct shape *g, int r, int s, int N, const float *X,
-                             const float *D, __global float *dw, int K, int rows, int columns)
+/* The weights' gradient dw; with UPDATE what becomes of the parameters by it. */
+#ifdef UPDATE
+typedef struct update target_t;
+#else
+typedef __global float *target_t;
+#endif
+
+/* n numbers from `at` on. */
+static inline void write_weights(target_t to, int at, const float *from, int n)
+{
+    int i = 0;
+#ifdef UPDATE
+    for (; i + VW <= n; i += VW) { update_vector(to, at + i, VEC_LOAD(0, from + i)); }
+    if (i < n) { update_part(to, at + i, VEC_LOAD(0, from + i), n - i); }
+#else
+    for (; i + VW <= n; i += VW) { VEC_WRITE(VEC_LOAD(0, from + i), 0, to + at + i); }
+    if (i < n) { store_part(VEC_LOAD(0, from + i), to + at + i, n - i); }
+#endif
+}
+
+/* Calls for one of the lines of a tile that will be updated: TC rows, K apart, from `at` on. */
+static INLINED void call_for_line(target_t to, int at, int K, uint line)
+{
+#ifdef UPDATE
+    const uint lines = (NV + LINE - 1) / LINE;
+    if (line < TC * lines) { call_for_update(to, at + line / lines * K + line % lines * LINE); }
+#endif
+}
+
+/* Of tap (r,s), TC channels and NV columns, rows `pitch` apart: the sum over all pairs of pixels, then
+ * images. They will be numbers from `at` on of `to`. */
+static inline void sum_pairs(float *sums, int pitch, const struct shape *g, int r, int s, int N,
+                             const float *X, const float *D, target_t to, int at, int K)
 {
     vec_t lo[TC], hi[TC];
+    uint line = 0;
     UNROLL for (int i = 0; i < TC; ++i) { lo[i] = hi[i] = (vec_t)(0.0f); }
     for (int p = 0; p < g->P; ++p) {
         const int h = p * g->sy - g->py + r * g->ey;
@@ -223,8 +263,9 @@ static inline void sum_pairs(const struct shape *g, int r, int s, int N, const f
             const int v = q * g->sx - g->px + s * g->ex;
             if ((uint)v >= (uint)g->W) { continue; }
             const float *a = X + (h * g->W + v) * N * TC, *b = D + (p * g->Q + q) * N * NV;
-            for (int n = 0; n < N; ++n, a += TC, b += NV) {
+            for (int n = 0; n < N; ++n, a += TC, b += NV, ++line) {
                 const vec_t b_lo = VEC_LOAD(0, b), b_hi = VEC_LOAD(1, b);
+                call_for_line(to, at, K, line);
                 UNROLL for (int i = 0; i < TC; ++i)
                 {
                     const vec_t f = (vec_t)(a[i]);
@@ -234,38 +275,88 @@ static inline void sum_pairs(const struct shape *g, int r, int s, int N, const f
             }
         }
     }
-    vec_t sums[2 * TC];
     UNROLL for (int i = 0; i < TC; ++i)
     {
-        sums[2 * i] = lo[i];
-        sums[2 * i + 1] = hi[i];
-    }
-    for (int i = 0; i < min(TC, rows); ++i) {
-        store_part(sums[2 * i], dw + i * K, columns);
-        store_part(sums[2 * i + 1], dw + i * K + VW, columns - VW);
+        VEC_STORE(lo[i], 0, sums + i * pitch);
+        VEC_STORE(hi[i], 1, sums + i * pitch);
     }
 }
 
-/* NDRange [⌈K/NV⌉, ⌈C/span⌉]; span is a multiple of TC. H·W·N·TC ≤ X_FLOATS, P·Q·N·NV ≤ D_FLOATS. */
-__kernel ONE_ITEM void conv_small_weights(__global const float *restrict x, ulong x_at,
-                                          __global const float *restrict dy, ulong dy_at,
-                                          __global float *restrict dw, ulong dw_at, int N, int H,
-                                          int W, int C, int P, int Q, int K, int R, int S, int sy,
-                                          int sx, int ey, int ex, int py, int px, int span)
+/* db of `columns` columns: D's sums. */
+static inline void sum_columns(__global float *db, const float *D, int positions, int columns)
+{
+    for (int k = 0; k < columns; k += VW) {
+        const float *from = D + k / NV * NV * positions + k % NV;
+        vec_t sum = (vec_t)(0.0f);
+        for (int i = 0; i < positions; ++i) { sum += VEC_LOAD(0, from + i * NV); }
+        store_part(sum, db + k, columns - k);
+    }
+}
+
+/* Columns k0 … of channels begin … end. All of a tap's columns of some channels are made before they
+ * are written, so that what is updated by them is walked in order. */
+static inline void make_weights(target_t to, __global const float *x, __global const float *dy,
+                                __global float *db, int N, const struct shape *g, int C, int K,
+                                int R, int S, int k0, int columns, int begin, int end)
 {
     float X[X_FLOATS] __attribute__((aligned(64)));
-    float D[D_FLOATS] __attribute__((aligned(64)));
-    const struct shape g = {H, W, P, Q, sy, sx, ey, ex, py, px};
-    const int k0 = get_group_id(0) * NV, left = K - k0;
-    const int begin = get_group_id(1) * span, end = min(begin + span, C);
-    for (int i = 0; i < P * Q; ++i) {
-        copy_columns(D + i * N * NV, dy + dy_at + i * K + k0, P * Q * K, N, left);
+    float D[D_FLOATS] __attribute__((aligned(64))); /* [k-block][P·Q][N][NV] */
+    float sums[TC * MOST_COLUMNS] __attribute__((aligned(64)));
+    const int positions = g->P * g->Q * N, pitch = (columns + NV - 1) / NV * NV;
+    for (int k = 0; k < columns; k += NV) {
+        for (int i = 0; i < g->P * g->Q; ++i) {
+            copy_columns(D + k * positions + i * N * NV, dy + i * K + k0 + k, g->P * g->Q * K, N,
+                         columns - k);
+        }
     }
+    if (db) { sum_columns(db + k0, D, positions, columns); }
     for (int c = begin; c < end; c += TC) {
-        gather_channels(X, x + x_at + c, N, H * W, C, C - c);
+        gather_channels(X, x + c, N, g->H * g->W, C, C - c);
         for (int tap = 0; tap < R * S; ++tap) {
-            const int r = tap / S, s = tap - r * S;
-            sum_pairs(&g, r, s, N, X, D, dw + dw_at + (tap * C + c) * K + k0, K, C - c, left);
+            const int r = tap / S, s = tap - r * S, at = (tap * C + c) * K + k0;
+            for (int k = 0; k < columns; k += NV) {
+                sum_pairs(sums + k, pitch, g, r, s, N, X, D + k * positions, to, at + k, K);
+            }
+            for (int i = 0; i < min(TC, C - c); ++i) {
+                write_weights(to, at + i * K, sums + i * pitch, columns);
+            }
         }
     }
 }
+
+/*
+ * With DBIAS in flags db [K] = Σ dy, too. NDRange [⌈K/columns⌉, ⌈C/span⌉]; span is a multiple of TC,
+ * columns of NV. H·W·N·TC ≤ X_FLOATS, P·Q·N·columns ≤ D_FLOATS, columns ≤ MOST_COLUMNS.
+ */
+#ifndef UPDATE
+__kernel ONE_ITEM void conv_small_weights(__global const float *restrict x, ulong x_at,
+                                          __global const float *restrict dy, ulong dy_at,
+                                          __global float *restrict dw, ulong dw_at,
+                                          __global float *restrict db, ulong db_at, int N, int H,
+                                          int W, int C, int P, int Q, int K, int R, int S, int sy,
+                                          int sx, int ey, int ex, int py, int px, int span,
+                                          int columns, int flags)
+{
+    const struct shape g = {H, W, P, Q, sy, sx, ey, ex, py, px};
+    const int k0 = get_group_id(0) * columns, begin = get_group_id(1) * span;
+    make_weights(dw + dw_at, x + x_at, dy + dy_at, flags & DBIAS && begin == 0 ? db + db_at : 0, N,
+                 &g, C, K, R, S, k0, min(columns, K - k0), begin, min(begin + span, C));
+}
+#else
+/* The same, and the parameters are updated by it (update_run.cl). */
+__kernel ONE_ITEM void conv_small_update(
+    __global const float *restrict x, ulong x_at, __global const float *restrict dy, ulong dy_at,
+    __global float *restrict db, ulong db_at, __global float *restrict param, ulong param_at,
+    __global float *restrict first, ulong first_at, __global float *restrict second,
+    ulong second_at, __global const float *restrict hyper, ulong hyper_at, int N, int H, int W,
+    int C, int P, int Q, int K, int R, int S, int sy, int sx, int ey, int ex, int py, int px,
+    int span, int columns, int flags, float a, float b, float c, float d, float e, float f)
+{
+    const struct shape g = {H, W, P, Q, sy, sx, ey, ex, py, px};
+    const int k0 = get_group_id(0) * columns, begin = get_group_id(1) * span;
+    const struct update u = update_of(param + param_at, first + first_at, second + second_at,
+                                      hyper + hyper_at, a, b, c, d, e, f);
+    make_weights(u, x + x_at, dy + dy_at, flags & DBIAS && begin == 0 ? db + db_at : 0, N, &g, C, K,
+                 R, S, k0, min(columns, K - k0), begin, min(begin + span, C));
+}
+#endif

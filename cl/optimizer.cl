@@ -1,19 +1,13 @@
 /*
  * optimizer.cl: one pass over all parameters at once, and clipping by norm.
  *
- * param, grad and the moments are flat [P]; NDRange [groups·L], spans as in walk.cl. What changes
- * from step to step lies in hyper (runtime/ops/optimizer.h), so that a launch is set up once:
- *   hyper = {rate, 1 − β₁ᵗ, 1 − β₂ᵗ, 1 at the first step else 0, 1, …}
- * The gradient is first multiplied by scale[scale_index].
+ * param, grad and the moments are flat [P]; NDRange [groups·L], spans as in walk.cl. The gradient is
+ * first multiplied by scale[scale_index]. What is done then, and what hyper holds: update.cl.
  */
 #include "walk.cl"
+typedef lanes_t update_t;
+#include "update.cl"
 
-#define HYPER_RATE 0
-#define HYPER_CORRECTION1 1
-#define HYPER_CORRECTION2 2
-#define HYPER_FIRST 3
-
-/* p ← p − rate·(s·g + decay·p) */
 __kernel void sgd_plain(__global float *param, ulong param_at, __global const float *grad,
                         ulong grad_at, __global const float *hyper, ulong hyper_at,
                         __global const float *scale, ulong scale_at, int n, int span,
@@ -24,16 +18,11 @@ __kernel void sgd_plain(__global float *param, ulong param_at, __global const fl
     const float rate = hyper[hyper_at + HYPER_RATE], s = scale[scale_at + scale_index];
     FOR_ELEMENTS(n, span)
     {
-        const lanes_t p = lanes_load(param + i, left);
-        const lanes_t d = fma((lanes_t)decay, p, s * lanes_load(grad + i, left));
-        lanes_store(fma((lanes_t)-rate, d, p), param + i, left);
+        const lanes_t p = lanes_load(param + i, left), g = s * lanes_load(grad + i, left);
+        lanes_store(sgd_update(p, g, rate, decay), param + i, left);
     }
 }
 
-/*
- * d = s·g + decay·p;  b ← d at the first step, else momentum·b + keep·d  (keep = 1 − dampening);
- * p ← p − rate·b, with nesterov p − rate·(d + momentum·b).
- */
 __kernel void sgd_momentum(__global float *param, ulong param_at, __global const float *grad,
                            ulong grad_at, __global float *buffer, ulong buffer_at,
                            __global const float *hyper, ulong hyper_at,
@@ -44,25 +33,18 @@ __kernel void sgd_momentum(__global float *param, ulong param_at, __global const
     grad += grad_at;
     buffer += buffer_at;
     hyper += hyper_at;
-    const float rate = hyper[HYPER_RATE], s = scale[scale_at + scale_index];
-    const bool first = hyper[HYPER_FIRST] > 0.0f;
+    const struct momentum u = {hyper[HYPER_RATE], decay, momentum, keep, hyper[HYPER_FIRST] > 0.0f,
+                               nesterov};
+    const float s = scale[scale_at + scale_index];
     FOR_ELEMENTS(n, span)
     {
-        const lanes_t p = lanes_load(param + i, left);
-        const lanes_t d = fma((lanes_t)decay, p, s * lanes_load(grad + i, left));
-        lanes_t b = d;
-        if (!first) { b = fma((lanes_t)momentum, lanes_load(buffer + i, left), keep * d); }
+        const lanes_t p = lanes_load(param + i, left), g = s * lanes_load(grad + i, left);
+        lanes_t b = lanes_load(buffer + i, left);
+        lanes_store(momentum_update(p, g, &b, u), param + i, left);
         lanes_store(b, buffer + i, left);
-        const lanes_t step = nesterov ? fma((lanes_t)momentum, b, d) : b;
-        lanes_store(fma((lanes_t)-rate, step, p), param + i, left);
     }
 }
 
-/*
- * g = s·grad + decay·p;  p ← p·(1 − rate·decoupled);  m ← m + (1−β₁)(g − m);
- * v ← β₂v + (1−β₂)g²;  p ← p − rate/c₁ · m / (√v/√c₂ + ε)
- * (Kingma and Ba, 2015; decoupled decay after Loshchilov and Hutter, 2019; ε where PyTorch has it.)
- */
 __kernel void adam(__global float *param, ulong param_at, __global const float *grad,
                    ulong grad_at, __global float *m, ulong m_at, __global float *v, ulong v_at,
                    __global const float *hyper, ulong hyper_at, __global const float *scale,
@@ -73,22 +55,16 @@ __kernel void adam(__global float *param, ulong param_at, __global const float *
     grad += grad_at;
     m += m_at;
     v += v_at;
-    hyper += hyper_at;
-    const float s = scale[scale_at + scale_index], rate = hyper[HYPER_RATE];
-    const float shrink = 1.0f - rate * decoupled;
-    const float step = rate / hyper[HYPER_CORRECTION1];
-    const float root = 1.0f / sqrt(hyper[HYPER_CORRECTION2]);
+    const struct adam u =
+        adam_of(hyper + hyper_at, decay, decoupled, rest1, beta2, rest2, epsilon);
+    const float s = scale[scale_at + scale_index];
     FOR_ELEMENTS(n, span)
     {
-        const lanes_t old = lanes_load(param + i, left);
-        const lanes_t g = fma((lanes_t)decay, old, s * lanes_load(grad + i, left));
+        const lanes_t p = lanes_load(param + i, left), g = s * lanes_load(grad + i, left);
         lanes_t m1 = lanes_load(m + i, left), v1 = lanes_load(v + i, left);
-        m1 = fma((lanes_t)rest1, g - m1, m1);
-        v1 = fma(rest2 * g, g, beta2 * v1);
+        lanes_store(adam_update(p, g, &m1, &v1, u), param + i, left);
         lanes_store(m1, m + i, left);
         lanes_store(v1, v + i, left);
-        const lanes_t below = fma(sqrt(v1), (lanes_t)root, (lanes_t)epsilon);
-        lanes_store(fma((lanes_t)-step, m1 / below, old * shrink), param + i, left);
     }
 }
 

@@ -42,6 +42,7 @@ struct umb_node {
     int n_in, n_out;
     int *in, *out;
     enum umb_phase phase;
+    bool feeds_update; /* output 0 is read by the next node alone, which is an optimizer */
 };
 
 struct umb_graph {
@@ -113,6 +114,7 @@ UMB_MUST_USE enum umb_status umb__graph_simplify(struct umb_graph *g);
 UMB_MUST_USE enum umb_status umb__graph_pack(struct umb_graph *g, const int *gradient,
                                              int n_gradient, int *ret_params,
                                              int *ret_gradients); /* pack.c */
+#define UMB_PACK_BYTES ((size_t)64) /* pieces begin at multiples: a vector of the widest device */
 /*
  * Fusing. caps are the device's that the graph will run on: what has no kernel of its own there
  * stays as it is. NULL: everything that the ops' references know is fused.
@@ -125,6 +127,12 @@ UMB_MUST_USE enum umb_status umb__graph_fuse_pool(struct umb_graph *g,
 /* Behind differentiation: fuse.c. */
 UMB_MUST_USE enum umb_status umb__graph_fuse(struct umb_graph *g,
                                              const struct umb_device_caps *caps);
+/* Behind it: parameters of at least so many numbers are updated beside their gradient's maker:
+ * fuse_update.c. */
+#define UMB_LARGE_PARAM (1 << 18)
+UMB_MUST_USE enum umb_status umb__graph_fuse_update(struct umb_graph *g,
+                                                    const struct umb_device_caps *caps,
+                                                    int64_t least);
 /* What is fused into a node, " +relu +pool=max", into buffer; "" for nothing. */
 const char *umb__fused_text(const struct umb_node *n, char *buffer, size_t size);
 /* The problem that a node poses; its types go to in[n_in] and out[n_out]. */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "plan_internal.h"
+#include "update.h"
 
 /* Rough speeds for the first schedule, where nothing was measured: fused multiply-adds on every
  * lane at the nominal clock, and what one channel of common memory delivers. */
@@ -57,8 +58,37 @@ enum umb_status umb__node_problem(const struct umb_graph *g, int node,
     return UMB_OK;
 }
 
+static enum umb_status emit_node(struct umb_plan *p, struct umb_emit *e)
+{
+    const struct umb_solver *solver = p->choice[e->node].solver;
+    const enum umb_status st = solver->emit(e);
+    return st == UMB_OK ? st
+                        : umb__fail_prefix(p->ctx, st, "%s (%s)", p->graph->node[e->node].name,
+                                           solver->name);
+}
+
+/* The update is part of the node before. */
+static bool is_joined(const struct umb_plan *p, int update)
+{
+    const int maker = update - 1;
+    if (maker < 0 || !p->graph->node[maker].feeds_update) { return false; }
+    const struct umb_problem problem = {.op = p->graph->node[maker].op};
+    return umb__solver_updates(&problem, p->choice[maker].solver);
+}
+
+static enum umb_status lower_pair(struct umb_plan *p, struct umb_emit *e)
+{
+    const struct umb_node *n = &p->graph->node[e->node + 1];
+    struct umb_emit_update update = {.in = n->in};
+    enum umb_status st = umb__node_problem(p->graph, e->node + 1, e->p.caps, p->arena, &update.p);
+    if (st != UMB_OK) { return st; }
+    e->update = &update;
+    return emit_node(p, e);
+}
+
 static enum umb_status lower_node(struct umb_plan *p, const struct umb_plan_desc *desc, int node)
 {
+    if (is_joined(p, node)) { return UMB_OK; }
     const struct umb_node *n = &p->graph->node[node];
     struct umb_choice *choice = &p->choice[node];
     if (!umb__node_has_steps(p->graph, node)) { return UMB_OK; }
@@ -74,9 +104,7 @@ static enum umb_status lower_node(struct umb_plan *p, const struct umb_plan_desc
                          n->name, wanted ? "named " : "", wanted ? wanted : "", n->op->name,
                          e.p.caps->name);
     }
-    st = choice->solver->emit(&e);
-    return st == UMB_OK ? st
-                        : umb__fail_prefix(p->ctx, st, "%s (%s)", n->name, choice->solver->name);
+    return is_joined(p, node + 1) ? lower_pair(p, &e) : emit_node(p, &e);
 }
 
 /* The node's time: as measured, else guessed from its work, and a launch for each step. */

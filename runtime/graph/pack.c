@@ -3,12 +3,13 @@
  * optimizer kernel walks both. Pieces begin at multiples of PACK floats (a vector of the widest
  * device). Both values are kept in the store, which makes them of zeros: nothing ever writes the
  * gaps between the pieces, so they count for nothing in a norm and stay zero under every optimizer.
+ * Large ones come last, so that where fuse_update.c takes them out the rest lies together.
  */
 #include <string.h>
 
 #include "graph.h"
 
-#define PACK 16
+#define PACK (int64_t)(UMB_PACK_BYTES / sizeof(float))
 
 static int64_t packed_count(const struct umb_graph *g)
 {
@@ -82,16 +83,18 @@ enum umb_status umb__graph_pack(struct umb_graph *g, const int *gradient, int n_
         if (gradients < 0) { return UMB_ERR_NO_MEMORY; }
     }
     size_t offset = 0;
-    for (int v = 0; v < params; v++) {
-        if (g->value[v].kind != UMB_VALUE_PARAM || g->value[v].base >= 0) { continue; }
+    for (int i = 0; i < 2 * params; i++) {
+        const int v = i % params;
+        const int64_t count = umb__shape_count(&g->value[v].type.shape);
+        const bool later = i < params && count >= UMB_LARGE_PARAM;
+        if (g->value[v].kind != UMB_VALUE_PARAM || g->value[v].base >= 0 || later) { continue; }
         g->value[v].base = params;
         g->value[v].base_offset = offset;
         if (gradient) {
             st = place_gradient(g, gradient, n_gradient, v, gradients, offset);
             if (st != UMB_OK) { return st; }
         }
-        offset += (size_t)((umb__shape_count(&g->value[v].type.shape) + PACK - 1) / PACK * PACK) *
-                  sizeof(float);
+        offset += (size_t)((count + PACK - 1) / PACK * PACK) * sizeof(float);
     }
     *ret_params = params;
     if (ret_gradients) { *ret_gradients = gradients; }

@@ -7,8 +7,10 @@
  */
 #include "optimizer.h"
 #include "optimizer_common.h"
+#include "update.h"
 #include <math.h>
 #include <stddef.h>
+#include <string.h>
 
 struct adam_attrs {
     double beta1, beta2, epsilon, weight_decay;
@@ -77,19 +79,32 @@ static void reference(const struct umb_reference *r)
     }
 }
 
+int umb__adam_rule(const void *attributes, struct umb_update_rule *r)
+{
+    const struct adam_attrs *a = attributes;
+    const double number[UMB_UPDATE_NUMBERS] = {a->decoupled ? 0 : a->weight_decay,
+                                               a->decoupled ? a->weight_decay : 0,
+                                               1 - a->beta1,
+                                               a->beta2,
+                                               1 - a->beta2,
+                                               a->epsilon};
+    r->kind = 1;
+    memcpy(r->number, number, sizeof number);
+    return 2;
+}
+
 static const struct umb_kernel kernel = {"adam", "optimizer.cl", "adam", "mrmmrriiiffffff"};
 
 static enum umb_status emit(struct umb_emit *e)
 {
-    const struct adam_attrs *a = e->p.attrs;
+    struct umb_update_rule r;
     struct umb_optimizer_walk w;
-    const enum umb_status st = umb__optimizer_walk(e, 2, &w);
+    const enum umb_status st = umb__optimizer_walk(e, umb__adam_rule(e->p.attrs, &r), &w);
     if (st != UMB_OK) { return st; }
     const struct umb_emit_launch launch = umb__spread_launch(&w.spread, &kernel, w.options);
     return umb__emit_launch(e, &launch, e->in[0], e->in[1], e->in[2], e->in[3], w.hyper, w.scale,
-                            w.n, w.spread.span, w.scale_index, a->decoupled ? 0 : a->weight_decay,
-                            a->decoupled ? a->weight_decay : 0, 1 - a->beta1, a->beta2,
-                            1 - a->beta2, a->epsilon);
+                            w.n, w.spread.span, w.scale_index, r.number[0], r.number[1],
+                            r.number[2], r.number[3], r.number[4], r.number[5]);
 }
 
 static double flops(const struct umb_problem *p)

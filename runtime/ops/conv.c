@@ -333,6 +333,7 @@ static const struct umb_op conv_backward_weights = {.name = "conv_backward_weigh
                                                     .infer = infer_weights,
                                                     .reference = umb__conv_reference_weights,
                                                     .flops = flops,
-                                                    .solvers = umb__conv_weights_solvers};
+                                                    .solvers = umb__conv_weights_solvers,
+                                                    .updating = umb__conv_updating};
 const struct umb_op *const umb__ops_conv[] = {&conv, &conv_backward_data, &conv_backward_weights,
                                               NULL};

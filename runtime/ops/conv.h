@@ -69,5 +69,6 @@ void umb__conv_reference_weights(const struct umb_reference *r);
 extern const struct umb_solver umb__conv_forward_solvers[];
 extern const struct umb_solver umb__conv_data_solvers[];
 extern const struct umb_solver umb__conv_weights_solvers[];
+extern const char *const umb__conv_updating[];
 
 #endif

@@ -47,11 +47,12 @@ static struct umb_conv conv_of(const struct umb_problem *p)
     return g;
 }
 
-/* *ret_slabs: where to write `count` numbers of each of G groups, which then make `out`. */
-static enum umb_status slabs_of(struct umb_emit *e, int G, int count, int out, int *ret_slabs)
+/* As e, without the update, which is of the weights. */
+static struct umb_emit of_bias(const struct umb_emit *e)
 {
-    *ret_slabs = out;
-    return G > 1 ? umb__emit_temp(e, (size_t)G * (size_t)count * sizeof(float), ret_slabs) : UMB_OK;
+    struct umb_emit bias = *e;
+    bias.update = NULL;
+    return bias;
 }
 
 static enum umb_status emit(struct umb_emit *e, int edge)
@@ -64,11 +65,13 @@ static enum umb_status emit(struct umb_emit *e, int edge)
     const char *options = umb__emit_printf(
         e, "-DVW=%d -DEDGE=%d -DTAPS=%d -DCT=%d -DT=%d -DCS=%d -DKS=%d%s", width, edge, g.R,
         width == 16 ? 8 : 4, TILES, CHANNELS, COLUMNS, g.pool ? " -DFROM_POOLED" : "");
-    int slabs = -1, bias_slabs;
+    const struct umb_slabs sums = {.slabs = G, .count = count, .dw = e->out[0]};
+    const struct umb_slabs bias_sums = {.slabs = G, .count = g.K, .dw = e->out[g.dbias ? 1 : 0]};
+    struct umb_emit bias = of_bias(e);
+    int slabs = -1, bias_slabs = -1;
     enum umb_status st = options ? UMB_OK : UMB_ERR_NO_MEMORY;
-    if (st == UMB_OK) { st = slabs_of(e, G, count, e->out[0], &slabs); }
-    bias_slabs = slabs;
-    if (st == UMB_OK && g.dbias) { st = slabs_of(e, G, g.K, e->out[1], &bias_slabs); }
+    if (st == UMB_OK) { st = umb__emit_slabs(e, &sums, &slabs); }
+    if (st == UMB_OK && g.dbias) { st = umb__emit_slabs(&bias, &bias_sums, &bias_slabs); }
     if (st != UMB_OK) { return st; }
     const struct umb_emit_launch launch = {
         .kernel = &kernel,
@@ -76,13 +79,11 @@ static enum umb_status emit(struct umb_emit *e, int edge)
         .dimensions = 3,
         .global = {(size_t)G, (size_t)ceil_div(g.C, CHANNELS), (size_t)ceil_div(g.K, COLUMNS)},
         .local = {1, 1, 1}};
-    st = umb__emit_launch(e, &launch, e->in[0], e->in[1], e->in[g.pool ? 2 : 1], slabs, bias_slabs,
+    st = umb__emit_launch(e, &launch, e->in[0], e->in[1], e->in[g.pool ? 2 : 1], slabs,
+                          g.dbias ? bias_slabs : slabs,
                           g.H, g.W, g.C, g.P, g.Q, g.K, g.padding[0], g.padding[1], tiles, flags);
-    if (st == UMB_OK && G > 1) { st = umb__emit_slab_sum(e, slabs, G, count, e->out[0]); }
-    if (st == UMB_OK && G > 1 && g.dbias) {
-        st = umb__emit_slab_sum(e, bias_slabs, G, g.K, e->out[1]);
-    }
-    return st;
+    if (st == UMB_OK) { st = umb__emit_slab_sums(e, &sums, slabs); }
+    return st == UMB_OK && g.dbias ? umb__emit_slab_sums(&bias, &bias_sums, bias_slabs) : st;
 }
 
 static int rank(const struct umb_problem *p, int edge)

@@ -289,6 +289,7 @@ static const struct umb_op dense_backward_weights = {.name = "dense_backward_wei
                                                      .infer = infer_weights,
                                                      .reference = reference_weights,
                                                      .flops = flops,
-                                                     .solvers = umb__dense_weights_solvers};
+                                                     .solvers = umb__dense_weights_solvers,
+                                                     .updating = umb__dense_updating};
 const struct umb_op *const umb__ops_dense[] = {&dense, &dense_backward_data,
                                                &dense_backward_weights, NULL};

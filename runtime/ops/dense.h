@@ -65,6 +65,7 @@ UMB_MUST_USE enum umb_status umb__emit_gemm_clblast(struct umb_emit *e, const st
 extern const struct umb_solver umb__dense_forward_solvers[];
 extern const struct umb_solver umb__dense_data_solvers[];
 extern const struct umb_solver umb__dense_weights_solvers[];
+extern const char *const umb__dense_updating[];
 
 /* The product of a forward or backward problem of a dense layer. */
 struct umb_gemm umb__dense_forward_gemm(const struct umb_problem *p);

@@ -3,6 +3,8 @@
  * rows read where they lie, or a large matrix read once for few rows.
  */
 #include "column_sum.h"
+#include "conv_solvers.h"
+#include "gemm_tile.h"
 #include "gpu_tile.h"
 #include "simple.h"
 
@@ -206,9 +208,45 @@ static enum umb_status weights_clblast(struct umb_emit *e)
     return umb__emit_gemm_clblast(e, &g, e->in[0], e->in[1], e->in[1], e->out[0]);
 }
 
+/* Rows as images of one pixel. */
+static struct umb_conv rows_as_images(const struct umb_problem *p)
+{
+    const struct umb_gemm g = umb__dense_weights_gemm(p);
+    return (struct umb_conv){.N = g.L,
+                             .H = 1,
+                             .W = 1,
+                             .C = g.M,
+                             .P = 1,
+                             .Q = 1,
+                             .K = g.N,
+                             .R = 1,
+                             .S = 1,
+                             .groups = 1,
+                             .stride = {1, 1},
+                             .dilation = {1, 1},
+                             .dbias = g.column_sums};
+}
+
+static int few_weights(const struct umb_problem *p)
+{
+    const struct umb_conv images = rows_as_images(p);
+    const struct umb_gemm g = umb__dense_weights_gemm(p);
+    if (!umb__tile_applies(p->caps) || !umb__small_weights_fit(&images)) { return 0; }
+    return p->updates && umb__gemm_few_pays(&g) ? 5 : 2;
+}
+
+static enum umb_status weights_few(struct umb_emit *e)
+{
+    const struct umb_conv images = rows_as_images(&e->p);
+    return umb__emit_small_weights(e, &images);
+}
+
 const struct umb_solver umb__dense_weights_solvers[] = {
     {"naive", naive, weights_naive},
     {"clblast", clblast_weights, weights_clblast},
     {"packed", packed_weights, weights_packed},
+    {"few", few_weights, weights_few},
     UMB_GPU_TILE_ROWS(dense, weights),
     {0}};
+
+const char *const umb__dense_updating[] = {"few", NULL};

@@ -173,7 +173,8 @@ bool umb__gemm_few_applies(const struct umb_device_caps *caps, const struct umb_
 
 bool umb__gemm_few_pays(const struct umb_gemm *g)
 {
-    return (int64_t)g->L * g->N * (int64_t)sizeof(float) >= WORTH_BYTES;
+    const int64_t weights = (int64_t)(g->transpose_a ? g->M : g->L) * g->N;
+    return weights * (int64_t)sizeof(float) >= WORTH_BYTES;
 }
 
 enum umb_status umb__emit_gemm_few(struct umb_emit *e, const struct umb_gemm *g, int a, int b,

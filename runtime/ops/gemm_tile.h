@@ -51,8 +51,8 @@ UMB_MUST_USE enum umb_status umb__emit_tile_weights(struct umb_emit *e, const st
 
 /*
  * Gradients to weights that several groups add up: each into a slab of its own, `count` numbers of
- * dw and, behind them, n_bias of db; then the slabs are added in their order. One slab without db
- * is dw itself.
+ * dw and, behind them, n_bias of db; then the slabs are added in their order, for an update where
+ * the node has one (update.h). One slab without db or an update is dw itself.
  */
 struct umb_slabs {
     int slabs, count, n_bias;
@@ -63,8 +63,5 @@ UMB_MUST_USE enum umb_status umb__emit_slabs(struct umb_emit *e, const struct um
                                              int *ret_value);
 UMB_MUST_USE enum umb_status umb__emit_slab_sums(struct umb_emit *e, const struct umb_slabs *s,
                                                  int value);
-/* dw[count] alone, from slabs that the caller has. */
-UMB_MUST_USE enum umb_status umb__emit_slab_sum(struct umb_emit *e, int slabs_value, int slabs,
-                                                int count, int dw);
 
 #endif

@@ -5,6 +5,7 @@
  * width only, never on the number of compute units: the same bits on every machine of a kind.
  */
 #include "gemm_tile.h"
+#include "update.h"
 
 /* Sizes of the kernel's panels, in numbers: 128 KB each. */
 #define X_FLOATS 32768
@@ -30,6 +31,11 @@ static const struct umb_kernel sum_one = {"conv_weights_sum", "conv_weights.cl",
                                           "rwriiii"};
 static const struct umb_kernel sum_both = {"conv_weights_bias_sum", "conv_weights.cl",
                                            "conv_weights_sum", "rwwiiii"};
+
+static const struct umb_kernel update_one = {"slab_update", "slab_update.cl", "slab_update",
+                                             "rrmmmriiiiffffff"};
+static const struct umb_kernel update_both = {"slab_bias_update", "slab_update.cl", "slab_update",
+                                              "rwmmmriiiiffffff"};
 
 static int ceil_div(int a, int b)
 {
@@ -121,13 +127,31 @@ bool umb__tile_weights_apply(const struct umb_device_caps *caps, const struct um
 enum umb_status umb__emit_slabs(struct umb_emit *e, const struct umb_slabs *s, int *ret_value)
 {
     *ret_value = s->dw;
-    if (s->slabs == 1 && s->n_bias == 0) { return UMB_OK; }
+    if (s->slabs == 1 && s->n_bias == 0 && !e->update) { return UMB_OK; }
     const size_t numbers = (size_t)s->slabs * ((size_t)s->count + (size_t)s->n_bias);
     return umb__emit_temp(e, numbers * sizeof(float), ret_value);
 }
 
+static enum umb_status emit_update(struct umb_emit *e, const struct umb_slabs *s, int value)
+{
+    const struct umb_update_rule u = umb__update_rule(e->update);
+    const int items = ceil_div(s->count, SUM_SPAN) + ceil_div(s->n_bias, SUM_SPAN);
+    const struct umb_emit_launch launch = {
+        .kernel = s->n_bias ? &update_both : &update_one,
+        .options = umb__emit_printf(e, "-DVW=%d -DUPDATE=%d", umb__tile_width(e->p.caps), u.kind),
+        .dimensions = 1,
+        .global = {(size_t)items},
+        .local = {1}};
+    if (!launch.options) { return UMB_ERR_NO_MEMORY; }
+    return umb__emit_launch(e, &launch, value, s->n_bias ? s->db : value, u.param, u.moment[0],
+                            u.moment[1], u.hyper, s->count, s->n_bias, s->slabs, SUM_SPAN,
+                            u.number[0], u.number[1], u.number[2], u.number[3], u.number[4],
+                            u.number[5]);
+}
+
 enum umb_status umb__emit_slab_sums(struct umb_emit *e, const struct umb_slabs *s, int value)
 {
+    if (e->update) { return emit_update(e, s, value); }
     if (value == s->dw) { return UMB_OK; }
     const char *options = umb__emit_printf(
         e, "-DVW=%d -DCT=%d -DX_FLOATS=%d -DD_FLOATS=%d", umb__tile_width(e->p.caps),
@@ -141,13 +165,6 @@ enum umb_status umb__emit_slab_sums(struct umb_emit *e, const struct umb_slabs *
                                            .local = {1}};
     return umb__emit_launch(e, &launch, value, s->dw, s->n_bias ? s->db : value, s->count,
                             s->n_bias, s->slabs, SUM_SPAN);
-}
-
-enum umb_status umb__emit_slab_sum(struct umb_emit *e, int slabs_value, int slabs, int count,
-                                   int dw)
-{
-    const struct umb_slabs s = {.slabs = slabs, .count = count, .dw = dw};
-    return umb__emit_slab_sums(e, &s, slabs_value);
 }
 
 static int flags_of(const struct umb_conv *g)

@@ -147,6 +147,7 @@ struct umb_problem {
     const struct umb_op *op;
     const void *attrs;
     bool training;
+    bool updates; /* output 0 is wanted for an optimizer's update only (update.h) */
     const struct umb_device_caps *caps;
     int n_in, n_out;
     const struct umb_type *in, *out; /* inputs with parameters */
@@ -213,6 +214,7 @@ struct umb_op {
     double (*bytes)(
         const struct umb_problem *p); /* least traffic; NULL: all inputs and outputs once */
     const struct umb_solver *solvers; /* ends with a NULL name */
+    const char *const *updating;      /* those that know umb_emit.update, NULL-terminated; or NULL */
     const struct umb_op_case *cases;  /* ends with a NULL `in`; NULL: none */
 };
 

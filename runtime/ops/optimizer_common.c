@@ -6,7 +6,7 @@
 
 static bool is_flat(const struct umb_type *t, int64_t n)
 {
-    return t->dtype == UMB_F32 && t->shape.rank == 1 && t->shape.dim[0] == n;
+    return t->dtype == UMB_F32 && umb__shape_count(&t->shape) == n;
 }
 
 enum umb_status umb__optimizer_infer(struct umb_infer *io, int n_moments)

@@ -6,6 +6,7 @@
  */
 #include "optimizer.h"
 #include "optimizer_common.h"
+#include "update.h"
 #include <stddef.h>
 
 struct sgd_attrs {
@@ -73,6 +74,17 @@ static void reference(const struct umb_reference *r)
         }
         u.param[i] -= u.hyper[UMB_HYPER_RATE] * d;
     }
+}
+
+int umb__sgd_rule(const void *attributes, struct umb_update_rule *r)
+{
+    const struct sgd_attrs *a = attributes;
+    r->kind = has_momentum(a) ? 3 : 2;
+    r->number[0] = a->weight_decay;
+    r->number[1] = a->momentum;
+    r->number[2] = 1 - a->dampening;
+    r->number[3] = a->nesterov ? 1 : 0;
+    return has_momentum(a) ? 1 : 0;
 }
 
 static const struct umb_kernel plain = {"sgd_plain", "optimizer.cl", "sgd_plain", "mrrriiif"};

@@ -2,6 +2,7 @@
  * Emitting: steps into their list, and the choice of the solver that does it.
  */
 #include "steps.h"
+#include "update.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,6 +52,9 @@ static size_t element_bytes(const struct umb_emit *e, int value)
     }
     for (int i = 0; i < e->p.n_out; i++) {
         if (e->out[i] == value) { return umb__dtype_bytes(e->p.out[i].dtype); }
+    }
+    for (int i = 0; e->update && i < e->update->p.n_in; i++) {
+        if (e->update->in[i] == value) { return umb__dtype_bytes(e->update->p.in[i].dtype); }
     }
     const bool temp =
         value >= e->steps->temp_base && (size_t)(value - e->steps->temp_base) < e->steps->n_temps;
@@ -153,6 +157,14 @@ char *umb__emit_printf(struct umb_emit *e, const char *fmt, ...)
     if (text) { vsnprintf(text, (size_t)n + 1, fmt, again); }
     va_end(again);
     return text;
+}
+
+bool umb__solver_updates(const struct umb_problem *p, const struct umb_solver *s)
+{
+    for (const char *const *name = p->op->updating; name && *name; name++) {
+        if (strcmp(*name, s->name) == 0) { return true; }
+    }
+    return false;
 }
 
 const struct umb_solver *umb__solver_choose(const struct umb_problem *p, const char *name)

@@ -57,11 +57,16 @@ UMB_MUST_USE enum umb_status umb__steps_init(struct umb_context *ctx, int temp_b
                                              struct umb_steps *s);
 void umb__steps_finish(struct umb_steps *s);
 
+struct umb_emit_update; /* update.h */
+
 struct umb_emit {
     struct umb_problem p;
     const int *in, *out; /* value ids, as p.in and p.out */
     struct umb_steps *steps;
     int node;
+    /* An optimizer to be applied in place of writing output 0; NULL, or for a solver that is among
+     * `updating`. */
+    const struct umb_emit_update *update;
 };
 
 struct umb_emit_launch {
@@ -83,6 +88,8 @@ char *umb__emit_printf(struct umb_emit *e, const char *fmt, ...) UMB_PRINTF(2, 3
 
 /* The solver of that name, or with name NULL the applicable one of highest rank; NULL if none. */
 const struct umb_solver *umb__solver_choose(const struct umb_problem *p, const char *name);
+/* It can apply an update to what it makes (umb_emit.update). */
+bool umb__solver_updates(const struct umb_problem *p, const struct umb_solver *s);
 /* The highest rank of an applicable one, whatever is tuned; 0: none. */
 int umb__solver_rank(const struct umb_problem *p);
 

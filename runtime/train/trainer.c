@@ -137,6 +137,9 @@ static enum umb_status build_graph(struct umb_trainer *tr, int mode, struct umb_
     if (st == UMB_OK && tr->fuses) {
         st = umb__graph_fuse(side->graph, umb_device_get_caps(tr->device));
     }
+    if (st == UMB_OK && tr->fuses) {
+        st = umb__graph_fuse_update(side->graph, umb_device_get_caps(tr->device), UMB_LARGE_PARAM);
+    }
     return st == UMB_OK ? umb__graph_alias(side->graph) : st;
 }
 
