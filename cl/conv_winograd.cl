@@ -389,6 +389,12 @@ __kernel ONE_ITEM void conv_winograd(__global const float *restrict x, ulong x_a
         }
         order_tiles(&order, shapes, here);
         for (int t = 0; t < here; ++t) {
+#ifdef FROM_POOLED
+            const struct spot ahead = spots[min(t + 1, here - 1)];
+            const int image = ahead.n * (H / 2) * (W / 2) * C;
+            call_for_pooled(x + image, pass + image, ahead.ty * EDGE - py, ahead.tx * EDGE - px, W,
+                            C, SPAN, C);
+#endif
             transform_tile(V + order.slot[t] * PITCH, PLANE(T), x, pass, spots[t], H, W, C, py, px,
                            flags, shapes[t]);
         }

@@ -110,6 +110,11 @@ __kernel ONE_ITEM void conv_winograd_weights(
             const int p = s.ty * EDGE, q = s.tx * EDGE;
             const struct window w =
                 window_of(x + s.n * (H * W * C), p - py, q - px, H, W, C, SPAN);
+            const int next = t + 1 < here ? t0 + t + 1 : t0 + get_num_groups(0) * T;
+            const struct spot ahead = spot_of(min(next, tiles - 1), TH, TW);
+            call_for_pixels((__global const char *)(x + ahead.n * (H * W * C)),
+                            ahead.ty * EDGE - py, ahead.tx * EDGE - px + TAPS - 1, SPAN, EDGE, W,
+                            4 * C, 4 * channels);
             for (int c = 0; c < channels; c += VW) {
                 vec_t d[POINTS];
                 load_window(d, w, SPAN, c, channels - c);
@@ -117,11 +122,16 @@ __kernel ONE_ITEM void conv_winograd_weights(
             }
 #ifdef FROM_POOLED
             const int image = s.n * (P / 2) * (Q / 2) * K;
+            const int image_ahead = ahead.n * (P / 2) * (Q / 2) * K;
+            call_for_pooled(dy + image_ahead, pass + image_ahead, ahead.ty * EDGE, ahead.tx * EDGE,
+                            Q, K, EDGE, columns);
             const struct pooled_window g =
                 pooled_window_of(dy + image, pass + image, p, q, P, Q, K,
                                  flags & AVG_POOL ? 0.25f : 1.0f);
 #else
             const struct window g = window_of(dy + s.n * (P * Q * K), p, q, P, Q, K, EDGE);
+            call_for_pixels((__global const char *)(dy + ahead.n * (P * Q * K)), ahead.ty * EDGE,
+                            ahead.tx * EDGE, EDGE, EDGE, Q, 4 * K, 4 * columns);
 #endif
             for (int k = 0; k < columns; k += VW) {
                 vec_t d[POINTS];

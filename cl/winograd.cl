@@ -367,6 +367,28 @@ static INLINED void load_pooled(vec_t *d, struct pooled_window w, int edge, int 
     }
 }
 
+/* Calls for rows × columns pixels from (y0,x0) on of an image W pixels wide: `bytes` of each, which is
+ * `pixel` bytes. Those outside may be any memory: nothing is read. */
+static inline void call_for_pixels(__global const char *image, int y0, int x0, int rows,
+                                   int columns, int W, int pixel, int bytes)
+{
+    for (int i = 0; i < rows; ++i) {
+        for (int j = 0; j < columns; ++j) {
+            __global const char *x = image + ((y0 + i) * W + x0 + j) * pixel;
+            for (int b = 0; b < bytes; b += 64) { FETCH_EARLY(x + b); }
+        }
+    }
+}
+
+/* The windows of a tile of a pooled gradient that begin at pixel (y0,x0) of the full one. */
+static inline void call_for_pooled(__global const float *dy, __global const uchar *pass, int y0,
+                                   int x0, int W, int C, int edge, int channels)
+{
+    const int i = y0 >> 1, j = x0 >> 1, windows = edge / 2 + (y0 & 1);
+    call_for_pixels((__global const char *)dy, i, j, windows, windows, W / 2, 4 * C, 4 * channels);
+    call_for_pixels((__global const char *)pass, i, j, windows, windows, W / 2, C, channels);
+}
+
 /* Bᵀ d B of VW channels: point i at to + i·plane. What a short tile lacks is not written, or may be
  * anything. */
 static INLINED void transform_input(float *to, int plane, vec_t *d, int shape)
