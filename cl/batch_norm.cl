@@ -33,7 +33,7 @@
 #define STREAM 4
 
 /* NV vectors at p, of which `left` channels are there. */
-static inline void load_all(__global const float *p, int left, lanes_t *v)
+static INLINED void load_all(__global const float *p, int left, lanes_t *v)
 {
     FOR_VECTORS(j) { v[j] = lanes_load(p + j * VW, left - j * VW); }
 }
@@ -44,12 +44,12 @@ static inline bool streams(__global const float *p, int channels, int flags)
     return (flags & STREAM) && channels % VW == 0 && (size_t)p % sizeof(lanes_t) == 0;
 }
 
-static inline void store_all(const lanes_t *v, __global float *p, int left)
+static INLINED void store_all(const lanes_t *v, __global float *p, int left)
 {
     FOR_VECTORS(j) { lanes_store(v[j], p + j * VW, left - j * VW); }
 }
 
-static inline void store_result(const lanes_t *v, __global float *p, int left, bool stream)
+static INLINED void store_result(const lanes_t *v, __global float *p, int left, bool stream)
 {
     if (stream && left >= WIDTH) {
         FOR_VECTORS(j) { LANES_STORE_PAST(v[j], p + j * VW); }

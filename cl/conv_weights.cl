@@ -325,6 +325,17 @@ __kernel ONE_ITEM void conv_weights(
     }
 }
 
+/* n of VW numbers of each slab, in their order. */
+static INLINED vec_t sum_slabs(__global const float *from, int pitch, int G, int n)
+{
+    vec_t sum = load_part_in_place(from, n);
+    for (int g = 1; g < G; ++g) {
+        from += pitch;
+        sum += load_part_in_place(from, n);
+    }
+    return sum;
+}
+
 /*
  * out[i] = Σ_g slabs[g·(n + n_last) + i], in the order of g, for i < n; the n_last numbers behind
  * them likewise into `last`. NDRange [⌈n/span⌉ + ⌈n_last/span⌉], one item a group.
@@ -340,13 +351,9 @@ __kernel ONE_ITEM void conv_weights_sum(__global const float *restrict slabs, ul
     const int end = min(begin + span, behind ? n_last : n);
     __global float *to = behind ? last + last_at : out + out_at;
     slabs += slabs_at + (behind ? n : 0);
-    for (int i = begin; i < end; i += VW) {
-        __global const float *from = slabs + i;
-        vec_t sum = load_part(from, end - i);
-        for (int g = 1; g < G; ++g) {
-            from += pitch;
-            sum += load_part(from, end - i);
-        }
-        store_part(sum, to + i, end - i);
+    int i = begin;
+    for (; i + VW <= end; i += VW) {
+        VEC_WRITE(sum_slabs(slabs + i, pitch, G, VW), 0, to + i);
     }
+    if (i < end) { store_part(sum_slabs(slabs + i, pitch, G, end - i), to + i, end - i); }
 }

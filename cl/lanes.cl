@@ -25,10 +25,11 @@ typedef LANES_CAT(float, VW) lanes_t;
 #endif
 typedef lanes_t loose_lanes_t __attribute__((aligned(4)));
 
+#define INLINED inline __attribute__((always_inline))
 #define FOR_LANES(l) _Pragma("unroll") for (int l = 0; l < VW; ++l)
 
 /* Elements p[0] … p[min(n, VW)−1]; the other lanes are 0. */
-static inline lanes_t lanes_load(__global const float *p, int n)
+static INLINED lanes_t lanes_load(__global const float *p, int n)
 {
     if (n >= VW) { return LANES_LOAD(p); }
     float t[VW];
@@ -36,7 +37,7 @@ static inline lanes_t lanes_load(__global const float *p, int n)
     return LANES_LOAD(t);
 }
 
-static inline void lanes_store(lanes_t v, __global float *p, int n)
+static INLINED void lanes_store(lanes_t v, __global float *p, int n)
 {
     if (n >= VW) { /* not by vstore, which PoCL cuts into pieces of 16 bytes */
         *(__global loose_lanes_t *)p = v;

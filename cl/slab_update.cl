@@ -10,10 +10,10 @@
 
 static INLINED vec_t sum_slabs(__global const float *from, int pitch, int G, int n)
 {
-    vec_t sum = load_part(from, n);
+    vec_t sum = load_part_in_place(from, n);
     for (int g = 1; g < G; ++g) {
         from += pitch;
-        sum += load_part(from, n);
+        sum += load_part_in_place(from, n);
     }
     return sum;
 }
@@ -39,7 +39,7 @@ __kernel ONE_ITEM void slab_update(__global const float *restrict slabs, ulong s
     const struct update u = update_of(param + param_at, first + first_at, second + second_at,
                                       hyper + hyper_at, a, b, c, d, e, f);
     const int begin = get_group_id(0) * span, end = min(begin + span, n);
-    for (int i = begin; i < end; i += VW) {
-        update_part(u, i, sum_slabs(slabs + i, pitch, G, end - i), end - i);
-    }
+    int i = begin;
+    for (; i + VW <= end; i += VW) { update_vector(u, i, sum_slabs(slabs + i, pitch, G, VW)); }
+    if (i < end) { update_part(u, i, sum_slabs(slabs + i, pitch, G, end - i), end - i); }
 }
