@@ -90,6 +90,24 @@ static json_t *times_json(const struct umb_tuned *tuned)
     return times;
 }
 
+/* " +relu +pool=max +update". */
+static const char *fused_of(const struct view *v, int node, char buffer[FUSED_TEXT])
+{
+    umb__fused_text(&v->graph->node[node], buffer, FUSED_TEXT);
+    if (umb__plan_is_joined(v->plan, node + 1)) {
+        const size_t used = strlen(buffer);
+        snprintf(buffer + used, FUSED_TEXT - used, " +update");
+    }
+    return buffer;
+}
+
+/* What no step computes is a view, or part of the node before it. */
+static const char *solver_of(const struct view *v, int node)
+{
+    const char *solver = umb__plan_solver(v->plan, node);
+    return *solver ? solver : umb__plan_is_joined(v->plan, node) ? "joined" : "view";
+}
+
 static json_t *node_json(const struct view *v, int index)
 {
     const struct umb_node *n = &v->graph->node[index];
@@ -97,12 +115,13 @@ static json_t *node_json(const struct view *v, int index)
     int queue = queue_of(v, index, &steps);
     json_t *shape = n->n_out ? shape_json(&v->graph->value[n->out[0]].type.shape) : json_null();
     const struct umb_choice choice = umb__plan_choice(v->plan, index);
-    return json_pack(
-        "{s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:i, s:I, s:s, s:o}", "name", n->name, "op",
-        n->op->name, "phase", phases[n->phase], "in", names_json(v, n->in, n->n_in), "out",
-        names_json(v, n->out, n->n_out), "shape", shape, "solver", umb__plan_solver(v->plan, index),
-        "queue", queue, "steps", (json_int_t)steps, "chosen_by",
-        choice.solver ? sources[choice.source] : "view", "ms", times_json(choice.tuned));
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:i, s:I, s:s, s:o}", "name", n->name,
+                     "op", n->op->name, "phase", phases[n->phase], "in",
+                     names_json(v, n->in, n->n_in), "out", names_json(v, n->out, n->n_out), "shape",
+                     shape, "solver", umb__plan_solver(v->plan, index), "queue", queue, "steps",
+                     (json_int_t)steps, "chosen_by",
+                     choice.solver ? sources[choice.source] : solver_of(v, index), "ms",
+                     times_json(choice.tuned));
 }
 
 static json_t *value_json(const struct view *v, int index)
@@ -121,7 +140,7 @@ static void print_json(const struct view *v)
     char fused[FUSED_TEXT];
     for (int i = 0; i < v->graph->n_nodes; i++) {
         json_t *node = node_json(v, i);
-        const char *text = umb__fused_text(&v->graph->node[i], fused, sizeof fused);
+        const char *text = fused_of(v, i, fused);
         json_object_set_new(node, "fused", json_string(text + (*text ? 1 : 0)));
         json_array_append_new(nodes, node);
     }
@@ -153,7 +172,7 @@ static void print_dot(const struct view *v)
     for (int i = 0; i < v->graph->n_nodes; i++) {
         const struct umb_node *n = &v->graph->node[i];
         printf("  n%d [label=\"%s\\n%s%s\\n%s\\n%s\", fillcolor=\"%s\"];\n", i, n->name,
-               n->op->name, umb__fused_text(n, fused, sizeof fused), umb__plan_solver(v->plan, i),
+               n->op->name, fused_of(v, i, fused), umb__plan_solver(v->plan, i),
                n->n_out ? shape_of(v, n->out[0], shape) : "", colours[n->phase]);
         for (int k = 0; k < n->n_in; k++) {
             int producer = v->graph->value[n->in[k]].producer;
@@ -203,12 +222,11 @@ static void print_nodes(const struct view *v)
         const struct umb_node *n = &v->graph->node[i];
         size_t steps = 0;
         int queue = queue_of(v, i, &steps);
-        const char *solver = umb__plan_solver(v->plan, i);
         cli_table_add(&t, "%s", n->name);
-        cli_table_add(&t, "%s%s", n->op->name, umb__fused_text(n, fused, sizeof fused));
+        cli_table_add(&t, "%s%s", n->op->name, fused_of(v, i, fused));
         cli_table_add(&t, "%s", phases[n->phase]);
         cli_table_add(&t, "%s", n->n_out ? shape_of(v, n->out[0], shape) : "in place");
-        cli_table_add(&t, "%s", *solver ? solver : "view");
+        cli_table_add(&t, "%s", solver_of(v, i));
         cli_table_add(&t, queue < 0 ? "–" : "%d", queue);
         cli_table_add(&t, "%zu", steps);
         add_reason(v, &t, i);

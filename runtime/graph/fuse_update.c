@@ -5,8 +5,8 @@
  *        W', adam(W, W', its pieces of the moments), adam(the rest)
  *
  * W' is no piece of the gradients any more, and the pair is lowered to one where the solver can
- * (ops/update.h): then the gradient is never written, and of 28 bytes that Adam moves for a parameter
- * 24 are left. The pair stands behind the last node that reads W.
+ * (ops/update.h): then the gradient is never written, and of 28 bytes that Adam moves for a
+ * parameter 24 are left. The pair stands behind the last node that reads W.
  */
 #include <string.h>
 

@@ -67,10 +67,9 @@ static enum umb_status emit_node(struct umb_plan *p, struct umb_emit *e)
                                            solver->name);
 }
 
-/* The update is part of the node before. */
-static bool is_joined(const struct umb_plan *p, int update)
+bool umb__plan_is_joined(const struct umb_plan *p, int node)
 {
-    const int maker = update - 1;
+    const int maker = node - 1;
     if (maker < 0 || !p->graph->node[maker].feeds_update) { return false; }
     const struct umb_problem problem = {.op = p->graph->node[maker].op};
     return umb__solver_updates(&problem, p->choice[maker].solver);
@@ -88,7 +87,7 @@ static enum umb_status lower_pair(struct umb_plan *p, struct umb_emit *e)
 
 static enum umb_status lower_node(struct umb_plan *p, const struct umb_plan_desc *desc, int node)
 {
-    if (is_joined(p, node)) { return UMB_OK; }
+    if (umb__plan_is_joined(p, node)) { return UMB_OK; }
     const struct umb_node *n = &p->graph->node[node];
     struct umb_choice *choice = &p->choice[node];
     if (!umb__node_has_steps(p->graph, node)) { return UMB_OK; }
@@ -104,7 +103,7 @@ static enum umb_status lower_node(struct umb_plan *p, const struct umb_plan_desc
                          n->name, wanted ? "named " : "", wanted ? wanted : "", n->op->name,
                          e.p.caps->name);
     }
-    return is_joined(p, node + 1) ? lower_pair(p, &e) : emit_node(p, &e);
+    return umb__plan_is_joined(p, node + 1) ? lower_pair(p, &e) : emit_node(p, &e);
 }
 
 /* The node's time: as measured, else guessed from its work, and a launch for each step. */
@@ -115,6 +114,25 @@ static double node_ns(const struct umb_plan *p, int node, double flops, double b
     if (measured) { return (double)measured; }
     const double compute = flops / speed, move = bytes / GUESSED_BYTES_PER_NS;
     return compute > move ? compute : move;
+}
+
+/* Of the node's row; with an update that is part of it, what that does besides, and without the
+ * gradient between them. */
+static enum umb_status count_work(struct umb_plan *p, int node, double *ret_flops,
+                                  double *ret_bytes)
+{
+    const struct umb_device_caps *caps = umb_device_get_caps(p->device);
+    const bool joined = umb__plan_is_joined(p, node + 1);
+    *ret_flops = *ret_bytes = 0;
+    for (int i = node; i <= node + joined; i++) {
+        struct umb_problem problem;
+        const enum umb_status st = umb__node_problem(p->graph, i, caps, p->arena, &problem);
+        if (st != UMB_OK) { return st; }
+        *ret_flops += problem.op->flops ? problem.op->flops(&problem) : 0;
+        *ret_bytes += problem.op->bytes ? problem.op->bytes(&problem) : traffic(&problem);
+        if (joined && i == node) { *ret_bytes -= 2 * (double)umb__type_bytes(&problem.out[0]); }
+    }
+    return UMB_OK;
 }
 
 /* Spreads each node's work over its steps; what the node's row counts stands on its first step. */
@@ -129,12 +147,8 @@ static enum umb_status cost_steps(struct umb_plan *p)
     for (size_t first = 0, end; first < p->steps.n; first = end) {
         int node = p->steps.step[first].node;
         for (end = first; end < p->steps.n && p->steps.step[end].node == node; end++) {}
-        struct umb_problem problem;
-        const enum umb_status st =
-            umb__node_problem(p->graph, node, umb_device_get_caps(p->device), p->arena, &problem);
+        const enum umb_status st = count_work(p, node, &p->flops[first], &p->bytes[first]);
         if (st != UMB_OK) { return st; }
-        p->flops[first] = problem.op->flops ? problem.op->flops(&problem) : 0;
-        p->bytes[first] = problem.op->bytes ? problem.op->bytes(&problem) : traffic(&problem);
         const double ns = node_ns(p, node, p->flops[first], p->bytes[first], speed);
         const double each = ns / (double)(end - first) + LAUNCH_NS;
         for (size_t i = first; i < end; i++) {

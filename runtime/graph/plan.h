@@ -55,6 +55,8 @@ struct umb_plan_step_info {
 size_t umb__plan_n_steps(const struct umb_plan *p);
 struct umb_plan_step_info umb__plan_step(const struct umb_plan *p, size_t index);
 const char *umb__plan_solver(const struct umb_plan *p, int node); /* name; "" for views */
+/* An update that is part of the node before it (fuse_update.c). */
+bool umb__plan_is_joined(const struct umb_plan *p, int node);
 struct umb_choice umb__plan_choice(const struct umb_plan *p, int node); /* solver NULL: a view */
 size_t umb__plan_scratch_bytes(const struct umb_plan *p);         /* planned */
 size_t umb__plan_unshared_bytes(

@@ -72,12 +72,24 @@ static bool is_known_bad(const struct umb_tuned *tuned, const char *solver)
     return s && s->ns == 0;
 }
 
+/* Memory's, for the gradient that a solver without an update writes for the optimizer to read. */
+#define BYTES_PER_NS 20
+
+/* What a solver was measured to take, and what is left for others to do. */
+static uint64_t all_ns(const struct umb_problem *p, const struct umb_tuned *tuned,
+                       const struct umb_solver *s)
+{
+    const uint64_t ns = umb__tuned_ns(tuned, s->name);
+    if (!ns || !p->updates || umb__solver_updates(p, s)) { return ns; }
+    return ns + 2 * (uint64_t)umb__type_bytes(&p->out[0]) / BYTES_PER_NS;
+}
+
 static const struct umb_solver *fastest(const struct umb_problem *p, const struct umb_tuned *tuned)
 {
     const struct umb_solver *best = NULL;
     uint64_t best_ns = 0;
     for (const struct umb_solver *s = p->op->solvers; s && s->name; s++) {
-        const uint64_t ns = umb__tuned_ns(tuned, s->name);
+        const uint64_t ns = all_ns(p, tuned, s);
         if (ns && (!best || ns < best_ns) && s->applicable(p) > 0) {
             best = s;
             best_ns = ns;

@@ -10,8 +10,8 @@
 #define MOST_PIXELS_BACK 9
 /* Images that share an item's look at the weights. */
 #define IMAGES 64
-/* Positions of a batch that the gradient to the weights adds up: to one sum, whose rounding grows. Of
- * x an item has a panel of 128 KB, of as many channels as a tile has, of dy one of 256 KB. */
+/* Positions of a batch that the gradient to the weights adds up: to one sum, whose rounding grows.
+ * Of x an item has a panel of 128 KB, of as many channels as a tile has, of dy one of 256 KB. */
 #define MOST_POSITIONS 512
 #define X_FLOATS 32768
 #define D_FLOATS 65536
@@ -85,7 +85,8 @@ enum umb_status umb__conv_small_data(struct umb_emit *e)
 /* Columns of an item: whole tiles, as many as the panel holds. */
 static int columns_of(const struct umb_conv *g, int tile)
 {
-    const int most = D_FLOATS / (g->N * g->P * g->Q), fitting = most < MOST_COLUMNS ? most : MOST_COLUMNS;
+    const int most = D_FLOATS / (g->N * g->P * g->Q),
+              fitting = most < MOST_COLUMNS ? most : MOST_COLUMNS;
     const int columns = ceil_div(g->K, tile) * tile;
     return columns < fitting ? columns : fitting / tile * tile;
 }
@@ -118,12 +119,11 @@ enum umb_status umb__emit_small_weights(struct umb_emit *e, const struct umb_con
     const struct umb_update_rule u = umb__update_rule(e->update);
     launch.options = umb__emit_printf(e, "%s -DUPDATE=%d", launch.options, u.kind);
     if (!launch.options) { return UMB_ERR_NO_MEMORY; }
-    return umb__emit_launch(e, &launch, e->in[0], e->in[1], g->dbias ? db : e->in[1], u.param,
-                            u.moment[0], u.moment[1], u.hyper, g->N, g->H, g->W, g->C, g->P, g->Q,
-                            g->K, g->R, g->S, g->stride[0], g->stride[1], g->dilation[0],
-                            g->dilation[1], g->padding[0], g->padding[1], span, columns, flags,
-                            u.number[0], u.number[1], u.number[2], u.number[3], u.number[4],
-                            u.number[5]);
+    return umb__emit_launch(
+        e, &launch, e->in[0], e->in[1], g->dbias ? db : e->in[1], u.param, u.moment[0], u.moment[1],
+        u.hyper, g->N, g->H, g->W, g->C, g->P, g->Q, g->K, g->R, g->S, g->stride[0], g->stride[1],
+        g->dilation[0], g->dilation[1], g->padding[0], g->padding[1], span, columns, flags,
+        u.number[0], u.number[1], u.number[2], u.number[3], u.number[4], u.number[5]);
 }
 
 enum umb_status umb__conv_small_weights(struct umb_emit *e)

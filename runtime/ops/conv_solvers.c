@@ -102,6 +102,6 @@ const struct umb_solver umb__conv_weights_solvers[] = {
     {"gpu_depthwise", umb__gpu_depthwise_rank, umb__emit_gpu_depthwise_weights},
     {0}};
 
-/* Those that end with slabs, and the one that walks the weights in order. */
-const char *const umb__conv_updating[] = {"direct",    "depthwise", "thin", "small",
-                                          "winograd4", "winograd2", NULL};
+/* Those that end with slabs, and the one that walks the weights in order; of thin and depthwise
+ * layers the weights are never large. */
+const char *const umb__conv_updating[] = {"direct", "small", "winograd4", "winograd2", NULL};

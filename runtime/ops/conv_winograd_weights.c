@@ -80,8 +80,8 @@ static enum umb_status emit(struct umb_emit *e, int edge)
         .global = {(size_t)G, (size_t)ceil_div(g.C, CHANNELS), (size_t)ceil_div(g.K, COLUMNS)},
         .local = {1, 1, 1}};
     st = umb__emit_launch(e, &launch, e->in[0], e->in[1], e->in[g.pool ? 2 : 1], slabs,
-                          g.dbias ? bias_slabs : slabs,
-                          g.H, g.W, g.C, g.P, g.Q, g.K, g.padding[0], g.padding[1], tiles, flags);
+                          g.dbias ? bias_slabs : slabs, g.H, g.W, g.C, g.P, g.Q, g.K, g.padding[0],
+                          g.padding[1], tiles, flags);
     if (st == UMB_OK) { st = umb__emit_slab_sums(e, &sums, slabs); }
     return st == UMB_OK && g.dbias ? umb__emit_slab_sums(&bias, &bias_sums, bias_slabs) : st;
 }

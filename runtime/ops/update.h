@@ -2,8 +2,8 @@
  * update.h: an optimizer's update by a gradient that a solver has just made and need not write.
  *
  * A pass of the graph marks a node whose output 0 is read by nothing but an optimizer
- * (graph/fuse_update.c). If the op names its solver among `updating`, the solver finds the optimizer
- * in umb_emit.update and applies it (cl/update_run.cl) where it would write output 0.
+ * (graph/fuse_update.c). If the op names its solver among `updating`, the solver finds the
+ * optimizer in umb_emit.update and applies it (cl/update_run.cl) where it would write output 0.
  */
 #ifndef UMB_UPDATE_H
 #define UMB_UPDATE_H
@@ -28,7 +28,8 @@ struct umb_update_rule {
 bool umb__update_is_known(const struct umb_problem *p);
 struct umb_update_rule umb__update_rule(const struct umb_emit_update *u);
 
-/* The optimizers' own, into `kind` and `number`; returns how many moments there are. adam.c, sgd.c. */
+/* The optimizers' own, into `kind` and `number`; returns how many moments there are. adam.c, sgd.c.
+ */
 int umb__adam_rule(const void *attrs, struct umb_update_rule *r);
 int umb__sgd_rule(const void *attrs, struct umb_update_rule *r);
 

@@ -14,6 +14,7 @@
 
 #include "batch_norm.h"
 #include "conv.h"
+#include "gemm_tile.h"
 #include "nets.h"
 #include "rig.h"
 #include "session.h"
@@ -192,6 +193,24 @@ static void trains_alike(void **state)
     umb_net_destroy(net);
 }
 
+/* Every large layer is updated by the node that makes its gradient, on a CPU's kernels. */
+static void large_layers_have_updates(void **state)
+{
+    (void)state;
+    struct umb_net *net = test_net_large(world.ctx);
+    const struct session_desc desc = {.device = world.device, .net = net, .batch = 9, .seed = 4};
+    struct session s = session_open(world.ctx, &desc);
+    const struct umb_plan *plan = umb__trainer_plan(s.tr, UMB_TRAINER_TRAIN);
+    const struct umb_graph *g = s.tr->side[UMB_TRAINER_TRAIN].graph;
+    int joined = 0;
+    for (int i = 0; i < g->n_nodes; i++) {
+        joined += umb__plan_is_joined(plan, i);
+    }
+    if (umb__tile_applies(umb_device_get_caps(world.device))) { assert_int_equal(joined, 4); }
+    session_close(&s);
+    umb_net_destroy(net);
+}
+
 /* Where it does not pay. */
 
 static void only_for_real_kernels(void **state)
@@ -243,7 +262,8 @@ int main(void)
                                        {test_net_two_residual, false, 0, 0, 1, 3, 3},
                                        {pools, true, 2, 1, 0, 0, 0},
                                        {test_net_mnist_fashion, true, 2, 0, 0, 0, 0},
-                                       {test_net_two_residual, true, 0, 0, 0, 3, 3}};
+                                       {test_net_two_residual, true, 0, 0, 0, 3, 3},
+                                       {test_net_large, false, 0, 0, 0, 0, 0}};
 #define BOTH(name, i)                                                         \
     {name " keeps its meaning", keeps_the_meaning, NULL, NULL, &cases[i]},    \
     {                                                                         \
@@ -267,6 +287,8 @@ int main(void)
         {"residual blocks train alike", trains_alike, NULL, NULL, &cases[3]},
         {"mnist-fashion trains alike", trains_alike, NULL, NULL, &cases[7]},
         {"residual blocks of two streams train alike", trains_alike, NULL, NULL, &cases[8]},
+        {"large layers train alike", trains_alike, NULL, NULL, &cases[12]},
+        cmocka_unit_test(large_layers_have_updates),
         cmocka_unit_test(only_for_real_kernels),
         cmocka_unit_test(outputs_stay)};
     return cmocka_run_group_tests(tests, open_world, close_world);

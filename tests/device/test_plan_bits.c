@@ -66,6 +66,12 @@ static void queues_of_resnet(void **state)
     any_number_of_queues(test_net_resnet18(world.ctx, 8, 4), 4, 4);
 }
 
+static void queues_of_large_layers(void **state)
+{
+    (void)state;
+    any_number_of_queues(test_net_large(world.ctx), 9, 3);
+}
+
 static void the_same_seed_twice(void **state)
 {
     (void)state;
@@ -449,6 +455,7 @@ int main(void)
         cmocka_unit_test(queues_of_mnist_fashion),
         cmocka_unit_test(queues_of_four_heads),
         cmocka_unit_test(queues_of_resnet),
+        cmocka_unit_test(queues_of_large_layers),
         cmocka_unit_test(the_same_seed_twice),
         cmocka_unit_test(slots_in_turn_without_waiting),
         cmocka_unit_test(part_of_a_batch_of_two_streams),

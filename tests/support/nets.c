@@ -157,6 +157,20 @@ struct umb_net *test_net_undropped(struct umb_context *ctx)
     return mixed(ctx, false);
 }
 
+struct umb_net *test_net_large(struct umb_context *ctx)
+{
+    struct umb_net *net = test_net(ctx);
+    int h = test_stream(ctx, net, "image", 12, 12, 3);
+    h = test_layer(ctx, net, "conv", "filters=172 size=3 padding=1 activation=relu", h);
+    h = test_layer(ctx, net, "conv", "filters=172 size=3 padding=1 activation=relu", h);
+    h = test_layer(ctx, net, "conv", "filters=172 size=3 stride=2 activation=relu", h);
+    h = test_layer(ctx, net, "conv", "filters=172 size=3 stride=3 activation=relu", h);
+    h = test_layer(ctx, net, "flatten", NULL, h);
+    h = test_layer(ctx, net, "dense", "units=3100 activation=relu", h);
+    test_task(ctx, net, "kind", test_layer(ctx, net, "dense", "units=4", h), "cross_entropy", 1);
+    return net;
+}
+
 struct umb_net *test_net_resnet18(struct umb_context *ctx, int height, int width)
 {
     struct umb_net *net = test_net(ctx);

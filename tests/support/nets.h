@@ -40,6 +40,9 @@ struct umb_net *test_net_two_residual(struct umb_context *ctx);
 struct umb_net *test_net_mixed(struct umb_context *ctx);
 /* The same without dropout. */
 struct umb_net *test_net_undropped(struct umb_context *ctx);
+/* One 12×12×3 stream through layers of at least UMB_LARGE_PARAM weights: winograd, direct, small and
+ * few's. */
+struct umb_net *test_net_large(struct umb_context *ctx);
 /* ResNet-18 with its first layers for small images: `width` filters in the first stage. */
 struct umb_net *test_net_resnet18(struct umb_context *ctx, int height, int width);
 /* 6 filters, images of 16×16. */

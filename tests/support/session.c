@@ -132,7 +132,7 @@ char *session_used(const struct session *s, size_t n)
     char *used = room(s, (int64_t)n, 1);
     for (int v = 0; v < g->n_values; v++) {
         const struct umb_value *value = &g->value[v];
-        if (value->kind != UMB_VALUE_PARAM || value->base < 0) { continue; }
+        if (value->kind != UMB_VALUE_PARAM || value->base < 0 || value->spec < 0) { continue; }
         memset(used + value->base_offset / sizeof(float), 1,
                (size_t)umb__shape_count(&value->type.shape));
     }
