@@ -325,17 +325,6 @@ __kernel ONE_ITEM void conv_weights(
     }
 }
 
-/* n of VW numbers of each slab, in their order. */
-static INLINED vec_t sum_slabs(__global const float *from, int pitch, int G, int n)
-{
-    vec_t sum = load_part_in_place(from, n);
-    for (int g = 1; g < G; ++g) {
-        from += pitch;
-        sum += load_part_in_place(from, n);
-    }
-    return sum;
-}
-
 /*
  * out[i] = Σ_g slabs[g·(n + n_last) + i], in the order of g, for i < n; the n_last numbers behind
  * them likewise into `last`. NDRange [⌈n/span⌉ + ⌈n_last/span⌉], one item a group.

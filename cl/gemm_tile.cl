@@ -114,6 +114,17 @@ static inline void store_part(vec_t v, __global float *to, int n)
     }
 }
 
+/* Σ of the first n of VW numbers of G slabs, `pitch` apart, in their order. */
+static INLINED vec_t sum_slabs(__global const float *from, int pitch, int G, int n)
+{
+    vec_t sum = load_part_in_place(from, n);
+    for (int g = 1; g < G; ++g) {
+        from += pitch;
+        sum += load_part_in_place(from, n);
+    }
+    return sum;
+}
+
 /* NV numbers (of which `columns` exist) of each of `rows` rows become rows of a panel. */
 static inline void copy_columns(float *to, __global const float *from, int pitch, int rows,
                                 int columns)

@@ -8,16 +8,6 @@
  */
 #include "update_run.cl"
 
-static INLINED vec_t sum_slabs(__global const float *from, int pitch, int G, int n)
-{
-    vec_t sum = load_part_in_place(from, n);
-    for (int g = 1; g < G; ++g) {
-        from += pitch;
-        sum += load_part_in_place(from, n);
-    }
-    return sum;
-}
-
 __kernel ONE_ITEM void slab_update(__global const float *restrict slabs, ulong slabs_at,
                                    __global float *restrict last, ulong last_at,
                                    __global float *restrict param, ulong param_at,
