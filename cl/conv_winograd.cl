@@ -466,10 +466,19 @@ __kernel ONE_ITEM void conv_winograd_filters(__global const float *restrict w, u
     w += w_at;
     for (int tap = 0; tap < WEIGHTS; ++tap) {
         float *to = g + tap * (VW * NV);
+        const int at = turned ? ((WEIGHTS - 1 - tap) * K + kb * NV) * C + c0
+                              : (tap * C + c0) * K + kb * NV;
+        if (tap + 1 < WEIGHTS) { /* a line here and there, which nothing else fetches ahead */
+            __global const float *next = w + at + (turned ? -K * C : K * C);
+            for (int i = 0; i < (turned ? NV : VW); ++i, next += turned ? C : K) {
+                FETCH_EARLY(next);
+                if (!turned) { FETCH_EARLY(next + VW); }
+            }
+        }
         if (turned) {
-            transpose_columns(to, w + ((WEIGHTS - 1 - tap) * K + kb * NV) * C + c0, C, n, columns);
+            transpose_columns(to, w + at, C, n, columns);
         } else {
-            copy_columns(to, w + (tap * C + c0) * K + kb * NV, K, n, columns);
+            copy_columns(to, w + at, K, n, columns);
         }
     }
 #ifdef MAKE_U
