@@ -10,7 +10,7 @@
 #define BACK 64
 #define DBIAS 128
 #define PAST 256
-#define TQ 4 /* outputs of a tile: each weight is loaded once for them */
+#define TQ (VW == 16 ? 8 : 4) /* outputs of a tile: each weight is loaded once for them */
 #define TS 3 /* taps of a row: each number of dy is loaded once for them */
 
 /* Outputs side by side in a row, and the taps that they see: x and w at the
@@ -77,6 +77,44 @@ static INLINED void add_taps(vec_t *sum, bool whole, struct taps t, int left)
     }
 }
 
+/* Of three taps side by side that step as outputs do, or the other way: each number of x is loaded
+ * once for all of them; what is outside is 0. whole, turned and full, of channels, are constants once
+ * inlined. */
+static INLINED void add_three(vec_t *sum, bool whole, bool turned, struct taps t, int left)
+{
+    const int first = turned ? -2 : 0;
+    for (int r = 0; r < t.rows; ++r) {
+        __global const float *x = t.x + r * t.x_row, *w = t.w + r * t.w_row;
+        vec_t v[TQ + 2];
+        UNROLL for (int j = 0; j < TQ + 2; ++j)
+        {
+            v[j] = (vec_t)(0.0f);
+            if (whole || (uint)(t.at + (first + j) * t.move) < (uint)t.extent) {
+                v[j] = load_part(x + (first + j) * t.to_next, left);
+            }
+        }
+        UNROLL for (int s = 0; s < 3; ++s)
+        {
+            const vec_t b = load_part(w + s * t.w_column, left);
+            UNROLL for (int i = 0; i < TQ; ++i)
+            {
+                sum[i] = fma(v[turned ? i - s + 2 : i + s], b, sum[i]);
+            }
+        }
+    }
+}
+
+static INLINED void add_columns(vec_t *sum, bool whole, struct taps t, int left)
+{
+    if (t.columns == 3 && t.x_column == t.to_next) {
+        add_three(sum, whole, false, t, left);
+    } else if (t.columns == 3 && t.x_column == -t.to_next) {
+        add_three(sum, whole, true, t, left);
+    } else {
+        add_taps(sum, whole, t, left);
+    }
+}
+
 /* What becomes of VW lanes of an output. */
 struct finish {
     __global const float *bias, *mask; /* mask beside y */
@@ -111,9 +149,9 @@ static INLINED void make_outputs(struct taps t, bool whole, struct finish f, __g
             FETCH_EARLY(t.x + ahead + i * t.to_next);
         }
         if (left >= VW) {
-            add_taps(sum, whole, t, VW);
+            add_columns(sum, whole, t, VW);
         } else {
-            add_taps(sum, whole, t, left);
+            add_columns(sum, whole, t, left);
         }
         UNROLL for (int i = 0; i < TQ; ++i)
         {
