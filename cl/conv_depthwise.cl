@@ -78,8 +78,7 @@ static INLINED void add_taps(vec_t *sum, bool whole, struct taps t, int left)
 }
 
 /* Of three taps side by side that step as outputs do, or the other way: each number of x is loaded
- * once for all of them; what is outside is 0. whole, turned and full, of channels, are constants once
- * inlined. */
+ * once for all of them; what is outside is 0. whole and turned are constants once inlined. */
 static INLINED void add_three(vec_t *sum, bool whole, bool turned, struct taps t, int left)
 {
     const int first = turned ? -2 : 0;

@@ -15,7 +15,6 @@
 #include "update.h"
 
 #define MAX_PIECES 1024
-#define MOST_MOMENTS 2
 
 /* A parameter whose update goes to its gradient's maker. */
 struct piece {

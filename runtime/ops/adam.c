@@ -88,7 +88,7 @@ int umb__adam_rule(const void *attributes, struct umb_update_rule *r)
                                                a->beta2,
                                                1 - a->beta2,
                                                a->epsilon};
-    r->kind = 1;
+    r->kind = UMB_UPDATE_ADAM;
     memcpy(r->number, number, sizeof number);
     return 2;
 }

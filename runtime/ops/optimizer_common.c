@@ -4,7 +4,7 @@
 #define LEAST_SPAN 4096
 #define MOST_GROUPS 1024
 
-static bool is_flat(const struct umb_type *t, int64_t n)
+static bool has_floats(const struct umb_type *t, int64_t n)
 {
     return t->dtype == UMB_F32 && umb__shape_count(&t->shape) == n;
 }
@@ -21,7 +21,7 @@ enum umb_status umb__optimizer_infer(struct umb_infer *io, int n_moments)
     }
     for (int i = 0; i < io->n_in; i++) {
         const int64_t expected = i < hyper ? n : i == hyper ? UMB_HYPER_COUNT : 1;
-        if (!is_flat(&io->in[i], expected)) {
+        if (!has_floats(&io->in[i], expected)) {
             return umb__fail(
                 io->ctx, UMB_ERR_INVALID, "input %d has shape %s; expected float32 [%lld]", i,
                 umb__shape_text(&io->in[i].shape, got, sizeof got), (long long)expected);

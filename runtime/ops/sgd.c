@@ -79,7 +79,7 @@ static void reference(const struct umb_reference *r)
 int umb__sgd_rule(const void *attributes, struct umb_update_rule *r)
 {
     const struct sgd_attrs *a = attributes;
-    r->kind = has_momentum(a) ? 3 : 2;
+    r->kind = has_momentum(a) ? UMB_UPDATE_MOMENTUM : UMB_UPDATE_SGD;
     r->number[0] = a->weight_decay;
     r->number[1] = a->momentum;
     r->number[2] = 1 - a->dampening;

@@ -16,10 +16,13 @@ struct umb_emit_update {
     const int *in;
 };
 
+/* UPDATE of cl/update_run.cl. */
+enum umb_update_kind { UMB_UPDATE_ADAM = 1, UMB_UPDATE_SGD, UMB_UPDATE_MOMENTUM };
+
 #define UMB_UPDATE_NUMBERS 6
 /* What kernels are given, in the words of cl/update_run.cl. */
 struct umb_update_rule {
-    int kind;                    /* UPDATE */
+    int kind;                    /* of enum umb_update_kind */
     int param, moment[2], hyper; /* values; the parameter where there is no such moment */
     double number[UMB_UPDATE_NUMBERS];
 };

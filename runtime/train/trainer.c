@@ -115,6 +115,14 @@ static enum umb_status fuse_forward(const struct umb_trainer *tr, struct umb_gra
     return umb__graph_fuse_pool(g, umb_device_get_caps(tr->device));
 }
 
+/* What runs behind differentiation and packing. */
+static enum umb_status fuse_backward(const struct umb_trainer *tr, struct umb_graph *g)
+{
+    const struct umb_device_caps *caps = umb_device_get_caps(tr->device);
+    const enum umb_status st = umb__graph_fuse(g, caps);
+    return st == UMB_OK ? umb__graph_fuse_update(g, caps, UMB_LARGE_PARAM) : st;
+}
+
 static enum umb_status build_graph(struct umb_trainer *tr, int mode, struct umb_trainer_side *side)
 {
     enum umb_status st =
@@ -134,12 +142,7 @@ static enum umb_status build_graph(struct umb_trainer *tr, int mode, struct umb_
     }
     if (st == UMB_OK) { tr->packed_bytes = umb__type_bytes(&side->graph->value[params].type); }
     if (st == UMB_OK && mode == UMB_TRAINER_TRAIN) { st = add_update(tr, side, params, gradients); }
-    if (st == UMB_OK && tr->fuses) {
-        st = umb__graph_fuse(side->graph, umb_device_get_caps(tr->device));
-    }
-    if (st == UMB_OK && tr->fuses) {
-        st = umb__graph_fuse_update(side->graph, umb_device_get_caps(tr->device), UMB_LARGE_PARAM);
-    }
+    if (st == UMB_OK && tr->fuses) { st = fuse_backward(tr, side->graph); }
     return st == UMB_OK ? umb__graph_alias(side->graph) : st;
 }
 

@@ -282,7 +282,8 @@ static const struct optimizer optimizers[] = {
 };
 #define N_OPTIMIZERS (int)(sizeof optimizers / sizeof *optimizers)
 
-/* The same sums in the same order, and the same update of each number. */
+/* The same sums in the same order, and the same update of each number; but compilers may fuse other
+ * multiplications and additions in one kernel than in the other. */
 static void as_an_optimizer_of_its_own(void **state)
 {
     const struct layer *l = *state;
