@@ -99,6 +99,17 @@ static void build_layer(struct net *n, const struct layer *l, int *gradient)
     n->g->value[out[0]].output = true;
 }
 
+/* A graph of the layer alone. */
+static void begin(struct net *n, const struct layer *l, int gradient[MAX_VALUES])
+{
+    *n = (struct net){.solver = l->solver};
+    must(umb__graph_create(world.ctx, true, 1, &n->g));
+    for (int i = 0; i < MAX_VALUES; i++) {
+        gradient[i] = -1;
+    }
+    build_layer(n, l, gradient);
+}
+
 static void build_optimizer(struct net *n, const struct optimizer *o, int gradients)
 {
     int in[6] = {n->params, gradients}, n_in = 2, out[UMB_OP_MAX_OUT];
@@ -165,12 +176,7 @@ static bool open_net(struct net *n, const struct layer *l, const struct optimize
                      int queues)
 {
     int gradient[MAX_VALUES], gradients;
-    *n = (struct net){.solver = l->solver};
-    must(umb__graph_create(world.ctx, true, 1, &n->g));
-    for (int i = 0; i < MAX_VALUES; i++) {
-        gradient[i] = -1;
-    }
-    build_layer(n, l, gradient);
+    begin(n, l, gradient);
     if (!applies(n, l->solver)) {
         umb__graph_destroy(n->g);
         return false;
@@ -345,12 +351,7 @@ static void what_stays(void **state)
     const struct layer large = layers[N_LAYERS - 2];
     for (int read = 0; read < 2; read++) {
         int gradient[MAX_VALUES], gradients;
-        n = (struct net){0};
-        must(umb__graph_create(world.ctx, true, 1, &n.g));
-        for (int i = 0; i < MAX_VALUES; i++) {
-            gradient[i] = -1;
-        }
-        build_layer(&n, &large, gradient);
+        begin(&n, &large, gradient);
         const int d = gradient[n.weight];
         if (read) {
             const struct umb_graph_node_desc reader = {

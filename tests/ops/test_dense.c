@@ -1,5 +1,6 @@
 #include "dense.h"
 #include "harness.h"
+#include <stdio.h>
 #include <string.h>
 
 static enum umb_status infer(const char *attrs, struct umb_type x, struct umb_infer *ret)
@@ -83,23 +84,12 @@ static void refusals(void **state)
 /* Every solver of a problem is right on a device of that many lanes and compute units. */
 static void check_lanes(struct umb_trial *t, int index, uint32_t lanes, uint32_t units)
 {
-    struct umb_problem *p = (struct umb_problem *)(uintptr_t)umb__trial_problem(t, index);
     struct umb_device_caps caps = *umb_device_get_caps(harness_device());
+    char what[48];
     caps.float_width = lanes;
     caps.compute_units = units;
-    p->caps = &caps;
-    for (const struct umb_solver *s = p->op->solvers; s && s->name; s++) {
-        struct umb_trial_result r;
-        if (s->applicable(p) <= 0) { continue; }
-        if (umb__trial_check(t, harness_device(), index, s, &r) != UMB_OK) {
-            fail_msg("%s by %s: %s", p->op->name, s->name, umb_context_error(harness_context()));
-        }
-        if (r.score > 1) {
-            fail_msg("%s by %s, %u lanes, %u units: tensor %d at %lld: got %.9g, expected %.9g",
-                     p->op->name, s->name, lanes, units, r.tensor, (long long)r.index, r.got,
-                     r.expected);
-        }
-    }
+    snprintf(what, sizeof what, "%u lanes, %u units", lanes, units);
+    harness_check_solvers(t, index, &caps, what);
 }
 
 /* The tiles of every vector width, whatever this machine's is. */

@@ -54,22 +54,10 @@ static struct umb_device_caps made_up_gpu(const char *shuffle_by)
 /* Every solver that applies is right. */
 static void check_problem(struct umb_trial *t, int index, const char *shuffle_by)
 {
-    struct umb_problem *p = (struct umb_problem *)(uintptr_t)umb__trial_problem(t, index);
     const struct umb_device_caps caps = made_up_gpu(shuffle_by);
-    p->caps = &caps;
-    for (const struct umb_solver *s = p->op->solvers; s && s->name; s++) {
-        struct umb_trial_result r;
-        if (s->applicable(p) <= 0) { continue; }
-        if (umb__trial_check(t, harness_device(), index, s, &r) != UMB_OK) {
-            fail_msg("%s by %s: %s", p->op->name, s->name, umb_context_error(harness_context()));
-        }
-        if (r.score > 1) {
-            fail_msg("%s by %s, shuffles by %s, seed %d: tensor %d at %lld: got %.9g, expected "
-                     "%.9g within %.3g",
-                     p->op->name, s->name, shuffle_by ? shuffle_by : "nothing", SEED, r.tensor,
-                     (long long)r.index, r.got, r.expected, r.tolerance);
-        }
-    }
+    char what[48];
+    snprintf(what, sizeof what, "shuffles by %s", shuffle_by ? shuffle_by : "nothing");
+    harness_check_solvers(t, index, &caps, what);
 }
 
 static void *numbers(const struct umb_type *type, uint32_t stream)

@@ -26,6 +26,25 @@ struct umb_device *harness_device(void)
     return device;
 }
 
+void harness_check_solvers(struct umb_trial *t, int index, const struct umb_device_caps *caps,
+                           const char *what)
+{
+    struct umb_problem *p = (struct umb_problem *)(uintptr_t)umb__trial_problem(t, index);
+    p->caps = caps;
+    for (const struct umb_solver *s = p->op->solvers; s && s->name; s++) {
+        struct umb_trial_result r;
+        if (s->applicable(p) <= 0) { continue; }
+        if (umb__trial_check(t, harness_device(), index, s, &r) != UMB_OK) {
+            fail_msg("%s by %s: %s", p->op->name, s->name, umb_context_error(harness_context()));
+        }
+        if (r.score > 1) {
+            fail_msg("%s by %s, %s: tensor %d at %lld: got %.9g, expected %.9g within %.3g",
+                     p->op->name, s->name, what, r.tensor, (long long)r.index, r.got, r.expected,
+                     r.tolerance);
+        }
+    }
+}
+
 bool harness_small(void)
 {
     const char *small = getenv("UMBEL_TEST_SMALL");

@@ -40,6 +40,10 @@ int harness_main(const char *group, const struct harness *h);
 /* The context and device of the program, opened when first asked for. */
 struct umb_context *harness_context(void);
 struct umb_device *harness_device(void);
+/* Fails the test unless every solver that applies to problem `index` on a device of these
+ * capabilities is right; `what` says in the message which they are. */
+void harness_check_solvers(struct umb_trial *t, int index, const struct umb_device_caps *caps,
+                           const char *what);
 /* UMBEL_TEST_SMALL=1: the device is a slow one. */
 bool harness_small(void);
 
