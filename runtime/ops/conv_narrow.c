@@ -4,6 +4,7 @@
  */
 #include "conv_solvers.h"
 #include "gemm_tile.h"
+#include "whole.h"
 
 /* Channels of a tile at most. */
 #define MOST_COLUMNS 4
@@ -43,15 +44,10 @@ int umb__conv_narrow_rank_data(const struct umb_problem *p)
     return rank(p, &g, g.K, g.C, g.W);
 }
 
-static int ceil_div(int a, int b)
-{
-    return (a + b - 1) / b;
-}
-
 /* As few parts of n as `most` allows, as even as can be. */
 static int part_of(int n, int most)
 {
-    return ceil_div(n, ceil_div(n, most));
+    return umb__ceil_div(n, umb__ceil_div(n, most));
 }
 
 /* A walk over rows of `columns` outputs of a class, from `terms` channels to `outputs`, each output
@@ -93,8 +89,8 @@ enum umb_status umb__conv_narrow_forward(struct umb_emit *e)
 enum umb_status umb__conv_narrow_data(struct umb_emit *e)
 {
     const struct umb_conv g = umb__conv_of(&e->p);
-    const struct walk walk = {g.N * g.H, ceil_div(g.W, g.stride[1]), ceil_div(g.S, g.stride[1]),
-                              g.K, g.C};
+    const struct walk walk = {g.N * g.H, umb__ceil_div(g.W, g.stride[1]),
+                              umb__ceil_div(g.S, g.stride[1]), g.K, g.C};
     const struct umb_emit_launch launch = over(e, &backward_data, &walk);
     if (!launch.options) { return UMB_ERR_NO_MEMORY; }
     return umb__emit_launch(e, &launch, e->in[0], e->in[1], e->in[1], e->in[g.mask ? 2 : 0],

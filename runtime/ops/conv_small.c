@@ -3,6 +3,7 @@
  */
 #include "conv_winograd.h"
 #include "update.h"
+#include "whole.h"
 
 /* Pixels of the output at most, where the rows are to be preferred; backward, the direct ones read
  * less of what is larger (2026-11, Sapphire Rapids: 8×8 to 4×4 by steps of 2). */
@@ -31,11 +32,6 @@ static const struct umb_kernel backward_weights = {"conv_small_weights", "conv_s
 static const struct umb_kernel update = {"conv_small_update", "conv_small.cl", "conv_small_update",
                                          "rrwmmmr" SIGNATURE "iiiffffff"};
 
-static int ceil_div(int a, int b)
-{
-    return (a + b - 1) / b;
-}
-
 static int tile_rows(int width)
 {
     return width == 16 ? 8 : 6; /* accumulators: 16 of 32 registers; 12 of 16 */
@@ -56,14 +52,14 @@ static struct umb_emit_launch over(struct umb_emit *e, const struct umb_kernel *
         .kernel = kernel,
         .options = options_of(e),
         .dimensions = 2,
-        .global = {(size_t)ceil_div(columns, 2 * width), (size_t)others},
+        .global = {(size_t)umb__ceil_div(columns, 2 * width), (size_t)others},
         .local = {1, 1}};
 }
 
 enum umb_status umb__conv_small_forward(struct umb_emit *e)
 {
     const struct umb_conv g = umb__conv_of(&e->p);
-    const struct umb_emit_launch launch = over(e, &forward, g.K, ceil_div(g.N, IMAGES));
+    const struct umb_emit_launch launch = over(e, &forward, g.K, umb__ceil_div(g.N, IMAGES));
     if (!launch.options) { return UMB_ERR_NO_MEMORY; }
     return umb__emit_launch(e, &launch, e->in[0], e->in[1], e->in[g.bias ? 2 : 1], e->in[0],
                             e->out[0], g.N, g.H, g.W, g.C, g.P, g.Q, g.K, g.R, g.S, g.stride[0],
@@ -74,7 +70,7 @@ enum umb_status umb__conv_small_forward(struct umb_emit *e)
 enum umb_status umb__conv_small_data(struct umb_emit *e)
 {
     const struct umb_conv g = umb__conv_of(&e->p);
-    const struct umb_emit_launch launch = over(e, &backward_data, g.C, ceil_div(g.N, IMAGES));
+    const struct umb_emit_launch launch = over(e, &backward_data, g.C, umb__ceil_div(g.N, IMAGES));
     if (!launch.options) { return UMB_ERR_NO_MEMORY; }
     return umb__emit_launch(e, &launch, e->in[0], e->in[1], e->in[1], e->in[g.mask ? 2 : 0],
                             e->out[0], g.N, g.H, g.W, g.C, g.P, g.Q, g.K, g.R, g.S, g.stride[0],
@@ -87,15 +83,15 @@ static int columns_of(const struct umb_conv *g, int tile)
 {
     const int most = D_FLOATS / (g->N * g->P * g->Q),
               fitting = most < MOST_COLUMNS ? most : MOST_COLUMNS;
-    const int columns = ceil_div(g->K, tile) * tile;
+    const int columns = umb__ceil_div(g->K, tile) * tile;
     return columns < fitting ? columns : fitting / tile * tile;
 }
 
 /* Channels of an item: whole tiles, few enough that there are items for all units. */
 static int span_of(const struct umb_conv *g, int columns, int units)
 {
-    const int items = ceil_div(ITEMS_PER_UNIT * units, ceil_div(g->K, columns));
-    return ceil_div(ceil_div(g->C, items), CHANNELS) * CHANNELS;
+    const int items = umb__ceil_div(ITEMS_PER_UNIT * units, umb__ceil_div(g->K, columns));
+    return umb__ceil_div(umb__ceil_div(g->C, items), CHANNELS) * CHANNELS;
 }
 
 enum umb_status umb__emit_small_weights(struct umb_emit *e, const struct umb_conv *g)
@@ -107,7 +103,7 @@ enum umb_status umb__emit_small_weights(struct umb_emit *e, const struct umb_con
         .kernel = e->update ? &update : &backward_weights,
         .options = options_of(e),
         .dimensions = 2,
-        .global = {(size_t)ceil_div(g->K, columns), (size_t)ceil_div(g->C, span)},
+        .global = {(size_t)umb__ceil_div(g->K, columns), (size_t)umb__ceil_div(g->C, span)},
         .local = {1, 1}};
     if (!launch.options) { return UMB_ERR_NO_MEMORY; }
     if (!e->update) {

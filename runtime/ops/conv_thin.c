@@ -3,6 +3,7 @@
  */
 #include "conv_solvers.h"
 #include "gemm_tile.h"
+#include "whole.h"
 
 /* Sizes of the kernels' panels, in numbers: 64 KB each. */
 #define X_FLOATS 16384
@@ -23,11 +24,6 @@ static const struct umb_kernel forward_only = {"conv_thin_forward", "conv_thin.c
                                                "rrrwriiiiiiiiiiiiiiiii"};
 static const struct umb_kernel backward_weights = {"conv_thin_weights", "conv_thin.cl",
                                                    "conv_thin_weights", "rrrwiiiiiiiiiiiiiiiiii"};
-
-static int ceil_div(int a, int b)
-{
-    return (a + b - 1) / b;
-}
 
 /* Numbers of X for `rows` rows of y. */
 static int64_t panel(const struct umb_conv *g, int rows)
@@ -55,7 +51,7 @@ int umb__conv_thin_rank(const struct umb_problem *p)
 static int fitting_rows(const struct umb_conv *g, int most)
 {
     const int unit = unit_of(g);
-    int rows = ceil_div(most < g->P ? most : g->P, unit) * unit;
+    int rows = umb__ceil_div(most < g->P ? most : g->P, unit) * unit;
     while (rows > unit && panel(g, rows) > X_FLOATS) {
         rows -= unit;
     }
@@ -84,18 +80,19 @@ enum umb_status umb__conv_thin_forward(struct umb_emit *e)
 {
     const struct umb_conv g = umb__conv_of(&e->p);
     const int columns = 2 * umb__tile_width(e->p.caps), terms = g.R * g.S * g.C;
-    const int k_blocks = ceil_div(g.K, columns), most = B_FLOATS / (terms * columns);
+    const int k_blocks = umb__ceil_div(g.K, columns), most = B_FLOATS / (terms * columns);
     const int part = k_blocks < most ? k_blocks : most;
     const int share =
         (int)((int64_t)g.N * g.P / (ITEMS_PER_UNIT * (int64_t)e->p.caps->compute_units));
-    const int few = ceil_div(FEW_POSITIONS, g.Q);
+    const int few = umb__ceil_div(FEW_POSITIONS, g.Q);
     const int rows = fitting_rows(&g, share > few ? share : few);
     const bool keeps = e->p.n_out > 1;
     const struct umb_emit_launch launch = {
         .kernel = keeps ? &forward : &forward_only,
         .options = options(e),
         .dimensions = 2,
-        .global = {(size_t)g.N * (size_t)ceil_div(g.P, rows), (size_t)ceil_div(k_blocks, part)},
+        .global = {(size_t)g.N * (size_t)umb__ceil_div(g.P, rows),
+                   (size_t)umb__ceil_div(k_blocks, part)},
         .local = {1, 1}};
     if (!launch.options) { return UMB_ERR_NO_MEMORY; }
     return umb__emit_launch(e, &launch, e->in[0], e->in[1], e->in[g.bias ? 2 : 1], e->out[0],
@@ -107,7 +104,7 @@ enum umb_status umb__conv_thin_weights(struct umb_emit *e)
 {
     const struct umb_conv g = umb__conv_of(&e->p);
     const int few = MOST_POSITIONS / g.Q, rows = fitting_rows(&g, few > 1 ? few : 1);
-    const int64_t chunks = (int64_t)g.N * ceil_div(g.P, rows);
+    const int64_t chunks = (int64_t)g.N * umb__ceil_div(g.P, rows);
     const int slabs = chunks < MAX_SLABS ? (int)chunks : MAX_SLABS;
     const struct umb_slabs s = {.slabs = slabs,
                                 .count = g.R * g.S * g.C * g.K,

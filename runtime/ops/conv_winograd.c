@@ -4,6 +4,7 @@
  * round, with a padding of the taps but one less the forward one.
  */
 #include "conv_winograd.h"
+#include "whole.h"
 
 /* The kernel's sizes, which make its own memory 1.6 MB at most: V holds all channels of a block's
  * tiles, in blocks of CB. */
@@ -32,16 +33,6 @@ static const struct umb_kernel backward_data = {"conv_winograd_data", "conv_wino
                                                 "conv_winograd", "rrrrwriiiiiiiiiii"};
 static const struct umb_kernel filters = {"conv_winograd_filters", "conv_winograd.cl",
                                           "conv_winograd_filters", "rwiii"};
-
-static int ceil_div(int a, int b)
-{
-    return (a + b - 1) / b;
-}
-
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
 
 /* In the letters of cl/conv_winograd.cl: C are summed over. Values' ids; −1: none. */
 struct pass {
@@ -101,14 +92,14 @@ struct cut {
 /* How many tiles' V fits. */
 static int most_tiles(const struct umb_conv *g)
 {
-    return smaller(MAX_TILES, MAX_TILE_BLOCKS / ceil_div(g->C, CB));
+    return umb__smaller(MAX_TILES, MAX_TILE_BLOCKS / umb__ceil_div(g->C, CB));
 }
 
 /* Tiles of an image: outputs that no input reaches need none. */
 static int tiles_of(const struct umb_conv *g, int edge)
 {
-    return ceil_div(smaller(g->P, g->H + g->padding[0]), edge) *
-           ceil_div(smaller(g->Q, g->W + g->padding[1]), edge);
+    return umb__ceil_div(umb__smaller(g->P, g->H + g->padding[0]), edge) *
+           umb__ceil_div(umb__smaller(g->Q, g->W + g->padding[1]), edge);
 }
 
 /* Blocks as large as V allows, as they read U the less, and of a number that the units share. */
@@ -121,8 +112,8 @@ static struct cut cut(const struct umb_device_caps *caps, const struct pass *p)
     const int most = most_tiles(&p->g) / c.TP * c.TP;
     const int rounds =
         (int)(((int64_t)c.tiles + (int64_t)units * most - 1) / ((int64_t)units * most));
-    c.T = ceil_div(ceil_div(c.tiles, units * rounds), c.TP) * c.TP;
-    c.G = umb__winograd_items(ceil_div(c.tiles, c.T), units * ITEMS_PER_UNIT);
+    c.T = umb__ceil_div(umb__ceil_div(c.tiles, units * rounds), c.TP) * c.TP;
+    c.G = umb__winograd_items(umb__ceil_div(c.tiles, c.T), units * ITEMS_PER_UNIT);
     c.make_u = c.tiles <= FEW_TILES && (int64_t)p->g.C * p->g.K >= MANY_WEIGHTS;
     return c;
 }
@@ -135,7 +126,7 @@ static int rank(const struct umb_problem *problem, const struct pass *p)
         return 0;
     }
     const int points = umb__winograd_points(&p->g, p->edge), NV = 2 * umb__tile_width(caps);
-    const int64_t weights = (int64_t)points * p->g.C * ceil_div(p->g.K, NV) * NV;
+    const int64_t weights = (int64_t)points * p->g.C * umb__ceil_div(p->g.K, NV) * NV;
     const bool fits = most_tiles(&p->g) >= tile_rows(umb__tile_width(caps)) && weights <= INT32_MAX;
     return fits ? umb__winograd_rank(caps, &p->whole, p->edge) : 0;
 }
@@ -151,8 +142,8 @@ static const char *pool_options(struct umb_emit *e, const struct pass *p)
 /* One or two outputs are left at the end of a row or column: cheaper as a tile of two. */
 static bool has_short_tiles(const struct pass *p)
 {
-    const int rows = smaller(p->g.P, p->g.H + p->g.padding[0]) % 4;
-    const int columns = smaller(p->g.Q, p->g.W + p->g.padding[1]) % 4;
+    const int rows = umb__smaller(p->g.P, p->g.H + p->g.padding[0]) % 4;
+    const int columns = umb__smaller(p->g.Q, p->g.W + p->g.padding[1]) % 4;
     return p->edge == 4 && (rows == 1 || rows == 2 || columns == 1 || columns == 2);
 }
 
@@ -194,14 +185,14 @@ static int or_any(int value, int any)
 static enum umb_status emit_filters(struct umb_emit *e, const struct pass *p, const struct cut *c,
                                     const char *text, int *ret_u)
 {
-    const int width = c->width, k_blocks = ceil_div(p->g.K, 2 * width);
+    const int width = c->width, k_blocks = umb__ceil_div(p->g.K, 2 * width);
     const int numbers = c->make_u ? p->g.R * p->g.S : umb__winograd_points(&p->g, p->edge);
     const size_t count = (size_t)k_blocks * (size_t)(2 * width) * (size_t)numbers * (size_t)p->g.C;
     const struct umb_emit_launch launch = {
         .kernel = &filters,
         .options = text,
         .dimensions = 2,
-        .global = {(size_t)ceil_div(p->g.C, width), (size_t)k_blocks},
+        .global = {(size_t)umb__ceil_div(p->g.C, width), (size_t)k_blocks},
         .local = {1, 1}};
     const enum umb_status st = umb__emit_temp(e, count * sizeof(float), ret_u);
     if (st != UMB_OK) { return st; }

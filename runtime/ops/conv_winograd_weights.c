@@ -4,6 +4,7 @@
  * vector width only.
  */
 #include "conv_winograd.h"
+#include "whole.h"
 
 /* Of an item: with these its memory is about 1.2 MB, and a point's part of it 32 KB. */
 #define TILES 32
@@ -20,21 +21,16 @@ static const struct umb_kernel kernel = {"conv_winograd_weights", "conv_winograd
 /* Flags of the kernel. */
 enum { MAX_POOL = 4, AVG_POOL = 8, SUM_DY = 64 };
 
-static int ceil_div(int a, int b)
-{
-    return (a + b - 1) / b;
-}
-
 static int n_tiles(const struct umb_conv *g, int edge)
 {
-    return g->N * ceil_div(g->P, edge) * ceil_div(g->Q, edge);
+    return g->N * umb__ceil_div(g->P, edge) * umb__ceil_div(g->Q, edge);
 }
 
 static int groups(const struct umb_conv *g, int tiles)
 {
-    const int pieces = ceil_div(g->C, CHANNELS) * ceil_div(g->K, COLUMNS);
-    const int wanted = ceil_div(ITEMS, pieces), most = ceil_div(tiles, FEW_TILES);
-    return umb__winograd_items(ceil_div(tiles, TILES), wanted < most ? wanted : most);
+    const int pieces = umb__ceil_div(g->C, CHANNELS) * umb__ceil_div(g->K, COLUMNS);
+    const int wanted = umb__ceil_div(ITEMS, pieces), most = umb__ceil_div(tiles, FEW_TILES);
+    return umb__winograd_items(umb__ceil_div(tiles, TILES), wanted < most ? wanted : most);
 }
 
 static struct umb_conv conv_of(const struct umb_problem *p)
@@ -73,12 +69,13 @@ static enum umb_status emit(struct umb_emit *e, int edge)
     if (st == UMB_OK) { st = umb__emit_slabs(e, &sums, &slabs); }
     if (st == UMB_OK && g.dbias) { st = umb__emit_slabs(&bias, &bias_sums, &bias_slabs); }
     if (st != UMB_OK) { return st; }
-    const struct umb_emit_launch launch = {
-        .kernel = &kernel,
-        .options = options,
-        .dimensions = 3,
-        .global = {(size_t)G, (size_t)ceil_div(g.C, CHANNELS), (size_t)ceil_div(g.K, COLUMNS)},
-        .local = {1, 1, 1}};
+    const struct umb_emit_launch launch = {.kernel = &kernel,
+                                           .options = options,
+                                           .dimensions = 3,
+                                           .global = {(size_t)G,
+                                                      (size_t)umb__ceil_div(g.C, CHANNELS),
+                                                      (size_t)umb__ceil_div(g.K, COLUMNS)},
+                                           .local = {1, 1, 1}};
     st = umb__emit_launch(e, &launch, e->in[0], e->in[1], e->in[g.pool ? 2 : 1], slabs,
                           g.dbias ? bias_slabs : slabs, g.H, g.W, g.C, g.P, g.Q, g.K, g.padding[0],
                           g.padding[1], tiles, flags);

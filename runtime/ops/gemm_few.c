@@ -6,6 +6,7 @@
  */
 #include "dense.h"
 #include "gemm_tile.h"
+#include "whole.h"
 
 /* Terms of the sum at a time: 64 rows of 512 columns are an eighth of a second-level cache. */
 #define TERMS 64
@@ -42,16 +43,6 @@ struct cut {
     int span, slabs; /* terms of a slab, and how many */
 };
 
-static int ceil_div(int a, int b)
-{
-    return (a + b - 1) / b;
-}
-
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
-
 /* 16 lanes mean AVX-512 and 32 registers: of 8 to 13 rows those that leave the fewest out. AVX2 has
  * 16. */
 static int tile_rows(int width, int rows)
@@ -59,7 +50,7 @@ static int tile_rows(int width, int rows)
     if (width < 16) { return 6; }
     int best = MOST_TILE_ROWS;
     for (int n = best - 1; n >= LEAST_ROWS; n--) {
-        if (ceil_div(rows, n) * n < ceil_div(rows, best) * best) { best = n; }
+        if (umb__ceil_div(rows, n) * n < umb__ceil_div(rows, best) * best) { best = n; }
     }
     return best;
 }
@@ -75,9 +66,9 @@ static struct cut cut(const struct umb_device_caps *caps, const struct umb_gemm 
     struct cut c = {.width = umb__tile_width(caps)};
     c.rows = tile_rows(c.width, g->M);
     c.vectors = row_vectors(c.width);
-    const int slabs = smaller(SLABS, ceil_div(g->L, LEAST_TERMS));
-    c.span = ceil_div(ceil_div(g->L, slabs), TERMS) * TERMS;
-    c.slabs = ceil_div(g->L, c.span);
+    const int slabs = umb__smaller(SLABS, umb__ceil_div(g->L, LEAST_TERMS));
+    c.span = umb__ceil_div(umb__ceil_div(g->L, slabs), TERMS) * TERMS;
+    c.slabs = umb__ceil_div(g->L, c.span);
     return c;
 }
 
@@ -91,11 +82,11 @@ static const char *options_of(struct umb_emit *e, const struct cut *c)
 static int columns_of(const struct umb_gemm *g, const struct cut *c, int units)
 {
     const int strip = 2 * c->width, strips = g->N / strip;
-    int blocks = ceil_div(g->N, MAX_COLUMNS);
+    int blocks = umb__ceil_div(g->N, MAX_COLUMNS);
     while (blocks * c->slabs < LEAST_ITEMS_PER_UNIT * units && blocks < strips) {
         blocks *= 2;
     }
-    return ceil_div(strips, smaller(blocks, strips)) * strip;
+    return umb__ceil_div(strips, umb__smaller(blocks, strips)) * strip;
 }
 
 static enum umb_status emit_forward(struct umb_emit *e, const struct umb_gemm *g, int a, int b,
@@ -104,7 +95,7 @@ static enum umb_status emit_forward(struct umb_emit *e, const struct umb_gemm *g
     const struct cut c = cut(e->p.caps, g);
     const char *options = options_of(e, &c);
     const size_t numbers =
-        (size_t)c.slabs * (size_t)(ceil_div(g->M, c.rows) * c.rows) * (size_t)g->N;
+        (size_t)c.slabs * (size_t)(umb__ceil_div(g->M, c.rows) * c.rows) * (size_t)g->N;
     int slabs = -1;
     enum umb_status st = options ? UMB_OK : UMB_ERR_NO_MEMORY;
     if (st == UMB_OK) { st = umb__emit_temp(e, numbers * sizeof(float), &slabs); }
@@ -114,16 +105,16 @@ static enum umb_status emit_forward(struct umb_emit *e, const struct umb_gemm *g
         .kernel = &few,
         .options = options,
         .dimensions = 1,
-        .global = {1 + (size_t)ceil_div(g->N, columns) * (size_t)c.slabs},
+        .global = {1 + (size_t)umb__ceil_div(g->N, columns) * (size_t)c.slabs},
         .local = {1}};
     st = umb__emit_launch(e, &product, a, b, slabs, g->M, g->N, g->L, columns, c.span);
     if (st != UMB_OK) { return st; }
-    const int strip = 2 * c.width, rows = ceil_div(NUMBERS_OF_A_SUM, strip);
+    const int strip = 2 * c.width, rows = umb__ceil_div(NUMBERS_OF_A_SUM, strip);
     const struct umb_emit_launch sum = {
         .kernel = &few_sum,
         .options = options,
         .dimensions = 2,
-        .global = {(size_t)(g->N / strip), (size_t)ceil_div(g->M, rows)},
+        .global = {(size_t)(g->N / strip), (size_t)umb__ceil_div(g->M, rows)},
         .local = {1, 1}};
     return umb__emit_launch(e, &sum, slabs, bias, out, g->M, g->N, c.slabs,
                             (g->bias ? 1 : 0) | (g->relu ? 2 : 0), rows);
@@ -133,9 +124,9 @@ static enum umb_status emit_turned(struct umb_emit *e, const struct umb_gemm *g,
                                    int mask, int out)
 {
     const struct cut c = cut(e->p.caps, g);
-    const int group = c.vectors * c.width, groups = ceil_div(g->M, group), block = 3 * c.width;
+    const int group = c.vectors * c.width, groups = umb__ceil_div(g->M, group), block = 3 * c.width;
     const int units = (int)e->p.caps->compute_units;
-    const int blocks = ceil_div(ceil_div(g->N, block), ITEMS_PER_UNIT * units);
+    const int blocks = umb__ceil_div(umb__ceil_div(g->N, block), ITEMS_PER_UNIT * units);
     const char *options = options_of(e, &c);
     int panels = -1;
     enum umb_status st = options ? UMB_OK : UMB_ERR_NO_MEMORY;
@@ -148,15 +139,16 @@ static enum umb_status emit_turned(struct umb_emit *e, const struct umb_gemm *g,
         .kernel = &few_turn,
         .options = options,
         .dimensions = 2,
-        .global = {(size_t)groups, (size_t)ceil_div(g->L, c.width)},
+        .global = {(size_t)groups, (size_t)umb__ceil_div(g->L, c.width)},
         .local = {1, 1}};
     st = umb__emit_launch(e, &turn, a, panels, g->M, g->L);
     if (st != UMB_OK) { return st; }
-    const struct umb_emit_launch product = {.kernel = &few_turned,
-                                            .options = options,
-                                            .dimensions = 1,
-                                            .global = {1 + (size_t)ceil_div(g->N, block * blocks)},
-                                            .local = {1}};
+    const struct umb_emit_launch product = {
+        .kernel = &few_turned,
+        .options = options,
+        .dimensions = 1,
+        .global = {1 + (size_t)umb__ceil_div(g->N, block * blocks)},
+        .local = {1}};
     return umb__emit_launch(e, &product, panels, b, mask, out, g->M, g->N, g->L, g->mask ? 8 : 0,
                             blocks);
 }

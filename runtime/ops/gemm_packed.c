@@ -7,6 +7,7 @@
  */
 #include "dense.h"
 #include "gemm_tile.h"
+#include "whole.h"
 
 /* Terms of the sum at a time, and tiles and strips of a block at most: with 16 lanes a strip is 32
  * KB of a first-level cache of 48, and a block's panels 288 and 256 KB of a second-level cache. */
@@ -66,16 +67,6 @@ struct cut {
     bool prepacked;
 };
 
-static int ceil_div(int a, int b)
-{
-    return (a + b - 1) / b;
-}
-
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
-
 /* 16 lanes mean AVX-512 and 32 registers: 24 sums, two weights, one factor. 6 rows take 12 of
  * AVX2's 16. */
 static int tile_rows(int width)
@@ -87,14 +78,14 @@ static int tile_rows(int width)
  * the shortest, as slabs are what cores share. */
 static void cut_slabs(int L, int slabs, struct cut *c)
 {
-    const int least = ceil_div(ceil_div(L, slabs), TERMS);
+    const int least = umb__ceil_div(umb__ceil_div(L, slabs), TERMS);
     for (int n = least; n <= least + (slabs > 1 ? MORE_PIECES : 0); n++) {
-        const int piece = ceil_div(ceil_div(L, slabs * n), c->width) * c->width;
+        const int piece = umb__ceil_div(umb__ceil_div(L, slabs * n), c->width) * c->width;
         if (n > least && piece * n >= c->piece * c->pieces) { continue; }
         c->piece = piece;
         c->pieces = n;
     }
-    c->slabs = ceil_div(L, c->piece * c->pieces);
+    c->slabs = umb__ceil_div(L, c->piece * c->pieces);
 }
 
 static void cut_sum(const struct umb_gemm *g, struct cut *c)
@@ -103,16 +94,16 @@ static void cut_sum(const struct umb_gemm *g, struct cut *c)
     const double most = SLAB_SHARE * ((double)g->M + g->N) * g->L / result;
     int slabs = most < MAX_SLABS ? (int)most : MAX_SLABS;
     if (slabs < 1 || result * g->L < WORTH_SLABS || result * MAX_SLABS > INT32_MAX) { slabs = 1; }
-    const int pieces = ceil_div(g->L, TERMS);
-    cut_slabs(g->L, smaller(slabs, pieces), c);
+    const int pieces = umb__ceil_div(g->L, TERMS);
+    cut_slabs(g->L, umb__smaller(slabs, pieces), c);
 }
 
 /* Of all that one core does, with blocks of c's size. */
 static double cycles(const struct umb_gemm *g, const struct cut *c, int units)
 {
     const int column = 2 * c->width;
-    const int64_t items = (int64_t)ceil_div(ceil_div(g->M, c->rows), c->tiles) *
-                          ceil_div(ceil_div(g->N, column), c->strips) * c->slabs;
+    const int64_t items = (int64_t)umb__ceil_div(umb__ceil_div(g->M, c->rows), c->tiles) *
+                          umb__ceil_div(umb__ceil_div(g->N, column), c->strips) * c->slabs;
     const double rounds = (double)((items + units - 1) / units) + LAST_ITEM;
     const double terms = (double)g->L / c->slabs;
     const double pack_b = g->transpose_b ? PACK_TRANSPOSED : PACK;
@@ -130,7 +121,7 @@ static double cycles(const struct umb_gemm *g, const struct cut *c, int units)
 
 static int64_t round_up(int n, int to)
 {
-    return (int64_t)ceil_div(n, to) * to;
+    return (int64_t)umb__ceil_div(n, to) * to;
 }
 
 /* Numbers of the packed factors. */
@@ -146,14 +137,14 @@ static int64_t packed_b(const struct umb_gemm *g, const struct cut *c)
 
 static void cut_blocks(const struct umb_gemm *g, int units, struct cut *c)
 {
-    const int tiles = ceil_div(g->M, c->rows), strips = ceil_div(g->N, 2 * c->width);
+    const int tiles = umb__ceil_div(g->M, c->rows), strips = umb__ceil_div(g->N, 2 * c->width);
     const bool fits = packed_a(g, c) <= INT32_MAX && packed_b(g, c) <= INT32_MAX;
     struct cut next = *c;
     double best = 0;
     for (int prepacked = 0; prepacked <= (fits ? 1 : 0); prepacked++) {
         next.prepacked = prepacked;
-        for (next.tiles = 1; next.tiles <= smaller(tiles, MAX_TILES); next.tiles++) {
-            for (next.strips = 1; next.strips <= smaller(strips, MAX_STRIPS); next.strips++) {
+        for (next.tiles = 1; next.tiles <= umb__smaller(tiles, MAX_TILES); next.tiles++) {
+            for (next.strips = 1; next.strips <= umb__smaller(strips, MAX_STRIPS); next.strips++) {
                 const double cost = cycles(g, &next, units);
                 if (best > 0 && cost >= best) { continue; }
                 best = cost;
@@ -205,10 +196,11 @@ static const char *options_of(struct umb_emit *e, const struct umb_gemm *g, cons
 static enum umb_status emit_pack(struct umb_emit *e, const struct umb_gemm *g, const struct cut *c,
                                  const char *options, int *a, int *b)
 {
-    const int row_tiles = ceil_div(g->M, c->rows), column_strips = ceil_div(g->N, 2 * c->width);
-    const int tiles = smaller(ceil_div(row_tiles, PACK_BLOCKS), MAX_TILES);
-    const int strips = smaller(ceil_div(column_strips, PACK_BLOCKS), MAX_STRIPS);
-    const int blocks = ceil_div(row_tiles, tiles) + ceil_div(column_strips, strips);
+    const int row_tiles = umb__ceil_div(g->M, c->rows),
+              column_strips = umb__ceil_div(g->N, 2 * c->width);
+    const int tiles = umb__smaller(umb__ceil_div(row_tiles, PACK_BLOCKS), MAX_TILES);
+    const int strips = umb__smaller(umb__ceil_div(column_strips, PACK_BLOCKS), MAX_STRIPS);
+    const int blocks = umb__ceil_div(row_tiles, tiles) + umb__ceil_div(column_strips, strips);
     int to_a, to_b;
     enum umb_status st = umb__emit_temp(e, (size_t)packed_a(g, c) * sizeof(float), &to_a);
     if (st == UMB_OK) { st = umb__emit_temp(e, (size_t)packed_b(g, c) * sizeof(float), &to_b); }
@@ -217,7 +209,7 @@ static enum umb_status emit_pack(struct umb_emit *e, const struct umb_gemm *g, c
         .kernel = &pack_kernel,
         .options = options,
         .dimensions = 1,
-        .global = {1 + (size_t)blocks * (size_t)ceil_div(g->L, c->piece)},
+        .global = {1 + (size_t)blocks * (size_t)umb__ceil_div(g->L, c->piece)},
         .local = {1}};
     st = umb__emit_launch(e, &launch, *a, *b, to_a, to_b, g->M, g->N, g->L, leading_a(g),
                           leading_b(g), tiles, strips, c->piece);
@@ -230,8 +222,8 @@ static enum umb_status emit_product(struct umb_emit *e, const struct umb_gemm *g
                                     const struct cut *c, const char *options, int a, int b,
                                     int bias, int out)
 {
-    const int row_blocks = ceil_div(ceil_div(g->M, c->rows), c->tiles);
-    const int column_blocks = ceil_div(ceil_div(g->N, 2 * c->width), c->strips);
+    const int row_blocks = umb__ceil_div(umb__ceil_div(g->M, c->rows), c->tiles);
+    const int column_blocks = umb__ceil_div(umb__ceil_div(g->N, 2 * c->width), c->strips);
     const struct umb_emit_launch launch = {
         .kernel = g->column_sums ? &sums_kernel
                                  : &kernels[(g->transpose_a ? 1 : 0) + (g->transpose_b ? 2 : 0)],
@@ -247,11 +239,11 @@ static enum umb_status emit_product(struct umb_emit *e, const struct umb_gemm *g
 static enum umb_status emit_sum(struct umb_emit *e, const struct umb_gemm *g, const struct cut *c,
                                 const char *options, int slabs, int bias, int out)
 {
-    const int rows = ceil_div(NUMBERS_OF_A_SUM, g->N);
+    const int rows = umb__ceil_div(NUMBERS_OF_A_SUM, g->N);
     const struct umb_emit_launch launch = {.kernel = &sum_kernel,
                                            .options = options,
                                            .dimensions = 1,
-                                           .global = {(size_t)ceil_div(g->M, rows)},
+                                           .global = {(size_t)umb__ceil_div(g->M, rows)},
                                            .local = {1}};
     return umb__emit_launch(e, &launch, slabs, bias, out, g->M, g->N, c->slabs, flags(g), rows);
 }

@@ -7,6 +7,7 @@
  */
 #include "dense.h"
 #include "gemm_tile.h"
+#include "whole.h"
 
 /* Terms of the sum at a time: with 16 lanes a strip is then 32 KB of a first-level cache of 48
  * (6144×256×256, 256 → 128 terms: 254 → 279 GFLOP/s, 2026-11, Sapphire Rapids). */
@@ -52,22 +53,12 @@ struct cut {
     int tiles, strips;        /* of a block */
 };
 
-static int ceil_div(int a, int b)
-{
-    return (a + b - 1) / b;
-}
-
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
-
 /* Of all that one core does, with blocks of c's size. */
 static double cycles(const struct umb_gemm *g, const struct cut *c, int units)
 {
     const int columns = c->vectors * c->width;
-    const int64_t items = (int64_t)ceil_div(ceil_div(g->M, c->rows), c->tiles) *
-                          ceil_div(ceil_div(g->N, columns), c->strips);
+    const int64_t items = (int64_t)umb__ceil_div(umb__ceil_div(g->M, c->rows), c->tiles) *
+                          umb__ceil_div(umb__ceil_div(g->N, columns), c->strips);
     const double rounds = (double)((items + units - 1) / units) + LAST_ITEM;
     const double terms = g->L;
     const double tile = terms * c->vectors * c->rows / MULTIPLY_ADDS + TILE * c->pieces;
@@ -78,8 +69,8 @@ static double cycles(const struct umb_gemm *g, const struct cut *c, int units)
 
 static void cut_blocks(const struct umb_gemm *g, int units, struct cut *c)
 {
-    const int tiles = smaller(ceil_div(g->M, c->rows), MAX_TILES);
-    const int strips = smaller(ceil_div(g->N, c->vectors * c->width), MAX_STRIPS);
+    const int tiles = umb__smaller(umb__ceil_div(g->M, c->rows), MAX_TILES);
+    const int strips = umb__smaller(umb__ceil_div(g->N, c->vectors * c->width), MAX_STRIPS);
     struct cut next = *c;
     double best = 0;
     for (next.tiles = 1; next.tiles <= tiles; next.tiles++) {
@@ -98,8 +89,8 @@ static struct cut cut(const struct umb_device_caps *caps, const struct umb_gemm 
 {
     struct cut c = {.width = umb__tile_width(caps), .rows = 6};
     c.vectors = c.width == 16 ? 4 : 2;
-    c.piece = ceil_div(ceil_div(g->L, ceil_div(g->L, TERMS)), c.width) * c.width;
-    c.pieces = ceil_div(g->L, c.piece);
+    c.piece = umb__ceil_div(umb__ceil_div(g->L, umb__ceil_div(g->L, TERMS)), c.width) * c.width;
+    c.pieces = umb__ceil_div(g->L, c.piece);
     cut_blocks(g, (int)caps->compute_units, &c);
     return c;
 }
@@ -121,7 +112,7 @@ static const char *options_of(struct umb_emit *e, const struct umb_gemm *g, cons
 static enum umb_status emit_pack(struct umb_emit *e, const struct umb_gemm *g, const struct cut *c,
                                  const char *options, int *b)
 {
-    const int columns = c->vectors * c->width, strips = ceil_div(g->N, columns);
+    const int columns = c->vectors * c->width, strips = umb__ceil_div(g->N, columns);
     const size_t numbers = (size_t)strips * (size_t)columns * (size_t)g->L;
     int to;
     const enum umb_status st = umb__emit_temp(e, numbers * sizeof(float), &to);
@@ -130,7 +121,7 @@ static enum umb_status emit_pack(struct umb_emit *e, const struct umb_gemm *g, c
         .kernel = &pack_kernel,
         .options = options,
         .dimensions = 2,
-        .global = {(size_t)strips, (size_t)ceil_div(g->L, c->piece)},
+        .global = {(size_t)strips, (size_t)umb__ceil_div(g->L, c->piece)},
         .local = {1, 1}};
     const int from = *b;
     *b = to;
@@ -141,8 +132,8 @@ static enum umb_status emit_product(struct umb_emit *e, const struct umb_gemm *g
                                     const struct cut *c, const char *options, int a, int b,
                                     int bias, int out)
 {
-    const int row_blocks = ceil_div(ceil_div(g->M, c->rows), c->tiles);
-    const int column_blocks = ceil_div(ceil_div(g->N, c->vectors * c->width), c->strips);
+    const int row_blocks = umb__ceil_div(umb__ceil_div(g->M, c->rows), c->tiles);
+    const int column_blocks = umb__ceil_div(umb__ceil_div(g->N, c->vectors * c->width), c->strips);
     const struct umb_emit_launch launch = {
         .kernel = g->transpose_b ? &turned : &plain,
         .options = options,

@@ -2,6 +2,7 @@
  * Launching the gathering product: how wide a tile is on this CPU, and how the work is cut.
  */
 #include "gemm_tile.h"
+#include "whole.h"
 
 /* Rows of an item's block at most, in tiles: its panel is about 230 KB with 16 lanes, to stay in a
  * second-level cache. */
@@ -50,11 +51,6 @@ const char *umb__tile_options(struct umb_emit *e, bool pooled)
                             MAX_TILES * rows, MAX_TILES_IN_PLACE * rows);
 }
 
-static int ceil_div(int a, int b)
-{
-    return (a + b - 1) / b;
-}
-
 /* Runs shorter than a vector cost more to begin than to copy. */
 static bool is_in_place(const struct umb_gather *g, int width)
 {
@@ -68,30 +64,30 @@ struct cut {
 
 static int64_t n_items(const struct umb_gather *g, const struct cut *c, int tiles, int k_blocks)
 {
-    return (int64_t)ceil_div(tiles, c->tiles) * ceil_div(k_blocks, c->slice) * g->groups;
+    return (int64_t)umb__ceil_div(tiles, c->tiles) * umb__ceil_div(k_blocks, c->slice) * g->groups;
 }
 
 /* Large blocks gather and read weights least; small ones keep every compute unit busy. */
 static struct cut cut(const struct umb_gather *g, int rows_of_tile, int columns_of_tile, int most,
                       int units)
 {
-    const int tiles = ceil_div(g->positions, rows_of_tile);
-    const int k_blocks = ceil_div(g->columns, columns_of_tile);
+    const int tiles = umb__ceil_div(g->positions, rows_of_tile);
+    const int k_blocks = umb__ceil_div(g->columns, columns_of_tile);
     struct cut c = {tiles < most ? tiles : most, k_blocks, 0, 0};
     for (int64_t n; (n = n_items(g, &c, tiles, k_blocks)) < (int64_t)units * ITEMS_PER_UNIT;) {
         if (c.slice > 2) {
-            c.slice = ceil_div(c.slice, 2);
+            c.slice = umb__ceil_div(c.slice, 2);
         } else if (c.tiles > FEW_TILES || (c.tiles > 1 && n < units)) {
-            c.tiles = ceil_div(c.tiles, 2);
+            c.tiles = umb__ceil_div(c.tiles, 2);
         } else if (c.slice > 1 && n < units) {
             c.slice = 1;
         } else {
             break;
         }
     }
-    c.blocks = ceil_div(tiles, c.tiles);
-    c.tiles = ceil_div(tiles, c.blocks);
-    c.slices = ceil_div(k_blocks, c.slice);
+    c.blocks = umb__ceil_div(tiles, c.tiles);
+    c.tiles = umb__ceil_div(tiles, c.blocks);
+    c.slices = umb__ceil_div(k_blocks, c.slice);
     return c;
 }
 

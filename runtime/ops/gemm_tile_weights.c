@@ -6,6 +6,7 @@
  */
 #include "gemm_tile.h"
 #include "update.h"
+#include "whole.h"
 
 /* Sizes of the kernel's panels, in numbers: 128 KB each. */
 #define X_FLOATS 32768
@@ -37,20 +38,10 @@ static const struct umb_kernel update_one = {"slab_update", "slab_update.cl", "s
 static const struct umb_kernel update_both = {"slab_bias_update", "slab_update.cl", "slab_update",
                                               "rwmmmriiiiffffff"};
 
-static int ceil_div(int a, int b)
-{
-    return (a + b - 1) / b;
-}
-
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
-
 /* The smallest part that cuts n into as many parts as `most` would. */
 static int even_part(int n, int most)
 {
-    return ceil_div(n, ceil_div(n, most));
+    return umb__ceil_div(n, umb__ceil_div(n, most));
 }
 
 /* In the letters of cl/conv_weights.cl. */
@@ -80,21 +71,21 @@ static int64_t x_panel(const struct umb_conv *g, const struct chunking *c)
 static bool shrink(int *part)
 {
     if (*part == 1) { return false; }
-    *part = ceil_div(*part, 2);
+    *part = umb__ceil_div(*part, 2);
     return true;
 }
 
 /* Whole images where they are small, else rows of one image, else pieces of a row. */
 static bool make_chunks(const struct umb_conv *g, struct chunking *c)
 {
-    const int most = smaller(MAX_POSITIONS, D_FLOATS / (2 * c->width * c->KT));
+    const int most = umb__smaller(MAX_POSITIONS, D_FLOATS / (2 * c->width * c->KT));
     c->QB = even_part(g->Q, most);
-    c->RB = c->QB == g->Q ? even_part(g->P, smaller(g->P, most / c->QB)) : 1;
-    c->NI = c->RB == g->P && c->QB == g->Q ? smaller(g->N, most / (c->RB * c->QB)) : 1;
+    c->RB = c->QB == g->Q ? even_part(g->P, umb__smaller(g->P, most / c->QB)) : 1;
+    c->NI = c->RB == g->P && c->QB == g->Q ? umb__smaller(g->N, most / (c->RB * c->QB)) : 1;
     while (x_panel(g, c) > X_FLOATS) {
         if (!shrink(&c->NI) && !shrink(&c->RB) && !shrink(&c->QB)) { return false; }
     }
-    c->CP = smaller(c->c_blocks, (int)(X_FLOATS / x_panel(g, c)));
+    c->CP = umb__smaller(c->c_blocks, (int)(X_FLOATS / x_panel(g, c)));
     return true;
 }
 
@@ -104,14 +95,14 @@ static bool plan(const struct umb_device_caps *caps, const struct umb_conv *g, s
     c->width = umb__tile_width(caps);
     c->CT = channels_of_tile(c->width);
     c->fold = cg < c->CT && taps > 1;
-    c->k_blocks = ceil_div(g->K / g->groups, 2 * c->width);
-    c->c_blocks = ceil_div(c->fold ? taps * cg : cg, c->CT);
-    c->KT = smaller(c->k_blocks, K_BLOCKS_OF_ITEM);
+    c->k_blocks = umb__ceil_div(g->K / g->groups, 2 * c->width);
+    c->c_blocks = umb__ceil_div(c->fold ? taps * cg : cg, c->CT);
+    c->KT = umb__smaller(c->k_blocks, K_BLOCKS_OF_ITEM);
     if (!make_chunks(g, c)) { return false; }
-    const int64_t chunks =
-        (int64_t)ceil_div(g->N, c->NI) * ceil_div(g->P, c->RB) * ceil_div(g->Q, c->QB);
-    const int64_t pieces =
-        (int64_t)ceil_div(c->k_blocks, c->KT) * ceil_div(c->c_blocks, FEW_C_BLOCKS) * g->groups;
+    const int64_t chunks = (int64_t)umb__ceil_div(g->N, c->NI) * umb__ceil_div(g->P, c->RB) *
+                           umb__ceil_div(g->Q, c->QB);
+    const int64_t pieces = (int64_t)umb__ceil_div(c->k_blocks, c->KT) *
+                           umb__ceil_div(c->c_blocks, FEW_C_BLOCKS) * g->groups;
     int64_t slabs = (ITEMS_WITH_SLABS + pieces - 1) / pieces;
     slabs = slabs < MAX_SLABS ? slabs : MAX_SLABS;
     c->G = (int)(slabs < chunks ? slabs : chunks);
@@ -135,7 +126,7 @@ enum umb_status umb__emit_slabs(struct umb_emit *e, const struct umb_slabs *s, i
 static enum umb_status emit_update(struct umb_emit *e, const struct umb_slabs *s, int value)
 {
     const struct umb_update_rule u = umb__update_rule(e->update);
-    const int items = ceil_div(s->count, SUM_SPAN) + ceil_div(s->n_bias, SUM_SPAN);
+    const int items = umb__ceil_div(s->count, SUM_SPAN) + umb__ceil_div(s->n_bias, SUM_SPAN);
     const struct umb_emit_launch launch = {
         .kernel = s->n_bias ? &update_both : &update_one,
         .options = umb__emit_printf(e, "-DVW=%d -DUPDATE=%d", umb__tile_width(e->p.caps), u.kind),
@@ -157,7 +148,7 @@ enum umb_status umb__emit_slab_sums(struct umb_emit *e, const struct umb_slabs *
         e, "-DVW=%d -DCT=%d -DX_FLOATS=%d -DD_FLOATS=%d", umb__tile_width(e->p.caps),
         channels_of_tile(umb__tile_width(e->p.caps)), X_FLOATS, D_FLOATS);
     if (!options) { return UMB_ERR_NO_MEMORY; }
-    const int items = ceil_div(s->count, SUM_SPAN) + ceil_div(s->n_bias, SUM_SPAN);
+    const int items = umb__ceil_div(s->count, SUM_SPAN) + umb__ceil_div(s->n_bias, SUM_SPAN);
     const struct umb_emit_launch launch = {.kernel = s->n_bias ? &sum_both : &sum_one,
                                            .options = options,
                                            .dimensions = 1,
@@ -180,12 +171,12 @@ enum umb_status umb__emit_tile_weights(struct umb_emit *e, const struct umb_conv
         return umb__fail(e->p.ctx, UMB_ERR_UNSUPPORTED, "%s: a chunk of this shape is too large",
                          weights_kernel.name);
     }
-    const int k_slices = ceil_div(c.k_blocks, c.KT);
+    const int k_slices = umb__ceil_div(c.k_blocks, c.KT);
     const int items = ITEMS_PER_UNIT * (int)e->p.caps->compute_units;
     int c_part = c.c_blocks;
     while (c_part > 4 &&
-           (int64_t)c.G * k_slices * ceil_div(c.c_blocks, c_part) * g->groups < items) {
-        c_part = ceil_div(c_part, 2);
+           (int64_t)c.G * k_slices * umb__ceil_div(c.c_blocks, c_part) * g->groups < items) {
+        c_part = umb__ceil_div(c_part, 2);
     }
     const struct umb_slabs slabs = {.slabs = c.G,
                                     .count = g->R * g->S * (g->C / g->groups) * g->K,
@@ -202,13 +193,13 @@ enum umb_status umb__emit_tile_weights(struct umb_emit *e, const struct umb_conv
         .kernel = &weights_kernel,
         .options = options,
         .dimensions = 3,
-        .global = {(size_t)c.G, (size_t)k_slices * (size_t)ceil_div(c.c_blocks, c_part),
+        .global = {(size_t)c.G, (size_t)k_slices * (size_t)umb__ceil_div(c.c_blocks, c_part),
                    (size_t)g->groups},
         .local = {1, 1, 1}};
     st = umb__emit_launch(e, &launch, e->in[0], e->in[1], e->in[g->pool ? 2 : 1], to, g->N, g->H,
                           g->W, g->C, g->P, g->Q, g->K, g->R, g->S, g->stride[0], g->stride[1],
                           g->dilation[0], g->dilation[1], g->padding[0], g->padding[1], g->groups,
                           flags_of(g), (int)c.fold, c.NI, c.RB, c.QB, c.KT, c_part,
-                          smaller(c.CP, c_part));
+                          umb__smaller(c.CP, c_part));
     return st == UMB_OK ? umb__emit_slab_sums(e, &slabs, to) : st;
 }

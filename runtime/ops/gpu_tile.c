@@ -3,6 +3,7 @@
  */
 #include "gpu_tile.h"
 #include "column_sum.h"
+#include "whole.h"
 
 /* As cl/gpu_tile.cl names them: rows BM, columns BN, terms BK, and an item's TM × TN. `registers`
  * is what the kernels take of NVIDIA's and AMD's compilers, rounded up (tests/gpu-compile holds the
@@ -43,11 +44,6 @@ static const struct tile {
 #define MOST_SLABS 64
 #define SLAB_BYTES ((int64_t)256 << 20)
 
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 static int items(const struct tile *t)
 {
     return t->rows / t->item_rows * (t->columns / t->item_columns);
@@ -78,7 +74,8 @@ static bool fits(const struct umb_device_caps *caps, const struct tile *t)
 static double expected(const struct umb_device_caps *caps, const struct tile *t, int64_t rows,
                        int64_t columns, int64_t batches)
 {
-    const double n = (double)ceil_div(rows, t->rows) * (double)ceil_div(columns, t->columns);
+    const double n =
+        (double)umb__ceil_div64(rows, t->rows) * (double)umb__ceil_div64(columns, t->columns);
     const double useful = (double)rows * (double)columns / (n * t->rows * t->columns);
     const double busy = n * (double)batches * items(t) / ((double)caps->compute_units * BUSY_ITEMS);
     const bool wide = caps->sub_group >= WIDE_WAVE && items(t) > 2 * WIDE_WAVE;
@@ -135,8 +132,9 @@ static struct umb_emit_launch launch_of(const struct tile *t, const struct umb_k
     return (struct umb_emit_launch){.kernel = kernel,
                                     .options = options,
                                     .dimensions = 3,
-                                    .global = {(size_t)ceil_div(columns, t->columns) * local,
-                                               (size_t)ceil_div(rows, t->rows), (size_t)batches},
+                                    .global = {(size_t)umb__ceil_div64(columns, t->columns) * local,
+                                               (size_t)umb__ceil_div64(rows, t->rows),
+                                               (size_t)batches},
                                     .local = {local, 1, 1}};
 }
 
@@ -172,14 +170,14 @@ static int64_t span_of(const struct tile *t, const struct umb_conv *g)
     const int64_t positions = (int64_t)g->N * g->P * g->Q, cg = g->C / g->groups;
     const int64_t terms = g->R * g->S * cg, numbers = terms * g->K;
     const int64_t groups =
-        ceil_div(terms, t->rows) * ceil_div(g->K / g->groups, t->columns) * g->groups;
-    int64_t slabs = ceil_div(GROUPS_WITH_SLABS, groups);
+        umb__ceil_div64(terms, t->rows) * umb__ceil_div64(g->K / g->groups, t->columns) * g->groups;
+    int64_t slabs = umb__ceil_div64(GROUPS_WITH_SLABS, groups);
     const int64_t room = SLAB_BYTES / (numbers * (int64_t)sizeof(float));
     const int64_t most = positions / LEAST_SPAN < MOST_SLABS ? positions / LEAST_SPAN : MOST_SLABS;
     slabs = slabs < most ? slabs : most;
     slabs = slabs < room ? slabs : room;
     slabs = slabs > 1 ? slabs : 1;
-    return ceil_div(ceil_div(positions, slabs), t->terms) * t->terms;
+    return umb__ceil_div64(umb__ceil_div64(positions, slabs), t->terms) * t->terms;
 }
 
 enum umb_status umb__emit_gpu_weights(struct umb_emit *e, const struct umb_kernel *kernel,
@@ -188,7 +186,7 @@ enum umb_status umb__emit_gpu_weights(struct umb_emit *e, const struct umb_kerne
 {
     const struct tile *t = &tiles[tile];
     const int cg = g->C / g->groups, kg = g->K / g->groups, terms = g->R * g->S * cg;
-    const int64_t span = span_of(t, g), slabs = ceil_div((int64_t)g->N * g->P * g->Q, span);
+    const int64_t span = span_of(t, g), slabs = umb__ceil_div64((int64_t)g->N * g->P * g->Q, span);
     const int64_t numbers = (int64_t)terms * g->K;
     int to = dw;
     enum umb_status st = UMB_OK;
