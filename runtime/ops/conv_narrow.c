@@ -16,9 +16,9 @@
 enum { ADD_BIAS = 1, RELU = 2, MASK = 32, BACK = 64 };
 
 static const struct umb_kernel forward = {"conv_narrow", "conv_narrow.cl", "conv_narrow",
-                                          "rrrrwiiiiiiiiiiiii"};
+                                          "rrrrwiiiiiiiiiiiiii"};
 static const struct umb_kernel backward_data = {"conv_narrow_data", "conv_narrow.cl", "conv_narrow",
-                                                "rrrrwiiiiiiiiiiiii"};
+                                                "rrrrwiiiiiiiiiiiiii"};
 
 /* Sums of `terms` numbers a tap for few outputs: at most half a vector of them, where the terms
  * fill vectors. */
@@ -53,8 +53,16 @@ static int part_of(int n, int most)
 /* A walk over rows of `columns` outputs of a class, from `terms` channels to `outputs`, each output
  * by `taps` columns of the filter. */
 struct walk {
-    int rows, columns, taps, terms, outputs;
+    int images, rows, columns, taps, terms, outputs;
 };
+
+/* Rows of an image that an item makes: many, since each item begins by finding its taps, and so few
+ * that every compute unit has a dozen items. */
+static int span_of(const struct umb_device_caps *caps, const struct walk *w)
+{
+    const int64_t most = (int64_t)w->images * w->rows / (12 * (int64_t)caps->compute_units);
+    return most < 1 ? 1 : part_of(w->rows, umb__smaller((int)most, w->rows));
+}
 
 static struct umb_emit_launch over(struct umb_emit *e, const struct umb_kernel *kernel,
                                    const struct walk *w)
@@ -67,7 +75,7 @@ static struct umb_emit_launch over(struct umb_emit *e, const struct umb_kernel *
         .options = umb__emit_printf(e, "-DVW=%d -DCOLS=%d -DTQ=%d -DTS=%d -DIC=%d -DOC=%d", width,
                                     channels, tile, taps, w->terms, w->outputs),
         .dimensions = 1,
-        .global = {(size_t)w->rows},
+        .global = {(size_t)(w->images * umb__ceil_div(w->rows, span_of(e->p.caps, w)))},
         .local = {1}};
 }
 
@@ -77,24 +85,24 @@ enum umb_status umb__conv_narrow_forward(struct umb_emit *e)
     int w = -1;
     const enum umb_status st = umb__emit_conv_turn(e, &g, &w);
     if (st != UMB_OK) { return st; }
-    const struct walk walk = {g.N * g.P, g.Q, g.S, g.C, g.K};
+    const struct walk walk = {g.N, g.P, g.Q, g.S, g.C, g.K};
     const struct umb_emit_launch launch = over(e, &forward, &walk);
     if (!launch.options) { return UMB_ERR_NO_MEMORY; }
     return umb__emit_launch(e, &launch, e->in[0], w, e->in[g.bias ? 2 : 1], e->in[0], e->out[0],
-                            g.H, g.W, g.P, g.Q, g.R, g.S, g.stride[0], g.stride[1], g.dilation[0],
-                            g.dilation[1], g.padding[0], g.padding[1],
+                            span_of(e->p.caps, &walk), g.H, g.W, g.P, g.Q, g.R, g.S, g.stride[0],
+                            g.stride[1], g.dilation[0], g.dilation[1], g.padding[0], g.padding[1],
                             (g.bias ? ADD_BIAS : 0) | (g.relu ? RELU : 0));
 }
 
 enum umb_status umb__conv_narrow_data(struct umb_emit *e)
 {
     const struct umb_conv g = umb__conv_of(&e->p);
-    const struct walk walk = {g.N * g.H, umb__ceil_div(g.W, g.stride[1]),
-                              umb__ceil_div(g.S, g.stride[1]), g.K, g.C};
+    const struct walk walk = {
+        g.N, g.H, umb__ceil_div(g.W, g.stride[1]), umb__ceil_div(g.S, g.stride[1]), g.K, g.C};
     const struct umb_emit_launch launch = over(e, &backward_data, &walk);
     if (!launch.options) { return UMB_ERR_NO_MEMORY; }
     return umb__emit_launch(e, &launch, e->in[0], e->in[1], e->in[1], e->in[g.mask ? 2 : 0],
-                            e->out[0], g.P, g.Q, g.H, g.W, g.R, g.S, g.stride[0], g.stride[1],
-                            g.dilation[0], g.dilation[1], g.padding[0], g.padding[1],
-                            BACK | (g.mask ? MASK : 0));
+                            e->out[0], span_of(e->p.caps, &walk), g.P, g.Q, g.H, g.W, g.R, g.S,
+                            g.stride[0], g.stride[1], g.dilation[0], g.dilation[1], g.padding[0],
+                            g.padding[1], BACK | (g.mask ? MASK : 0));
 }
