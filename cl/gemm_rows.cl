@@ -72,11 +72,6 @@ struct tile {
     bool fetch;                 /* nobody has read these rows yet */
 };
 
-static inline bool is_plain(const struct tile *t, int columns)
-{
-    return t->rows >= TR && t->columns >= columns && !t->bias && !t->relu;
-}
-
 /* Of a tile's sums v, to be put at vector j of out. */
 #define FOR_SUMS(N, put)                                                                           \
     UNROLL for (int i = 0; i < TR; ++i)                                                            \
@@ -88,6 +83,13 @@ static inline bool is_plain(const struct tile *t, int columns)
             put;                                                                                   \
         }                                                                                          \
     }
+
+/* With the bias, or 0, and not below floor. */
+static inline vec_t finished(vec_t v, vec_t bias, vec_t floor)
+{
+    v += bias;
+    return v < floor ? floor : v;
+}
 
 /* A tile of N vectors of columns. True: it is finished; false: its sums [row][NV] are to be. A row
  * that does not exist is the last one once more; while a block's first strip is multiplied, the
@@ -117,17 +119,24 @@ static inline bool is_plain(const struct tile *t, int columns)
                 }                                                                                  \
             }                                                                                      \
         }                                                                                          \
-        const bool plain = is_plain(t, VW * (N));                                                  \
-        if (!plain) {                                                                              \
+        if (t->rows < TR || t->columns < VW * (N)) {                                               \
             FOR_SUMS(N, VEC_STORE(v, j, sums + i * NV))                                            \
-        } else if (!t->first) {                                                                    \
-            FOR_SUMS(N, VEC_WRITE(v + VEC_LOAD(j, out), j, out))                                   \
-        } else if (t->stream) {                                                                    \
-            FOR_SUMS(N, WRITE_PAST(v, j, out))                                                     \
-        } else {                                                                                   \
-            FOR_SUMS(N, VEC_WRITE(v, j, out))                                                      \
+            return false;                                                                          \
         }                                                                                          \
-        return plain;                                                                              \
+        const vec_t floor = (vec_t)(t->relu ? 0.0f : -INFINITY);                                   \
+        vec_t bias[N];                                                                             \
+        UNROLL for (int j = 0; j < (N); ++j)                                                       \
+        {                                                                                          \
+            bias[j] = t->bias ? VEC_LOAD(j, t->bias) : (vec_t)(0.0f);                              \
+        }                                                                                          \
+        if (!t->first) {                                                                           \
+            FOR_SUMS(N, VEC_WRITE(finished(v + VEC_LOAD(j, out), bias[j], floor), j, out))         \
+        } else if (t->stream) {                                                                    \
+            FOR_SUMS(N, WRITE_PAST(finished(v, bias[j], floor), j, out))                           \
+        } else {                                                                                   \
+            FOR_SUMS(N, VEC_WRITE(finished(v, bias[j], floor), j, out))                            \
+        }                                                                                          \
+        return true;                                                                               \
     }
 DEFINE_MULTIPLY(multiply_whole, VECTORS)
 DEFINE_MULTIPLY(multiply_half, VECTORS / 2)
@@ -139,8 +148,8 @@ static inline void finish_tile(const float *sums, const struct tile *t)
     for (int i = 0; i < rows; ++i, out += t->pitch, sums += NV) {
         for (int j = 0; j < columns; j += VW) {
             vec_t v = VEC_LOAD(0, sums + j);
-            if (t->bias) { v += load_part(t->bias + j, columns - j); }
             if (!t->first) { v += load_part(out + j, columns - j); }
+            if (t->bias) { v += load_part(t->bias + j, columns - j); }
             if (t->relu) { v = relu(v); }
             if (t->stream) {
                 WRITE_PAST(v, 0, out + j);
