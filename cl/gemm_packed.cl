@@ -80,6 +80,15 @@
 #endif
 #define PANEL_STORE(v, i, p) (((PANEL loose_vec_t *)(p))[i] = (v))
 
+#ifdef __has_builtin
+#if __has_builtin(__builtin_nontemporal_store)
+#define WRITE_PAST(v, p) __builtin_nontemporal_store(v, (__global vec_t *)(p))
+#endif
+#endif
+#ifndef WRITE_PAST
+#define WRITE_PAST(v, p) VEC_WRITE(v, 0, p)
+#endif
+
 /* What becomes of a tile's sums. */
 struct finish {
     int rows, columns; /* how many exist; may be more than a tile's */
@@ -106,15 +115,27 @@ struct finish {
 #define FETCH_BLOCK(a, rows)
 #endif
 
-/* The most common end of a tile: whole, to be added to what out holds, if anything, and no more. */
-static inline bool is_plain(const struct finish *f, int rows, int columns)
+/* Of a tile's sums v, to be put at vector j of a row of out. */
+#define FOR_SUMS(ROWS, VECTORS, put)                                                               \
+    UNROLL for (int i = 0; i < (ROWS); ++i)                                                        \
+    {                                                                                              \
+        UNROLL for (int j = 0; j < (VECTORS); ++j)                                                 \
+        {                                                                                          \
+            __global float *out = f->out + i * f->pitch;                                           \
+            const vec_t v = sum[i * (VECTORS) + j];                                                \
+            put;                                                                                   \
+        }                                                                                          \
+    }
+
+/* With the bias, or 0, and not below floor. */
+static inline vec_t finished(vec_t v, vec_t bias, vec_t floor)
 {
-    return f->rows >= rows && f->columns >= columns && !f->bias && !f->mask && !f->relu &&
-           !f->stream;
+    v += bias;
+    return v < floor ? floor : v;
 }
 
-/* A tile of ROWS rows and VECTORS vectors, of `terms` terms. True: it is finished; false: its sums
- * [row][NV] are to be. */
+/* A tile of ROWS rows and VECTORS vectors, of `terms` terms. True: it is finished, as whole ones
+ * are; false: its sums [row][NV] are to be. */
 #define DEFINE_MULTIPLY(name, ROWS, VECTORS)                                                       \
     static inline bool name(float *sums, PANEL const float *a, PANEL const float *b, int terms,    \
                             const struct finish *f)                                                \
@@ -138,37 +159,25 @@ static inline bool is_plain(const struct finish *f, int rows, int columns)
                 }                                                                                  \
             }                                                                                      \
         }                                                                                          \
-        const bool plain = is_plain(f, ROWS, VW * (VECTORS));                                      \
-        __global float *out = f->out;                                                              \
-        if (!plain) {                                                                              \
-            UNROLL for (int i = 0; i < (ROWS); ++i)                                                \
-            {                                                                                      \
-                UNROLL for (int j = 0; j < (VECTORS); ++j)                                         \
-                {                                                                                  \
-                    const vec_t v = sum[i * (VECTORS) + j];                                        \
-                    VEC_STORE(v, j, sums + i * NV);                                                \
-                }                                                                                  \
-            }                                                                                      \
-        } else if (f->first) {                                                                     \
-            UNROLL for (int i = 0; i < (ROWS); ++i)                                                \
-            {                                                                                      \
-                UNROLL for (int j = 0; j < (VECTORS); ++j)                                         \
-                {                                                                                  \
-                    const vec_t v = sum[i * (VECTORS) + j];                                        \
-                    VEC_WRITE(v, j, out + i * f->pitch);                                           \
-                }                                                                                  \
-            }                                                                                      \
-        } else {                                                                                   \
-            UNROLL for (int i = 0; i < (ROWS); ++i)                                                \
-            {                                                                                      \
-                UNROLL for (int j = 0; j < (VECTORS); ++j)                                         \
-                {                                                                                  \
-                    const vec_t v = sum[i * (VECTORS) + j];                                        \
-                    VEC_WRITE(v + VEC_LOAD(j, out + i * f->pitch), j, out + i * f->pitch);         \
-                }                                                                                  \
-            }                                                                                      \
+        if ((ROWS) < TR || f->rows < TR || f->columns < VW * (VECTORS) || f->mask) {               \
+            FOR_SUMS(ROWS, VECTORS, VEC_STORE(v, j, sums + i * NV))                                \
+            return false;                                                                          \
         }                                                                                          \
-        return plain;                                                                              \
+        const vec_t floor = (vec_t)(f->relu ? 0.0f : -INFINITY);                                   \
+        vec_t bias[VECTORS];                                                                       \
+        UNROLL for (int j = 0; j < (VECTORS); ++j)                                                 \
+        {                                                                                          \
+            bias[j] = f->bias ? VEC_LOAD(j, f->bias) : (vec_t)(0.0f);                              \
+        }                                                                                          \
+        if (!f->first) {                                                                           \
+            FOR_SUMS(ROWS, VECTORS,                                                                \
+                     VEC_WRITE(finished(v + VEC_LOAD(j, out), bias[j], floor), j, out))            \
+        } else if (f->stream) {                                                                    \
+            FOR_SUMS(ROWS, VECTORS, WRITE_PAST(finished(v, bias[j], floor), out + j * VW))         \
+        } else {                                                                                   \
+            FOR_SUMS(ROWS, VECTORS, VEC_WRITE(finished(v, bias[j], floor), j, out))                \
+        }                                                                                          \
+        return true;                                                                               \
     }
 DEFINE_MULTIPLY(multiply_3_2, 3 * THIRD, 2)
 DEFINE_MULTIPLY(multiply_2_2, 2 * THIRD, 2)
@@ -196,15 +205,6 @@ static INLINED bool multiply(float *sums, PANEL const float *a, PANEL const floa
                          : multiply_1_2(sums, a, b, terms, f);
 }
 
-#ifdef __has_builtin
-#if __has_builtin(__builtin_nontemporal_store)
-#define WRITE_PAST(v, p) __builtin_nontemporal_store(v, (__global vec_t *)(p))
-#endif
-#endif
-#ifndef WRITE_PAST
-#define WRITE_PAST(v, p) VEC_WRITE(v, 0, p)
-#endif
-
 static inline void finish_tile(const float *sums, const struct finish *f)
 {
     __global float *out = f->out;
@@ -212,8 +212,8 @@ static inline void finish_tile(const float *sums, const struct finish *f)
     for (int i = 0; i < rows; ++i, out += f->pitch, sums += NV) {
         for (int j = 0; j < columns; j += VW) {
             vec_t v = VEC_LOAD(0, sums + j);
-            if (f->bias) { v += load_part(f->bias + j, columns - j); }
             if (!f->first) { v += load_part(out + j, columns - j); }
+            if (f->bias) { v += load_part(f->bias + j, columns - j); }
             if (f->relu) { v = relu(v); }
             if (f->mask) {
                 const vec_t x = load_part(f->mask + i * f->pitch + j, columns - j);
