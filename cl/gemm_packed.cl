@@ -233,10 +233,38 @@ static inline int round_up(int n, int to)
     return (n + to - 1) / to * to;
 }
 
+#ifdef A_TRANSPOSED
+#define TOGETHER 4 /* tiles whose rows are fetched together: a term's are whole lines then */
+
+/* What a vector writes too much belongs to the next term, which comes later; so all but the last. */
+static inline void pack_tiles(PANEL float *A, __global const float *a, int lda, int terms)
+{
+    const int tile = TR * round_up(terms, VW);
+    for (int l = 0; l + 1 < terms; ++l, a += lda, A += TR) {
+        UNROLL for (int i = 0; i < TOGETHER; ++i)
+        {
+            for (int r = 0; r < TR; r += VW) {
+                PANEL_STORE(VEC_LOAD(0, a + i * TR + r), 0, A + i * tile + r);
+            }
+        }
+    }
+    for (int i = 0; i < TOGETHER; ++i) {
+        for (int r = 0; r < TR; ++r) { A[i * tile + r] = a[i * TR + r]; }
+    }
+}
+#endif
+
 /* A row that does not exist is the last one once more. */
 static inline void pack_rows(PANEL float *A, __global const float *a, int lda, int rows, int terms)
 {
-    for (int i = 0; i < rows; i += TR) {
+    int i = 0;
+#ifdef A_TRANSPOSED
+    for (; i + TOGETHER * TR <= rows; i += TOGETHER * TR) {
+        pack_tiles(A, a + i, lda, terms);
+        A += TOGETHER * TR * round_up(terms, VW);
+    }
+#endif
+    for (; i < rows; i += TR) {
         const int n = thirds_of(rows - i) * THIRD, left = rows - i;
 #ifdef A_TRANSPOSED
         __global const float *from = a + i;
