@@ -180,7 +180,10 @@ static void once_they_are_there_nobody_is_asked(void **state)
     check(&second, umb__queue_create(second.device, false, &second.queue));
     check(&second, umb__buffer_create(second.device, N * sizeof(float), &second.buffer));
     run_all(&second);
-    assert_int_equal(umb__program_stats(second.device).builds, is_pocl(&w) ? 0 : 2);
+    /* Where our cache is on for a driver without a builder, they come from there, too. */
+    struct umb_program_stats s = umb__program_stats(second.device);
+    assert_int_equal(s.builds + s.cache_hits, 2);
+    if (is_pocl(&w)) { assert_int_equal(s.builds, 0); }
     umb__buffer_destroy(second.buffer);
     umb__queue_destroy(second.queue);
     umb_device_close(second.device);
