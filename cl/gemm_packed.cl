@@ -80,15 +80,6 @@
 #endif
 #define PANEL_STORE(v, i, p) (((PANEL loose_vec_t *)(p))[i] = (v))
 
-#ifdef __has_builtin
-#if __has_builtin(__builtin_nontemporal_store)
-#define WRITE_PAST(v, p) __builtin_nontemporal_store(v, (__global vec_t *)(p))
-#endif
-#endif
-#ifndef WRITE_PAST
-#define WRITE_PAST(v, p) VEC_WRITE(v, 0, p)
-#endif
-
 /* What becomes of a tile's sums. */
 struct finish {
     int rows, columns; /* how many exist; may be more than a tile's */
@@ -114,25 +105,6 @@ struct finish {
 #ifndef FETCH_BLOCK
 #define FETCH_BLOCK(a, rows)
 #endif
-
-/* Of a tile's sums v, to be put at vector j of a row of out. */
-#define FOR_SUMS(ROWS, VECTORS, put)                                                               \
-    UNROLL for (int i = 0; i < (ROWS); ++i)                                                        \
-    {                                                                                              \
-        UNROLL for (int j = 0; j < (VECTORS); ++j)                                                 \
-        {                                                                                          \
-            __global float *out = f->out + i * f->pitch;                                           \
-            const vec_t v = sum[i * (VECTORS) + j];                                                \
-            put;                                                                                   \
-        }                                                                                          \
-    }
-
-/* With the bias, or 0, and not below floor. */
-static inline vec_t finished(vec_t v, vec_t bias, vec_t floor)
-{
-    v += bias;
-    return v < floor ? floor : v;
-}
 
 /* A tile of ROWS rows and VECTORS vectors, of `terms` terms. True: it is finished, as whole ones
  * are; false: its sums [row][NV] are to be. */
@@ -160,23 +132,10 @@ static inline vec_t finished(vec_t v, vec_t bias, vec_t floor)
             }                                                                                      \
         }                                                                                          \
         if ((ROWS) < TR || f->rows < TR || f->columns < VW * (VECTORS) || f->mask) {               \
-            FOR_SUMS(ROWS, VECTORS, VEC_STORE(v, j, sums + i * NV))                                \
+            FOR_SUMS(ROWS, VECTORS, f, VEC_STORE(v, j, sums + i * NV))                             \
             return false;                                                                          \
         }                                                                                          \
-        const vec_t floor = (vec_t)(f->relu ? 0.0f : -INFINITY);                                   \
-        vec_t bias[VECTORS];                                                                       \
-        UNROLL for (int j = 0; j < (VECTORS); ++j)                                                 \
-        {                                                                                          \
-            bias[j] = f->bias ? VEC_LOAD(j, f->bias) : (vec_t)(0.0f);                              \
-        }                                                                                          \
-        if (!f->first) {                                                                           \
-            FOR_SUMS(ROWS, VECTORS,                                                                \
-                     VEC_WRITE(finished(v + VEC_LOAD(j, out), bias[j], floor), j, out))            \
-        } else if (f->stream) {                                                                    \
-            FOR_SUMS(ROWS, VECTORS, WRITE_PAST(finished(v, bias[j], floor), out + j * VW))         \
-        } else {                                                                                   \
-            FOR_SUMS(ROWS, VECTORS, VEC_WRITE(finished(v, bias[j], floor), j, out))                \
-        }                                                                                          \
+        END_TILE(ROWS, VECTORS, f)                                                                 \
         return true;                                                                               \
     }
 DEFINE_MULTIPLY(multiply_3_2, 3 * THIRD, 2)
@@ -220,7 +179,7 @@ static inline void finish_tile(const float *sums, const struct finish *f)
                 v = x <= (vec_t)(0.0f) ? (vec_t)(0.0f) : v;
             }
             if (f->stream) {
-                WRITE_PAST(v, out + j);
+                VEC_WRITE_PAST(v, out + j);
             } else {
                 store_part(v, out + j, columns - j);
             }

@@ -48,15 +48,9 @@
 #if __has_builtin(__builtin_prefetch)
 #define FETCH(p) __builtin_prefetch((const void *)(size_t)(p), 0, 3)
 #endif
-#if __has_builtin(__builtin_nontemporal_store)
-#define WRITE_PAST(v, j, p) __builtin_nontemporal_store(v, (__global vec_t *)(p) + (j))
-#endif
 #endif
 #ifndef FETCH
 #define FETCH(p)
-#endif
-#ifndef WRITE_PAST
-#define WRITE_PAST(v, j, p) VEC_WRITE(v, j, p)
 #endif
 
 struct tile {
@@ -71,25 +65,6 @@ struct tile {
     bool stream;                /* whole vectors, each where it is aligned */
     bool fetch;                 /* nobody has read these rows yet */
 };
-
-/* Of a tile's sums v, to be put at vector j of out. */
-#define FOR_SUMS(N, put)                                                                           \
-    UNROLL for (int i = 0; i < TR; ++i)                                                            \
-    {                                                                                              \
-        UNROLL for (int j = 0; j < (N); ++j)                                                       \
-        {                                                                                          \
-            __global float *out = t->out + i * t->pitch;                                           \
-            const vec_t v = sum[i * (N) + j];                                                      \
-            put;                                                                                   \
-        }                                                                                          \
-    }
-
-/* With the bias, or 0, and not below floor. */
-static inline vec_t finished(vec_t v, vec_t bias, vec_t floor)
-{
-    v += bias;
-    return v < floor ? floor : v;
-}
 
 /* A tile of N vectors of columns. True: it is finished; false: its sums [row][NV] are to be. A row
  * that does not exist is the last one once more; while a block's first strip is multiplied, the
@@ -120,22 +95,10 @@ static inline vec_t finished(vec_t v, vec_t bias, vec_t floor)
             }                                                                                      \
         }                                                                                          \
         if (t->rows < TR || t->columns < VW * (N)) {                                               \
-            FOR_SUMS(N, VEC_STORE(v, j, sums + i * NV))                                            \
+            FOR_SUMS(TR, N, t, VEC_STORE(v, j, sums + i * NV))                                     \
             return false;                                                                          \
         }                                                                                          \
-        const vec_t floor = (vec_t)(t->relu ? 0.0f : -INFINITY);                                   \
-        vec_t bias[N];                                                                             \
-        UNROLL for (int j = 0; j < (N); ++j)                                                       \
-        {                                                                                          \
-            bias[j] = t->bias ? VEC_LOAD(j, t->bias) : (vec_t)(0.0f);                              \
-        }                                                                                          \
-        if (!t->first) {                                                                           \
-            FOR_SUMS(N, VEC_WRITE(finished(v + VEC_LOAD(j, out), bias[j], floor), j, out))         \
-        } else if (t->stream) {                                                                    \
-            FOR_SUMS(N, WRITE_PAST(finished(v, bias[j], floor), j, out))                           \
-        } else {                                                                                   \
-            FOR_SUMS(N, VEC_WRITE(finished(v, bias[j], floor), j, out))                            \
-        }                                                                                          \
+        END_TILE(TR, N, t)                                                                         \
         return true;                                                                               \
     }
 DEFINE_MULTIPLY(multiply_whole, VECTORS)
@@ -152,7 +115,7 @@ static inline void finish_tile(const float *sums, const struct tile *t)
             if (t->bias) { v += load_part(t->bias + j, columns - j); }
             if (t->relu) { v = relu(v); }
             if (t->stream) {
-                WRITE_PAST(v, 0, out + j);
+                VEC_WRITE_PAST(v, out + j);
             } else {
                 store_part(v, out + j, columns - j);
             }

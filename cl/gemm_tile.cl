@@ -85,6 +85,46 @@ static inline vec_t relu(vec_t v)
     return v < (vec_t)(0.0f) ? (vec_t)(0.0f) : v;
 }
 
+/* With the bias, or 0, and not below floor, 0 or −∞; a NaN stays. */
+static inline vec_t finished(vec_t v, vec_t bias, vec_t floor)
+{
+    v += bias;
+    return v < floor ? floor : v;
+}
+
+/* Of a tile's ROWS × VECTORS sums, each as v, to be put at vector j of a row of out. */
+#define FOR_SUMS(ROWS, VECTORS, f, put)                                                            \
+    UNROLL for (int i = 0; i < (ROWS); ++i)                                                        \
+    {                                                                                              \
+        UNROLL for (int j = 0; j < (VECTORS); ++j)                                                 \
+        {                                                                                          \
+            __global float *out = (f)->out + i * (f)->pitch;                                       \
+            const vec_t v = sum[i * (VECTORS) + j];                                                \
+            put;                                                                                   \
+        }                                                                                          \
+    }
+
+/* The end of a tile that is there as a whole, in registers. f: bias of its columns, or 0; relu;
+ * first, where out holds nothing yet; stream, to write past the caches. */
+#define END_TILE(ROWS, VECTORS, f)                                                                 \
+    {                                                                                              \
+        const vec_t floor = (vec_t)((f)->relu ? 0.0f : -INFINITY);                                 \
+        vec_t bias[VECTORS];                                                                       \
+        UNROLL for (int j = 0; j < (VECTORS); ++j)                                                 \
+        {                                                                                          \
+            bias[j] = (f)->bias ? VEC_LOAD(j, (f)->bias) : (vec_t)(0.0f);                          \
+        }                                                                                          \
+        if (!(f)->first) {                                                                         \
+            FOR_SUMS(ROWS, VECTORS, f,                                                             \
+                     VEC_WRITE(finished(v + VEC_LOAD(j, out), bias[j], floor), j, out))            \
+        } else if ((f)->stream) {                                                                  \
+            FOR_SUMS(ROWS, VECTORS, f,                                                             \
+                     VEC_WRITE_PAST(finished(v, bias[j], floor), out + j * VW))                    \
+        } else {                                                                                   \
+            FOR_SUMS(ROWS, VECTORS, f, VEC_WRITE(finished(v, bias[j], floor), j, out))             \
+        }                                                                                          \
+    }
+
 /* The first n of VW elements; the other lanes are 0. n may be ≤ 0 or above VW. In place: for loops
  * whose sums a call, even one that is seldom made, would drive out of the registers. */
 static INLINED vec_t load_part_in_place(__global const float *from, int n)
