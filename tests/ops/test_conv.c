@@ -229,6 +229,57 @@ static void every_vector_width(void **state)
     }
 }
 
+/* The solver for few channels, on a device of that many compute units and lanes; how many. */
+static int check_narrow(struct umb_trial *t, int index, uint32_t units, uint32_t lanes)
+{
+    struct umb_problem *p = (struct umb_problem *)(uintptr_t)umb__trial_problem(t, index);
+    const struct umb_device_caps *before = p->caps;
+    struct umb_device_caps caps = *umb_device_get_caps(harness_device());
+    caps.compute_units = units;
+    caps.float_width = lanes;
+    p->caps = &caps;
+    int n = 0;
+    for (const struct umb_solver *s = p->op->solvers; s && s->name; s++) {
+        struct umb_trial_result r;
+        if (strcmp(s->name, "narrow") != 0 || s->applicable(p) <= 0) { continue; }
+        if (umb__trial_check(t, harness_device(), index, s, &r) != UMB_OK) {
+            fail_msg("%s: %s", p->op->name, umb_context_error(harness_context()));
+        }
+        if (r.score > 1) {
+            fail_msg("%s, %u units, %u lanes: element %lld: got %.9g, expected %.9g", p->op->name,
+                     units, lanes, (long long)r.index, r.got, r.expected);
+        }
+        n++;
+    }
+    p->caps = before;
+    return n;
+}
+
+/* One compute unit: an item makes several rows; 64: one. */
+static void few_channels_by_every_width(void **state)
+{
+    const bool small = harness_small();
+    const struct umb_op_case rows[] = {
+        {.attrs = "filters=37 size=3", .in = small ? "4,5,9,1" : "5,17,30,1"},
+        {.attrs = "filters=2 size=3 padding=2", .in = small ? "4,5,9,20" : "5,17,39,20"},
+        {.attrs = "filters=20 size=5 stride=2 padding=1", .in = small ? "4,5,7,3" : "5,17,23,3"},
+        {.attrs = "filters=3 size=1 activation=relu", .in = small ? "4,5,3,16" : "5,17,23,16"}};
+    (void)state;
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        struct umb_trial *t = NULL;
+        assert_int_equal(
+            umb__trial_create(harness_context(), umb__op_find("conv"), &rows[r], 3, &t), UMB_OK);
+        int n = 0;
+        for (int i = 0; i < umb__trial_n_problems(t); i++) {
+            for (uint32_t lanes = 4; lanes <= 16; lanes *= 2) {
+                n += check_narrow(t, i, 1, lanes) + check_narrow(t, i, 64, lanes);
+            }
+        }
+        assert_true(n >= 6);
+        umb__trial_destroy(t);
+    }
+}
+
 int main(void)
 {
     static const char *const ops[] = {"conv", NULL};
@@ -240,6 +291,7 @@ int main(void)
         cmocka_unit_test(refusals),
         cmocka_unit_test(same_bits_for_any_number_of_units),
         cmocka_unit_test(every_vector_width),
+        cmocka_unit_test(few_channels_by_every_width),
     };
     return harness_main(
         "conv",
