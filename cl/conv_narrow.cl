@@ -41,7 +41,8 @@
 #define MASK 32
 #define BACK 64
 
-/* The sums of p's first and last halves, then of q's; of their halves' halves; and so on. */
+/* The sums of p's first and last halves, then of q's; of their halves' halves; and so on. Of vectors
+ * of VW numbers, so that what is wider is not met. */
 #define BY_1(p, q) ((vec_t)(p.even, q.even) + (vec_t)(p.odd, q.odd))
 #if VW == 16
 #define BY_8(p, q) ((vec_t)(p.lo, q.lo) + (vec_t)(p.hi, q.hi))
@@ -161,7 +162,8 @@ static INLINED void write_numbers(const float *Y, __global const float *mask, __
     VEC_WRITE(v, 0, y);
 }
 
-/* For each group of taps side by side, of which the last begins at `last`. */
+/* Whether only the first and the last TS − 1 columns of a tile can be outside, for each group of
+ * taps side by side, of which the last begins at `last`. */
 static INLINED bool is_near(struct taps t)
 {
     const int last = t.columns - (t.columns % TS == 0 ? TS : 1);
@@ -191,8 +193,8 @@ static INLINED void write_row(const float *Y, int count, int apart, __global con
 }
 
 /* A row of outputs of a class of columns to Y. t: at output 0 of the class. */
-static INLINED void make_row(float *Y, int count, struct taps t,
-                             __global const float *bias, int flags)
+static INLINED void make_row(float *Y, int count, struct taps t, __global const float *bias,
+                             int flags)
 {
     for (int block = 0; block < OC; block += COLS) {
         const int k0 = min(block, OC - COLS);

@@ -65,7 +65,7 @@ static int span_of(const struct umb_device_caps *caps, const struct walk *w)
 }
 
 static struct umb_emit_launch over(struct umb_emit *e, const struct umb_kernel *kernel,
-                                   const struct walk *w)
+                                   const struct walk *w, int span)
 {
     const int width = umb__tile_width(e->p.caps), channels = part_of(w->outputs, MOST_COLUMNS);
     const int tile = part_of(w->columns, width / channels);
@@ -75,7 +75,7 @@ static struct umb_emit_launch over(struct umb_emit *e, const struct umb_kernel *
         .options = umb__emit_printf(e, "-DVW=%d -DCOLS=%d -DTQ=%d -DTS=%d -DIC=%d -DOC=%d", width,
                                     channels, tile, taps, w->terms, w->outputs),
         .dimensions = 1,
-        .global = {(size_t)(w->images * umb__ceil_div(w->rows, span_of(e->p.caps, w)))},
+        .global = {(size_t)(w->images * umb__ceil_div(w->rows, span))},
         .local = {1}};
 }
 
@@ -86,11 +86,12 @@ enum umb_status umb__conv_narrow_forward(struct umb_emit *e)
     const enum umb_status st = umb__emit_conv_turn(e, &g, &w);
     if (st != UMB_OK) { return st; }
     const struct walk walk = {g.N, g.P, g.Q, g.S, g.C, g.K};
-    const struct umb_emit_launch launch = over(e, &forward, &walk);
+    const int span = span_of(e->p.caps, &walk);
+    const struct umb_emit_launch launch = over(e, &forward, &walk, span);
     if (!launch.options) { return UMB_ERR_NO_MEMORY; }
     return umb__emit_launch(e, &launch, e->in[0], w, e->in[g.bias ? 2 : 1], e->in[0], e->out[0],
-                            span_of(e->p.caps, &walk), g.H, g.W, g.P, g.Q, g.R, g.S, g.stride[0],
-                            g.stride[1], g.dilation[0], g.dilation[1], g.padding[0], g.padding[1],
+                            span, g.H, g.W, g.P, g.Q, g.R, g.S, g.stride[0], g.stride[1],
+                            g.dilation[0], g.dilation[1], g.padding[0], g.padding[1],
                             (g.bias ? ADD_BIAS : 0) | (g.relu ? RELU : 0));
 }
 
@@ -99,10 +100,11 @@ enum umb_status umb__conv_narrow_data(struct umb_emit *e)
     const struct umb_conv g = umb__conv_of(&e->p);
     const struct walk walk = {
         g.N, g.H, umb__ceil_div(g.W, g.stride[1]), umb__ceil_div(g.S, g.stride[1]), g.K, g.C};
-    const struct umb_emit_launch launch = over(e, &backward_data, &walk);
+    const int span = span_of(e->p.caps, &walk);
+    const struct umb_emit_launch launch = over(e, &backward_data, &walk, span);
     if (!launch.options) { return UMB_ERR_NO_MEMORY; }
     return umb__emit_launch(e, &launch, e->in[0], e->in[1], e->in[1], e->in[g.mask ? 2 : 0],
-                            e->out[0], span_of(e->p.caps, &walk), g.P, g.Q, g.H, g.W, g.R, g.S,
-                            g.stride[0], g.stride[1], g.dilation[0], g.dilation[1], g.padding[0],
-                            g.padding[1], BACK | (g.mask ? MASK : 0));
+                            e->out[0], span, g.P, g.Q, g.H, g.W, g.R, g.S, g.stride[0], g.stride[1],
+                            g.dilation[0], g.dilation[1], g.padding[0], g.padding[1],
+                            BACK | (g.mask ? MASK : 0));
 }
