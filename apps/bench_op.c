@@ -1,5 +1,6 @@
 /* umbel bench op: single ops and their gradients, against the device's measured peak. */
 #include "bench.h"
+#include "clblast.h"
 #include "system.h"
 #include "tune.h"
 #include <jansson.h>
@@ -246,6 +247,7 @@ static int run(struct bench *b)
     enum umb_status st = umb_device_open(cli->ctx, cli->device, &b->device);
     if (st != UMB_OK) { return cli_fail_setup(cli, st); }
     st = umb__tuning_open(cli->ctx, umb_device_get_caps(b->device), &b->tuning);
+    if (st == UMB_OK) { st = umb__clblast_use(b->device, umb__tuned_clblast(b->tuning)); }
     if (st == UMB_OK) { st = shape ? time_own(b, filter, &n) : time_all(b, filter, &n); }
     if (st == UMB_ERR_INVALID) { return cli_fail_setup(cli, st); }
     if (st != UMB_OK) { return cli_fail_work(cli, st); }

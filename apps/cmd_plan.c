@@ -1,4 +1,5 @@
 /* umbel plan: the compiled graph of an experiment's training step. */
+#include "clblast.h"
 #include "hold.h"
 #include <jansson.h>
 #include <string.h>
@@ -234,6 +235,16 @@ static void print_nodes(const struct view *v)
     cli_table_print(&t, stdout);
 }
 
+/* Where CLBlast computes something. */
+static void print_clblast(const struct view *v)
+{
+    for (int i = 0; i < v->graph->n_nodes; i++) {
+        if (strcmp(umb__plan_solver(v->plan, i), UMB_CLBLAST_SOLVER) != 0) { continue; }
+        printf("\nCLBlast's parameters: %s\n", umb__clblast_used(v->s->device));
+        return;
+    }
+}
+
 static void print_memory(const struct view *v)
 {
     struct cli_table t = {.n_columns = 5};
@@ -263,6 +274,7 @@ static void print_text(const struct view *v)
            v->graph->n_nodes, umb__plan_n_steps(v->plan), umb__plan_n_queues(v->plan),
            umb__plan_n_queues(v->plan) == 1 ? "" : "s");
     print_nodes(v);
+    print_clblast(v);
     printf("\nscratch memory: %s; without sharing %s\n\n",
            cli_bytes((double)umb__plan_scratch_bytes(v->plan), scratch),
            cli_bytes((double)umb__plan_unshared_bytes(v->plan), unshared));

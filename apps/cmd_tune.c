@@ -6,11 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool full;
+static bool full, clblast;
 static struct cli_list sets;
 
 static const struct cli_option options[] = {
     {"--full", CLI_FLAG, &full, NULL, "more runs of each, and no limit of time"},
+    {"--clblast", CLI_FLAG, &clblast, NULL, "CLBlast's parameters, in place of the solvers"},
     {"--set", CLI_LIST, &sets, "KEY=VALUE", "overrides a key of the experiment"},
     {0}};
 
@@ -19,7 +20,9 @@ static const struct cli_usage usage = {
     .synopsis = "FILE",
     .text = "Runs every solver of every node of the experiment on the device, compares what it "
             "computes\nwith the reference, and keeps which is the fastest of those that are right. "
-            "Training takes\nthem from then on.",
+            "Training takes\nthem from then on. With --clblast it does so with the parameters of "
+            "CLBlast's products,\nfor devices that CLBlast's own tables do not know; tune again "
+            "without it thereafter.",
     .example = "umbel tune shapes",
     .options = options,
     .min_arguments = 1,
@@ -108,6 +111,43 @@ static void add_up(struct tune *t, const struct umb_tune_report *r)
     if (r->tuned->n == 1) { t->alone_ns += (double)best->ns * r->n_nodes; }
 }
 
+/* CLBlast's parameters. */
+
+static void print_sets(struct tune *t, const struct umb_tune_report *r)
+{
+    struct umb_tuned sorted = *r->tuned;
+    qsort(sorted.solver, sorted.n, sizeof *sorted.solver, by_time);
+    printf("* the best   %% speed, as a share of the best's\n\nCLBlast's products for ");
+    for (int i = 0; i < r->n_nodes; i++) {
+        printf(i ? ", %s" : "%s", r->nodes[i]);
+    }
+    printf("\n");
+    for (size_t i = 0; i < sorted.n; i++) {
+        const struct umb_tuned_solver *s = &sorted.solver[i];
+        if (!s->ns) {
+            printf("    %-48s %s: %s\n", s->name,
+                   s->verdict == UMB_VERDICT_WRONG ? "WRONG" : "FAILED", s->note);
+            t->n_lost++;
+            continue;
+        }
+        printf("  %s %-48s %10.3f ms  %5.1f %%  %7.1f GFLOP/s\n", i ? " " : "*", s->name,
+               (double)s->ns * 1e-6, 100.0 * (double)sorted.solver[0].ns / (double)s->ns,
+               r->flops / (double)s->ns);
+    }
+    t->n_hopeless += !sorted.solver[0].ns;
+}
+
+static int finish_sets(const struct tune *t, const struct session *s, const char *experiment)
+{
+    if (t->n_lost) {
+        printf("%d set%s lost for being wrong or not working\n", t->n_lost,
+               t->n_lost == 1 ? "" : "s");
+    }
+    printf("kept in %s\nWhether a plan takes CLBlast with them says: umbel tune %s\n",
+           umb__tuning_path(umb__trainer_tuning(s->trainer)), experiment);
+    return t->n_hopeless ? EXIT_FAILED : EXIT_DONE;
+}
+
 static void clear_line(const struct tune *t)
 {
     if (t->terminal) { fprintf(stderr, "\r\033[K"); }
@@ -124,6 +164,10 @@ static void listen(void *user, const struct umb_tune_report *r)
         return;
     }
     clear_line(t);
+    if (r->event == UMB_TUNE_CLBLAST) {
+        print_sets(t, r);
+        return;
+    }
     if (r->event == UMB_TUNE_END) {
         t->n_left += r->summary->n_left;
         return;
@@ -172,8 +216,13 @@ static int finish(const struct tune *t, const struct session *s, double seconds)
 static int run(struct session *s, const struct cli *cli)
 {
     struct tune t = {.terminal = isatty(STDERR_FILENO) && isatty(STDOUT_FILENO)};
-    const struct umb_trainer_tuning tuning = {
-        .wanted = true, .full = full, .again = true, .keep = true, .listen = listen, .user = &t};
+    const struct umb_trainer_tuning tuning = {.wanted = true,
+                                              .clblast = clblast,
+                                              .full = full,
+                                              .again = true,
+                                              .keep = true,
+                                              .listen = listen,
+                                              .user = &t};
     const uint64_t start = umb__clock_ns();
     enum umb_status st = session_read(s, cli, cli->argument[0], &sets);
     if (st == UMB_OK) { st = umb__experiment_open(s->exp); }
@@ -183,6 +232,7 @@ static int run(struct session *s, const struct cli *cli)
         clear_line(&t);
         return t.n_measured ? cli_fail_work(cli, st) : cli_fail_setup(cli, st);
     }
+    if (clblast) { return finish_sets(&t, s, cli->argument[0]); }
     return finish(&t, s, (double)(umb__clock_ns() - start) * 1e-9);
 }
 

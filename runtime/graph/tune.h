@@ -53,7 +53,7 @@ const char *umb__built_in_solver(const struct umb_device_caps *caps, const char 
 
 /* Measuring (tune.c). */
 
-enum umb_tune_event { UMB_TUNE_SOLVER, UMB_TUNE_PROBLEM, UMB_TUNE_END };
+enum umb_tune_event { UMB_TUNE_SOLVER, UMB_TUNE_PROBLEM, UMB_TUNE_END, UMB_TUNE_CLBLAST };
 struct umb_tune_summary;
 struct umb_tune_report {
     enum umb_tune_event event;
@@ -66,6 +66,7 @@ struct umb_tune_report {
     const struct umb_choice *old;           /* PROBLEM: what a plan would have taken without this */
     const struct umb_tuned *tuned;          /* PROBLEM: what was measured */
     const struct umb_tune_summary *summary; /* END, which has nothing else */
+    double flops;                           /* CLBLAST: of all its nodes */
 };
 
 struct umb_tune_desc {
@@ -88,5 +89,15 @@ struct umb_tune_summary {
 UMB_MUST_USE enum umb_status umb__tune_graph(struct umb_context *ctx,
                                              const struct umb_tune_desc *desc,
                                              struct umb_tune_summary *ret_summary);
+
+/* CLBlast's parameters (tune_clblast.c): clblast.h's sets, measured for the graph's products with
+ * most work, as if they were solvers of the problem UMB_CLBLAST_SOLVER. The listener hears SOLVER
+ * for each set, and CLBLAST at the end: p is the first product, nodes one for each. It is for a
+ * process that makes no results: which set it has thereafter is left open. Errors:
+ * UMB_ERR_UNSUPPORTED (no product of CLBlast's in the graph), UMB_ERR_NO_MEMORY. */
+UMB_MUST_USE enum umb_status umb__tune_clblast(struct umb_context *ctx,
+                                               const struct umb_tune_desc *desc);
+/* The set that was fastest, of those that this Umbel knows, or UMB_CLBLAST_OWN. */
+const char *umb__tuned_clblast(const struct umb_tuning *tuning);
 
 #endif

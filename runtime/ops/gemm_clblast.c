@@ -1,5 +1,6 @@
 /*
- * Matrix products by CLBlast: the one file outside device and program that calls OpenCL.
+ * Matrix products by CLBlast. This file and clblast_sets.c alone call OpenCL outside device and
+ * program.
  *
  * CLBlast takes no wait list, so a barrier holds the queue for it; queues are in-order. It pads and
  * transposes into a temporary buffer, whose size it tells only on a queue: when a plan is made,
@@ -10,12 +11,8 @@
 
 #ifdef UMB_HAVE_CLBLAST
 #include "cl_handles.h"
+#include "clblast.h"
 #include <clblast_c.h>
-#include <pthread.h>
-
-/* CLBlast fills its table of parameters when it is first asked for any, for the whole process and
- * without a lock of its own (1.5.3 and 1.6.3), so the lock is the process's too. */
-static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 
 /* CLBlast rounds a matrix up to its tiles: at most 128 rows and columns in its database, and 64
  * terms. */
@@ -130,10 +127,10 @@ static enum umb_status run(struct umb_queue *q, const struct umb_view *views, co
     cl_event event = NULL;
     (void)floats;
     enum umb_status st = wait_for(ctx, queue, waits, n_waits);
+    if (st == UMB_OK) { st = umb__clblast_begin(umb__queue_device(q)); }
     if (st != UMB_OK) { return st; }
-    pthread_mutex_lock(&one_at_a_time);
     st = multiply(ctx, queue, &p, views, &event);
-    pthread_mutex_unlock(&one_at_a_time);
+    umb__clblast_end();
     if (st != UMB_OK) { return st; }
     if (!ret_event) {
         clReleaseEvent(event);

@@ -162,6 +162,28 @@ enum umb_status umb__tuning_put(struct umb_tuning *t, const struct umb_tuned *tu
     return st == UMB_OK ? umb__tuned_put(t->ctx, &t->all, tuned) : st;
 }
 
+/* False: it has not that solver, or no other. */
+static bool without(const struct umb_tuned *tuned, const char *solver, struct umb_tuned *ret_tuned)
+{
+    *ret_tuned = *tuned;
+    ret_tuned->n = 0;
+    for (size_t i = 0; i < tuned->n; i++) {
+        if (strcmp(tuned->solver[i].name, solver) == 0) { continue; }
+        ret_tuned->solver[ret_tuned->n++] = tuned->solver[i];
+    }
+    return ret_tuned->n > 0 && ret_tuned->n < tuned->n;
+}
+
+enum umb_status umb__tuning_forget(struct umb_tuning *t, const char *solver)
+{
+    enum umb_status st = UMB_OK;
+    for (size_t i = 0; i < t->all.n && st == UMB_OK; i++) {
+        struct umb_tuned rest;
+        if (without(t->all.entry[i], solver, &rest)) { st = umb__tuning_put(t, &rest); }
+    }
+    return st;
+}
+
 static enum umb_status lock(struct umb_tuning *t, struct umb_file_lock **ret_lock)
 {
     char *folder = NULL, *path = NULL;

@@ -61,6 +61,8 @@ const struct umb_tuned *umb__tuning_find(const struct umb_tuning *t, const char 
 size_t umb__tuning_count(const struct umb_tuning *t);
 /* Copies `tuned`, in place of what was known of its problem. */
 UMB_MUST_USE enum umb_status umb__tuning_put(struct umb_tuning *t, const struct umb_tuned *tuned);
+/* Drops what was measured of a solver beside others, so that they are measured again. */
+UMB_MUST_USE enum umb_status umb__tuning_forget(struct umb_tuning *t, const char *solver);
 /* The solver with the least time, of those that have one; NULL: none has. */
 const struct umb_tuned_solver *umb__tuned_best(const struct umb_tuned *tuned);
 

@@ -20,6 +20,7 @@ enum umb_trainer_mode { UMB_TRAINER_TRAIN, UMB_TRAINER_EVALUATE };
 /* Solvers are measured before a plan is made. */
 struct umb_trainer_tuning {
     bool wanted; /* else what was measured earlier serves */
+    bool clblast; /* of CLBlast's parameters, in place of solvers */
     bool full, again,
         keep; /* again: also what is known; keep: not being able to save is an error */
     void (*listen)(void *user, const struct umb_tune_report *report);

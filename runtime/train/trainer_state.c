@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clblast.h"
 #include "system.h"
 #include "text.h"
 #include "trainer_internal.h"
@@ -129,6 +130,9 @@ static enum umb_status collect_texts(struct umb_trainer *tr, struct umb_safetens
         if (solver[0]) { umb__text_printf(&t, "%s=%s\n", side->graph->node[i].name, solver); }
     }
     if (st == UMB_OK) { st = umb__text_status(tr->ctx, &t); }
+    if (st == UMB_OK) {
+        st = umb__safetensors_add_text(file, "umbel.clblast", umb__clblast_used(tr->device));
+    }
     if (st == UMB_OK) {
         st = umb__safetensors_add_text(file, "umbel.solvers", umb__text_string(&t));
     }
@@ -326,6 +330,14 @@ static enum umb_status has_solvers(struct umb_trainer *tr, const char *wanted, b
     return st;
 }
 
+/* Where the checkpoint's run had products by CLBlast, its parameters too. */
+static void restore_clblast(struct umb_trainer *tr, const struct restore *r, const char *solvers)
+{
+    const char *set = umb__safetensors_text(r->file, "umbel.clblast");
+    if (!strstr(solvers, "=" UMB_CLBLAST_SOLVER "\n")) { return; }
+    (void)umb__trainer_use_clblast(tr, set ? set : UMB_CLBLAST_OWN);
+}
+
 /* Takes over what the checkpoint's run fused and its solvers, since its bits depend on them. Where
  * this device or build lacks a solver, the run goes on with others, equal within rounding. */
 static enum umb_status restore_plan(struct umb_trainer *tr, const struct restore *r, bool fuses)
@@ -333,6 +345,7 @@ static enum umb_status restore_plan(struct umb_trainer *tr, const struct restore
     const char *wanted = umb__safetensors_text(r->file, "umbel.solvers");
     bool same = true;
     enum umb_status st = wanted ? has_solvers(tr, wanted, &same) : UMB_OK;
+    if (wanted) { restore_clblast(tr, r, wanted); }
     if (st != UMB_OK || (same && fuses == tr->fuses)) { return st; }
     struct plan_basis basis = {.fuses = fuses};
     if (wanted) {

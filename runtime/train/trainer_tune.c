@@ -2,7 +2,9 @@
  */
 #include "trainer_internal.h"
 
+#include "clblast.h"
 #include "system.h"
+#include <string.h>
 
 enum { TUNE_OFF, TUNE_QUICK, TUNE_FULL, TUNE_UNSET };
 
@@ -20,7 +22,19 @@ enum umb_status umb__trainer_open_tuning(struct umb_trainer *tr,
         tr->measure.full = choice == TUNE_FULL;
     }
     st = umb__tuning_open(tr->ctx, umb_device_get_caps(tr->device), &tr->tuning);
+    if (st == UMB_OK && !tr->measure.clblast) {
+        (void)umb__trainer_use_clblast(tr, umb__tuned_clblast(tr->tuning));
+    }
     return st == UMB_OK && asked ? umb__tuning_check(tr->tuning) : st;
+}
+
+bool umb__trainer_use_clblast(struct umb_trainer *tr, const char *set)
+{
+    if (strcmp(umb__clblast_used(tr->device), set) == 0) { return true; }
+    if (umb__clblast_use(tr->device, set) == UMB_OK) { return true; }
+    umb__log(tr->ctx, UMB_LOG_WARN, "%s: going on with those, equal within rounding",
+             umb_context_error(tr->ctx));
+    return false;
 }
 
 /* For trainings; who listens has heard it all. */
@@ -54,7 +68,9 @@ static enum umb_status save(struct umb_trainer *tr)
 
 enum umb_status umb__trainer_tune(struct umb_trainer *tr, int mode)
 {
-    if (!tr->measure.wanted) { return UMB_OK; }
+    if (!tr->measure.wanted || (tr->measure.clblast && mode != UMB_TRAINER_TRAIN)) {
+        return UMB_OK;
+    }
     const uint64_t start = umb__clock_ns();
     const struct umb_tune_desc desc = {.device = tr->device,
                                        .graph = tr->side[mode].graph,
@@ -63,6 +79,10 @@ enum umb_status umb__trainer_tune(struct umb_trainer *tr, int mode)
                                        .again = tr->measure.again && mode == UMB_TRAINER_TRAIN,
                                        .listen = tr->measure.listen,
                                        .user = tr->measure.user};
+    if (tr->measure.clblast) {
+        const enum umb_status st = umb__tune_clblast(tr->ctx, &desc);
+        return st == UMB_OK ? save(tr) : st;
+    }
     struct umb_tune_summary sum;
     enum umb_status st = umb__tune_graph(tr->ctx, &desc, &sum);
     if (st != UMB_OK || sum.n_measured == 0) { return st; }

@@ -12,6 +12,7 @@
 
 #ifdef UMB_HAVE_CLBLAST
 #include "cl_handles.h"
+#include "clblast.h"
 #include <clblast_c.h>
 
 static int clblast_calls;
@@ -287,16 +288,15 @@ static void clblast_both_transposed(void **state)
     check_all(&clblast, 3);
 }
 
-/* The kernel of large products, which pads and transposes in the temporary. */
-static void clblast_by_its_large_kernel(void **state)
+/* The kernel of large products, which pads and transposes in the temporary, and the other. */
+static void clblast_by_given_parameters(void **state)
 {
-    const char *name = "XGEMM_MIN_INDIRECT_SIZE";
-    const size_t always = 1;
     const struct umb_gemm g = {.M = 101, .N = 107, .L = 103, .transpose_a = true};
     (void)state;
-    assert_int_equal(CLBlastOverrideParameters(umb__device_cl_id(harness_device()), "GemmRoutine",
-                                               CLBlastPrecisionSingle, 1, &name, &always),
-                     CLBlastSuccess);
+    assert_int_equal(
+        umb__clblast_try(harness_device(), "indirect:0.1.32.2.8.8.32.8.8.32.1.1.0.0.4.4"), UMB_OK);
+    check_product(&g, &clblast);
+    assert_int_equal(umb__clblast_try(harness_device(), "direct:2.8.8.8.8.1.1.2.2.16"), UMB_OK);
     check_product(&g, &clblast);
 }
 
@@ -373,7 +373,7 @@ int main(void)
         cmocka_unit_test(clblast_both_transposed),
         cmocka_unit_test(clblast_is_called_where_chosen),
         cmocka_unit_test(clblast_is_not_for_other_convolutions),
-        cmocka_unit_test(clblast_by_its_large_kernel),
+        cmocka_unit_test(clblast_by_given_parameters),
 #endif
     };
     return harness_main("gemm",

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "clblast.h"
 #include "nets.h"
 #include "rig.h"
 #include "session.h"
@@ -241,12 +242,14 @@ static void dense_weights_are_kept_in_channel_order(void **state)
 /* What to do to a good file. */
 struct damage {
     const char *leave_out, *reshape, *retype, *text, *value;
+    const char *clblast; /* CLBlast's parameters */
 };
 
 static void write_damaged(const struct umb_safetensors *good, const struct damage *d)
 {
     static const char *const keys[] = {"umbel.step",      "umbel.seed",    "umbel.batch",
-                                       "umbel.optimizer", "umbel.solvers", "umbel.fuse"};
+                                       "umbel.optimizer", "umbel.solvers", "umbel.fuse",
+                                       "umbel.clblast"};
     struct umb_safetensors *bad;
     must(umb__safetensors_create(world.ctx, &bad));
     for (size_t i = 0; i < umb__safetensors_count(good); i++) {
@@ -263,6 +266,7 @@ static void write_damaged(const struct umb_safetensors *good, const struct damag
     for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
         const char *text = umb__safetensors_text(good, keys[k]);
         if (d->text && strcmp(d->text, keys[k]) == 0) { text = d->value; }
+        if (d->clblast && strcmp(keys[k], "umbel.clblast") == 0) { text = d->clblast; }
         if (text) { must(umb__safetensors_add_text(bad, keys[k], text)); }
     }
     must(umb__safetensors_write(bad, world.path));
@@ -448,6 +452,49 @@ static void solvers_that_are_not_here_are_a_warning(void **state)
     umb_net_destroy(net);
 }
 
+/* Loads the run with dense1 by CLBlast, and these parameters; the warnings. */
+static int load_by_clblast(const struct session *s, const struct umb_safetensors *good,
+                           const char *solver, const char *set)
+{
+    char *solvers = with_solver(umb__safetensors_text(good, "umbel.solvers"), "dense1=", solver);
+    const int before = world.warnings;
+    write_damaged(good,
+                  &(struct damage){.text = "umbel.solvers", .value = solvers, .clblast = set});
+    must(umb_trainer_load(s->tr, world.path));
+    umb__free(solvers);
+    return world.warnings - before;
+}
+
+/* As far as the process is free to: until its first product by CLBlast. */
+static void clblast_parameters_come_with_a_run(void **state)
+{
+    (void)state;
+    if (!umb__clblast_sets[0]) { skip(); }
+    const struct umb_device *device = world.device;
+    struct umb_net *net = test_net_two_streams(world.ctx);
+    struct session s = saved_session(net, "adam", 4);
+    must(umb_trainer_save(s.tr, world.path));
+    struct umb_safetensors *good = read_back();
+    assert_string_equal(umb__safetensors_text(good, "umbel.clblast"), UMB_CLBLAST_OWN);
+    assert_int_equal(load_by_clblast(&s, good, "naive", "of tomorrow"), 0);
+    assert_int_equal(load_by_clblast(&s, good, "clblast", "of tomorrow"), 1);
+    assert_string_equal(umb__clblast_used(device), UMB_CLBLAST_OWN);
+    assert_int_equal(load_by_clblast(&s, good, "clblast", umb__clblast_sets[0]), 0);
+    assert_int_equal(load_by_clblast(&s, good, "clblast", umb__clblast_sets[4]), 0);
+    assert_string_equal(umb__clblast_used(device), umb__clblast_sets[4]);
+    assert_string_equal(solver_of(&s, "dense1"), "clblast");
+    session_train(&s, 2, 2);
+    assert_int_equal(load_by_clblast(&s, good, "clblast", umb__clblast_sets[0]), 1);
+    assert_string_equal(umb__clblast_used(device), umb__clblast_sets[4]);
+    must(umb_trainer_save(s.tr, world.path));
+    struct umb_safetensors *again = read_back();
+    assert_string_equal(umb__safetensors_text(again, "umbel.clblast"), umb__clblast_sets[4]);
+    umb__safetensors_destroy(again);
+    umb__safetensors_destroy(good);
+    session_close(&s);
+    umb_net_destroy(net);
+}
+
 int main(void)
 {
     static struct resume_case cases[] = {
@@ -470,6 +517,7 @@ int main(void)
         cmocka_unit_test(another_net_is_refused),
         cmocka_unit_test(a_file_that_cannot_be_written_is_an_error),
         cmocka_unit_test(a_run_keeps_its_solvers),
-        cmocka_unit_test(solvers_that_are_not_here_are_a_warning)};
+        cmocka_unit_test(solvers_that_are_not_here_are_a_warning),
+        cmocka_unit_test(clblast_parameters_come_with_a_run)};
     return cmocka_run_group_tests(tests, open_world, close_world);
 }

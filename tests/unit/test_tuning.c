@@ -128,6 +128,29 @@ static void what_is_saved_is_read(void **state)
     umb__tuning_close(t);
 }
 
+/* Of a problem that it is the only solver of, there is nothing else to go by. */
+static void a_solver_is_forgotten(void **state)
+{
+    struct world *w = *state;
+    struct umb_tuning *t = open_tuning(w);
+    const struct umb_tuned alone = {
+        .problem = "alone", .n = 1, .solver = {{UMB_VERDICT_ALONE, 7, "clblast", ""}}};
+    put(t, "conv x", 1000);
+    assert_int_equal(umb__tuning_put(t, &alone), UMB_OK);
+    save(w, t);
+    assert_int_equal(umb__tuning_forget(t, "clblast"), UMB_OK);
+    save(w, t);
+    umb__tuning_close(t);
+    t = open_tuning(w);
+    const struct umb_tuned *left = umb__tuning_find(t, "conv x");
+    assert_int_equal(left->n, 3);
+    for (size_t i = 0; i < left->n; i++) {
+        assert_string_not_equal(left->solver[i].name, "clblast");
+    }
+    assert_int_equal(umb__tuning_find(t, "alone")->n, 1);
+    umb__tuning_close(t);
+}
+
 static void the_best_is_the_fastest_that_is_right(void **state)
 {
     (void)state;
@@ -474,6 +497,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(what_is_saved_is_read),
+        CASE(a_solver_is_forgotten),
         CASE(the_best_is_the_fastest_that_is_right),
         CASE(notes_become_one_line_of_bounded_length),
         CASE(another_device_or_other_kernels_have_another_file),
