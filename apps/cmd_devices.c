@@ -48,7 +48,9 @@ static json_t *device_json(const struct umb_device_caps *d)
                  {"caches_binaries", d->caches_binaries},
                  {"queues_overlap", d->queues_overlap},
                  {"inline_ptx", d->inline_ptx},
-                 {"mma_tf32", d->mma_tf32}};
+                 {"mma_tf32", d->mma_tf32},
+                 {"mma_fp16", d->mma_fp16},
+                 {"fp16_storage", d->fp16_storage}};
     for (size_t i = 0; map && i < sizeof numbers / sizeof *numbers; i++) {
         json_object_set_new(map, numbers[i].key, json_integer((json_int_t)numbers[i].value));
     }
@@ -98,10 +100,11 @@ static void print_memory(const struct umb_device_caps *d)
 static void print_probes(const struct umb_device_caps *d)
 {
     char text[160];
-    snprintf(text, sizeof text, "queues %s; kernels are cached by %s%s%s%s%s",
+    snprintf(text, sizeof text, "queues %s; kernels are cached by %s%s%s%s%s%s",
              d->queues_overlap ? "overlap" : "take turns",
              d->caches_binaries ? "the driver" : "umbel", d->inline_ptx ? "; inline PTX works" : "",
-             d->mma_tf32 ? ", tensor cores too" : "",
+             d->mma_tf32 || d->mma_fp16 ? ", tensor cores too" : "",
+             d->fp16_storage ? "; float16 is stored" : "",
              d->shuffle ? "; sub-groups exchange numbers, by " : "", d->shuffle ? d->shuffle : "");
     print_line("tried", d->probed ? text : "nothing (the device did not answer)");
 }

@@ -74,6 +74,7 @@ enum umb_status session_build_tuned(struct session *s, const struct cli *cli,
                                     .optimizer = t->optimizer,
                                     .optimizer_attrs = t->optimizer_attrs,
                                     .clip_norm = t->clip_norm,
+                                    .mixed_precision = t->mixed,
                                     .seed = t->seed,
                                     .queues = (int)t->queues};
     return umb__trainer_create_tuned(cli->ctx, &desc, tuning, &s->trainer);

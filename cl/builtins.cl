@@ -98,3 +98,12 @@ UMB_WIDTHS(float)
 UMB_WIDTHS(int)
 UMB_WIDTHS(uint)
 UMB_WIDTHS(uchar)
+
+/* Numbers kept as float16. */
+#define UMB_HALVES(space)                                                                          \
+    float UMB_READS vload_half(size_t, const space half *);                                        \
+    float4 UMB_READS vload_half4(size_t, const space half *);                                      \
+    void UMB_ANY vstore_half(float, size_t, space half *);
+UMB_HALVES(__global)
+UMB_HALVES(__local)
+UMB_HALVES(__private)

@@ -73,8 +73,8 @@ __kernel ONE_TILE void gpu_conv(
     int dy, int dx, int y0, int x0, int w0, int wr, int ws, int wc, int o0, int on, int oy, int ox,
     int columns, int flags, int xg, int wg, int yg)
 {
-    __local float A[2][BK * A_PITCH] __attribute__((aligned(16)));
-    __local float B[2][BK * B_PITCH] __attribute__((aligned(16)));
+    __local panel_t A[2][BK * A_PITCH] __attribute__((aligned(16)));
+    __local panel_t B[2][BK * B_PITCH] __attribute__((aligned(16)));
     __local struct rows rows;
     MMA_LOCALS;
     const int item = get_local_id(0), group = get_group_id(2);
@@ -147,7 +147,7 @@ __kernel ONE_TILE void gpu_conv(
 #ifdef TRANSPOSED
                 tile_put_column(B[turn] + lane * B_PITCH + row + i * B_STRIDE, B_PITCH, b[i]);
 #else
-                TILE_PUT(column_run, B[turn] + (b_row + i * B_STRIDE) * B_PITCH + b_lane, b[i]);
+                tile_put_columns(B[turn] + (b_row + i * B_STRIDE) * B_PITCH + b_lane, b[i]);
 #endif
             }
         }

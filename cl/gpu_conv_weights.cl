@@ -61,8 +61,8 @@ __kernel ONE_TILE void gpu_conv_weights(
     int L, int S, int sy, int sx, int ey, int ex, int py, int px, int groups, int cg, int kg,
     int span)
 {
-    __local float A[2][BK * A_PITCH] __attribute__((aligned(16)));
-    __local float B[2][BK * B_PITCH] __attribute__((aligned(16)));
+    __local panel_t A[2][BK * A_PITCH] __attribute__((aligned(16)));
+    __local panel_t B[2][BK * B_PITCH] __attribute__((aligned(16)));
     __local struct pixels pixels[2];
     MMA_LOCALS;
     const int item = get_local_id(0), slab = get_group_id(2) / groups;
@@ -123,11 +123,11 @@ __kernel ONE_TILE void gpu_conv_weights(
         if (first < end) {
             UNROLL for (int i = 0; i < A_RUNS; ++i)
             {
-                TILE_PUT(term_run, A[turn] + (a_row + i * A_STRIDE) * A_PITCH + a_lane, a[i]);
+                tile_put_terms(A[turn] + (a_row + i * A_STRIDE) * A_PITCH + a_lane, a[i]);
             }
             UNROLL for (int i = 0; i < B_RUNS; ++i)
             {
-                TILE_PUT(column_run, B[turn] + (b_row + i * B_STRIDE) * B_PITCH + b_lane, b[i]);
+                tile_put_columns(B[turn] + (b_row + i * B_STRIDE) * B_PITCH + b_lane, b[i]);
             }
         }
         barrier(CLK_LOCAL_MEM_FENCE);

@@ -4,6 +4,7 @@
  *
  * A warp makes 8·TM rows and 4·TN columns: TM/2 by TN/2 products of 16×8. An item's sums are the
  * four numbers that it has of each: rows in pairs 8 apart, columns side by side. BK is MMA_TERMS.
+ * With HALF a panel's numbers go as they are, two terms a register; else each is cut in two.
  */
 #include "mma.cl"
 
@@ -32,6 +33,43 @@ struct sums {
     piece_t c[TM][TN / PIECE];
 };
 
+#ifdef HALF
+/* An item's registers of 16 rows, or 8 columns, and BK terms. */
+struct mma_rows {
+    uint pair[4];
+};
+struct mma_columns {
+    uint pair[2];
+};
+
+/* The numbers of a term and the next one. */
+static inline uint mma_pair(__local const panel_t *term, int pitch)
+{
+    return term[0] | (uint)term[pitch] << 16;
+}
+
+static inline void mma_take_rows(struct mma_rows *m, __local const panel_t *A)
+{
+    MMA_UNROLL for (int r = 0; r < 4; ++r)
+    {
+        m->pair[r] = mma_pair(A + MMA_A_TERM(0, r) * A_PITCH + MMA_A_ROW(0, r), A_PITCH);
+    }
+}
+
+static inline void mma_take_columns(struct mma_columns *m, __local const panel_t *B)
+{
+    MMA_UNROLL for (int r = 0; r < 2; ++r)
+    {
+        m->pair[r] = mma_pair(B + MMA_B_TERM(0, r) * B_PITCH + MMA_B_COLUMN(0, r), B_PITCH);
+    }
+}
+
+static inline void mma_terms(float *c, const struct mma_rows *rows,
+                             const struct mma_columns *columns, __local uint *warp)
+{
+    mma(c, rows->pair, columns->pair, warp);
+}
+#else
 /* An item's registers of 16 rows, or 8 columns, and BK terms. */
 struct mma_rows {
     uint high[STEPS][4], low[STEPS][4];
@@ -40,7 +78,7 @@ struct mma_columns {
     uint high[STEPS][2], low[STEPS][2];
 };
 
-static inline void mma_take_rows(struct mma_rows *m, __local const float *A)
+static inline void mma_take_rows(struct mma_rows *m, __local const panel_t *A)
 {
     MMA_UNROLL for (int s = 0; s < STEPS; ++s)
     {
@@ -52,7 +90,7 @@ static inline void mma_take_rows(struct mma_rows *m, __local const float *A)
     }
 }
 
-static inline void mma_take_columns(struct mma_columns *m, __local const float *B)
+static inline void mma_take_columns(struct mma_columns *m, __local const panel_t *B)
 {
     MMA_UNROLL for (int s = 0; s < STEPS; ++s)
     {
@@ -64,9 +102,22 @@ static inline void mma_take_columns(struct mma_columns *m, __local const float *
     }
 }
 
-/* A and B begin at the item's first numbers. The small products come first. */
-static inline void tile_multiply(struct sums *s, __local const float *A, __local const float *B,
-                                 __local uint *warp)
+/* The small products come first. */
+static inline void mma_terms(float *c, const struct mma_rows *rows,
+                             const struct mma_columns *columns, __local uint *warp)
+{
+    MMA_UNROLL for (int k = 0; k < STEPS; ++k)
+    {
+        mma(c, rows->low[k], columns->high[k], warp);
+        mma(c, rows->high[k], columns->low[k], warp);
+    }
+    MMA_UNROLL for (int k = 0; k < STEPS; ++k) { mma(c, rows->high[k], columns->high[k], warp); }
+}
+#endif
+
+/* A and B begin at the item's first numbers. */
+static inline void tile_multiply(struct sums *s, __local const panel_t *A,
+                                 __local const panel_t *B, __local uint *warp)
 {
     struct mma_rows rows[TM / 2];
     MMA_UNROLL for (int i = 0; i < TM / 2; ++i) { mma_take_rows(&rows[i], A + i * MMA_ROWS); }
@@ -77,15 +128,7 @@ static inline void tile_multiply(struct sums *s, __local const float *A, __local
         MMA_UNROLL for (int i = 0; i < TM / 2; ++i)
         {
             float c[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-            MMA_UNROLL for (int k = 0; k < STEPS; ++k)
-            {
-                mma(c, rows[i].low[k], columns.high[k], warp);
-                mma(c, rows[i].high[k], columns.low[k], warp);
-            }
-            MMA_UNROLL for (int k = 0; k < STEPS; ++k)
-            {
-                mma(c, rows[i].high[k], columns.high[k], warp);
-            }
+            mma_terms(c, &rows[i], &columns, warp);
             s->c[2 * i][j] += (float2)(c[0], c[1]);
             s->c[2 * i + 1][j] += (float2)(c[2], c[3]);
         }

@@ -18,6 +18,8 @@
  * numbers), else 1. Sums run over the terms in their order: every tile gives the same bits.
  *
  * With MMA the products are those of tensor cores: gpu_mma.cl, where an item's sums lie otherwise.
+ * With HALF the panels hold float16, rounded to the nearest: half the local memory, and half of what
+ * is read of it. Sums and all else stay float32.
  *
  * Tunables: BM, BN, BK; TM, TN (multiples of 4); VA, VB; PAD, numbers behind a row of A or B, a
  * multiple of 4, that spread a column over the banks; UNROLL_TERMS.
@@ -80,18 +82,67 @@ typedef float4 column_run;
 typedef float column_run;
 #endif
 #define TILE_LOAD(type, p, inside) ((inside) ? *(__global const type *)(p) : (type)(0.0f))
-#define TILE_PUT(type, p, run) (*(__local type *)(p) = (run))
+
+/* A number of a panel, and four side by side. */
+#ifdef HALF
+typedef ushort panel_t;
+typedef ushort4 panel_quad_t;
+
+static inline panel_t panel_of(float v)
+{
+    panel_t h;
+    vstore_half(v, 0, (half *)&h);
+    return h;
+}
+
+static inline panel_quad_t panel_quad_of(float4 v)
+{
+    return (panel_quad_t)(panel_of(v.x), panel_of(v.y), panel_of(v.z), panel_of(v.w));
+}
+
+/* Loaded as a whole, since a half may lie anywhere as far as vload_half knows. */
+static inline float4 panel_quad(__local const panel_t *p)
+{
+    const panel_quad_t q = *(__local const panel_quad_t *)p;
+    return vload_half4(0, (const half *)&q);
+}
+#else
+typedef float panel_t;
+typedef float4 panel_quad_t;
+#define panel_of(v) (v)
+#define panel_quad_of(v) (v)
+#define panel_quad(p) (*(__local const float4 *)(p))
+#endif
 
 /* A run along the terms becomes a piece of a column of A or B. */
-static inline void tile_put_column(__local float *to, int pitch, term_run run)
+static inline void tile_put_column(__local panel_t *to, int pitch, term_run run)
 {
 #if VA == 4
-    to[0] = run.x;
-    to[pitch] = run.y;
-    to[2 * pitch] = run.z;
-    to[3 * pitch] = run.w;
+    to[0] = panel_of(run.x);
+    to[pitch] = panel_of(run.y);
+    to[2 * pitch] = panel_of(run.z);
+    to[3 * pitch] = panel_of(run.w);
 #else
-    to[0] = run;
+    to[0] = panel_of(run);
+#endif
+}
+
+/* A run along the rows or columns of a panel. */
+static inline void tile_put_terms(__local panel_t *to, term_run run)
+{
+#if VA == 4
+    *(__local panel_quad_t *)to = panel_quad_of(run);
+#else
+    *to = panel_of(run);
+#endif
+}
+
+static inline void tile_put_columns(__local panel_t *to, column_run run)
+{
+#if VB == 4
+    *(__local panel_quad_t *)to = panel_quad_of(run);
+#else
+    *to = panel_of(run);
 #endif
 }
 
@@ -114,19 +165,19 @@ struct sums {
 };
 
 /* A and B begin at the item's first quads. */
-static inline void tile_multiply(struct sums *s, __local const float *A, __local const float *B,
-                                 __local uint *warp)
+static inline void tile_multiply(struct sums *s, __local const panel_t *A,
+                                 __local const panel_t *B, __local uint *warp)
 {
     PRAGMA(unroll UNROLL_TERMS) for (int k = 0; k < BK; ++k)
     {
         float4 b[TN / 4];
         UNROLL for (int j = 0; j < TN / 4; ++j)
         {
-            b[j] = *(__local const float4 *)(B + k * B_PITCH + j * 4 * WX);
+            b[j] = panel_quad(B + k * B_PITCH + j * 4 * WX);
         }
         UNROLL for (int i = 0; i < TM / 4; ++i)
         {
-            const float4 a = *(__local const float4 *)(A + k * A_PITCH + i * 4 * WY);
+            const float4 a = panel_quad(A + k * A_PITCH + i * 4 * WY);
             UNROLL for (int j = 0; j < TN / 4; ++j)
             {
                 s->c[4 * i][j] = fma((float4)(a.x), b[j], s->c[4 * i][j]);

@@ -50,6 +50,9 @@ struct umb_device_caps {
     const char *shuffle; /* how items of a sub-group hand each other numbers: "intel", "khr",
                             "ptx" or "amd"; NULL: not at all */
     bool mma_tf32;       /* tensor cores multiply TF32 numbers by inline PTX, and rightly */
+    bool mma_fp16;       /* the same of float16 */
+    bool fp16_storage; /* float16 is written and read rightly, with or without the extension; tried
+                          on GPUs only */
 };
 
 struct umb_device;

@@ -21,6 +21,7 @@ struct umb_trainer_desc {
     const char *optimizer;       /* sgd, adam, adamw */
     const char *optimizer_attrs; /* "momentum=0.9 nesterov=true"; NULL: defaults */
     double clip_norm;            /* gradients are scaled to this L2 norm at most; 0: off */
+    bool mixed_precision;        /* GPUs may round operands of forward products to float16 */
     uint64_t seed;               /* initial parameters, dropout */
     int queues;                  /* 1…8; 0: UMBEL_QUEUES, else 1 */
 };

@@ -2,8 +2,8 @@
 #include "probe.h"
 #include "fail.h"
 
-/* The first compute capability whose tensor cores know TF32. */
-#define LEAST_TF32 80
+/* The first compute capability whose tensor cores know TF32, and products this large of float16. */
+#define LEAST_MMA 80
 
 cl_int umb__probe_bench_init(struct umb_probe_bench *b, cl_context cl, cl_device_id device,
                              const char *source, size_t out_bytes)
@@ -46,8 +46,12 @@ void umb__probe_kernels(struct umb_context *ctx, cl_context cl, cl_device_id dev
         report(ctx, caps, "inline PTX", umb__probe_ptx(cl, device, &caps->inline_ptx));
     }
     report(ctx, caps, "sub-groups", umb__probe_shuffle(cl, device, caps));
-    if (caps->inline_ptx && caps->compute_capability >= LEAST_TF32) {
-        report(ctx, caps, "tensor cores", umb__probe_mma(cl, device, &caps->mma_tf32));
+    if (caps->inline_ptx && caps->compute_capability >= LEAST_MMA) {
+        report(ctx, caps, "tensor cores", umb__probe_mma_tf32(cl, device, &caps->mma_tf32));
+        report(ctx, caps, "tensor cores", umb__probe_mma_fp16(cl, device, &caps->mma_fp16));
+    }
+    if (caps->type == UMB_DEVICE_GPU) {
+        report(ctx, caps, "float16", umb__probe_half(cl, device, &caps->fp16_storage));
     }
 }
 

@@ -14,7 +14,8 @@
 void umb__probe(struct umb_context *ctx, struct umb_device_handle handle,
                 struct umb_device_caps *caps);
 
-/* Runs those that kernels are chosen by: fills inline_ptx, shuffle and mma_tf32. */
+/* Runs those that kernels are chosen by: fills inline_ptx, shuffle, mma_tf32, mma_fp16,
+ * fp16_storage. */
 void umb__probe_kernels(struct umb_context *ctx, cl_context cl, cl_device_id device,
                         struct umb_device_caps *caps);
 
@@ -37,7 +38,10 @@ cl_int umb__probe_overlap(cl_context cl, cl_device_id device, bool *ret_overlap)
 cl_int umb__probe_ptx(cl_context cl, cl_device_id device, bool *ret_ptx);
 /* Fills shuffle; inline_ptx is known by then. */
 cl_int umb__probe_shuffle(cl_context cl, cl_device_id device, struct umb_device_caps *caps);
-/* mma.sync on TF32, for NVIDIA's compiler from compute capability 8.0 on. */
-cl_int umb__probe_mma(cl_context cl, cl_device_id device, bool *ret_mma);
+/* mma.sync on TF32 and on float16, for NVIDIA's compiler from compute capability 8.0 on. */
+cl_int umb__probe_mma_tf32(cl_context cl, cl_device_id device, bool *ret_mma);
+cl_int umb__probe_mma_fp16(cl_context cl, cl_device_id device, bool *ret_mma);
+/* Numbers are rounded to float16 and come back. */
+cl_int umb__probe_half(cl_context cl, cl_device_id device, bool *ret_half);
 
 #endif

@@ -273,6 +273,7 @@ struct umb_problem umb__graph_problem(const struct umb_graph *g, const struct um
                                 .op = n->op,
                                 .attrs = n->attrs,
                                 .training = g->training,
+                                .mixed = g->mixed,
                                 .updates = n->feeds_update,
                                 .caps = caps,
                                 .n_in = n->n_in,

@@ -49,6 +49,7 @@ struct umb_graph {
     struct umb_context *ctx;
     struct umb_arena *arena;
     bool training;
+    bool mixed; /* products may round their operands to float16, forward */
     int n_streams;
     struct umb_value *value;
     int n_values, value_capacity;

@@ -25,6 +25,11 @@ static const struct tolerance {
     {NULL, "tile_small", 2e-6, 2e-6, 32},
     {NULL, "mma_large", 2e-6, 2e-6, 32},
     {NULL, "mma_medium", 2e-6, 2e-6, 32},
+    /* Each operand is off by 2⁻¹², of its own size, on average less than half that. */
+    {NULL, "half_large", 2e-3, 2e-3, 4096},
+    {NULL, "half_medium", 2e-3, 2e-3, 4096},
+    {NULL, "half_mma_large", 2e-3, 2e-3, 4096},
+    {NULL, "half_mma_medium", 2e-3, 2e-3, 4096},
     {"error_sums", NULL, 2e-6, 2e-6, 32},
     {NULL, NULL, 2e-6, 2e-6, 8},
 };

@@ -67,6 +67,7 @@ const struct umb_solver umb__conv_forward_solvers[] = {
     {"winograd4", umb__conv_winograd4_rank_forward, umb__conv_winograd4_forward},
     {"winograd2", umb__conv_winograd2_rank_forward, umb__conv_winograd2_forward},
     UMB_GPU_TILE_ROWS(conv, forward),
+    UMB_GPU_HALF_ROWS(conv, forward),
     UMB_GPU_WINOGRAD_ROWS(forward),
     {"gpu_depthwise", umb__gpu_depthwise_rank, umb__emit_gpu_depthwise_forward},
     {0}};

@@ -92,6 +92,7 @@ const struct umb_solver umb__dense_forward_solvers[] = {
     {"rows", rows_forward, forward_rows},
     {"few", few_forward, forward_few},
     UMB_GPU_TILE_ROWS(dense, forward),
+    UMB_GPU_HALF_ROWS(dense, forward),
     {0}};
 
 /* Backward to the input. */

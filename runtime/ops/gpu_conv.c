@@ -134,5 +134,6 @@ static enum umb_status emit_weights(struct umb_emit *e, enum umb_gpu_tile tile)
 /* Rows. */
 
 UMB_GPU_DEFINE_TILES(conv, forward)
+UMB_GPU_DEFINE_HALVES(conv, forward)
 UMB_GPU_DEFINE_TILES(conv, data)
 UMB_GPU_DEFINE_TILES(conv, weights)

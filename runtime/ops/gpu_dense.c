@@ -133,5 +133,6 @@ static enum umb_status emit_weights(struct umb_emit *e, enum umb_gpu_tile tile)
 }
 
 UMB_GPU_DEFINE_TILES(dense, forward)
+UMB_GPU_DEFINE_HALVES(dense, forward)
 UMB_GPU_DEFINE_TILES(dense, data)
 UMB_GPU_DEFINE_TILES(dense, weights)

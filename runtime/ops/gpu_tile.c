@@ -13,18 +13,22 @@ static const struct tile {
     int rows, columns, terms, item_rows, item_columns;
     uint32_t registers;
     double worth; /* 0: not known */
-    bool mma;
+    bool mma, half;
 } tiles[UMB_GPU_TILES] = {
-    [UMB_GPU_LARGE] = {128, 128, 16, 8, 8, 168, 1.0, false},
-    [UMB_GPU_MEDIUM] = {64, 64, 16, 8, 4, 120, 0.8, false},
-    [UMB_GPU_SMALL] = {32, 32, 16, 4, 4, 80, 0.55, false},
-    [UMB_GPU_MMA_LARGE] = {128, 128, 16, 4, 16, 168, 0, true},
-    [UMB_GPU_MMA_MEDIUM] = {64, 64, 16, 4, 8, 168, 0, true},
+    [UMB_GPU_LARGE] = {128, 128, 16, 8, 8, 168, 1.0, false, false},
+    [UMB_GPU_MEDIUM] = {64, 64, 16, 8, 4, 120, 0.8, false, false},
+    [UMB_GPU_SMALL] = {32, 32, 16, 4, 4, 80, 0.55, false, false},
+    [UMB_GPU_MMA_LARGE] = {128, 128, 16, 4, 16, 168, 0, true, false},
+    [UMB_GPU_MMA_MEDIUM] = {64, 64, 16, 4, 8, 168, 0, true, false},
+    [UMB_GPU_HALF_LARGE] = {128, 128, 16, 8, 8, 136, 0, false, true},
+    [UMB_GPU_HALF_MEDIUM] = {64, 64, 16, 8, 4, 96, 0, false, true},
+    [UMB_GPU_HALF_MMA_LARGE] = {128, 128, 16, 4, 16, 128, 0, true, true},
+    [UMB_GPU_HALF_MMA_MEDIUM] = {64, 64, 16, 4, 8, 96, 0, true, true},
 };
 /* Numbers behind a row of the panels. */
 #define PAD 4
 #define MMA_PAD 8
-#define MMA_RANK 3
+#define UNTIMED_RANK 3
 /* Numbers in local memory beside the panels, for each row of a tile. */
 #define ROW_NUMBERS 4
 /* Of a device whose driver does not tell. */
@@ -53,7 +57,8 @@ static uint64_t local_bytes(const struct tile *t)
 {
     const int pad = t->mma ? MMA_PAD : PAD;
     const int panels = 2 * t->terms * (t->rows + t->columns + 2 * pad);
-    return (uint64_t)(panels + ROW_NUMBERS * t->rows) * sizeof(float);
+    const size_t number = t->half ? sizeof(uint16_t) : sizeof(float);
+    return (uint64_t)panels * number + (uint64_t)(ROW_NUMBERS * t->rows) * sizeof(int32_t);
 }
 
 bool umb__gpu_applies(const struct umb_device_caps *caps)
@@ -64,7 +69,8 @@ bool umb__gpu_applies(const struct umb_device_caps *caps)
 static bool fits(const struct umb_device_caps *caps, const struct tile *t)
 {
     const uint32_t registers = caps->registers ? caps->registers : USUAL_REGISTERS;
-    if (t->mma && !caps->mma_tf32) { return false; }
+    if (t->mma && !(t->half ? caps->mma_fp16 : caps->mma_tf32)) { return false; }
+    if (t->half && !caps->fp16_storage) { return false; }
     return umb__gpu_applies(caps) && caps->local_is_real && caps->local_bytes >= local_bytes(t) &&
            caps->max_work_group >= (size_t)items(t) && registers >= t->registers;
 }
@@ -87,11 +93,11 @@ int umb__gpu_tile_rank(const struct umb_device_caps *caps, enum umb_gpu_tile til
 {
     if (!fits(caps, &tiles[tile])) { return 0; }
     if (columns < FEW_COLUMNS && batches > 1) { return 1; }
-    if (tiles[tile].mma) { return MMA_RANK; }
+    if (tiles[tile].worth == 0) { return UNTIMED_RANK; }
     const double own = expected(caps, &tiles[tile], rows, columns, batches);
     int rank = 6;
     for (int i = 0; i < UMB_GPU_TILES; i++) {
-        if (tiles[i].mma || !fits(caps, &tiles[i])) { continue; }
+        if (tiles[i].worth == 0 || !fits(caps, &tiles[i])) { continue; }
         const double other = expected(caps, &tiles[i], rows, columns, batches);
         if (other > own || (other == own && i < (int)tile)) { rank--; }
     }
@@ -119,9 +125,10 @@ static bool by_fours(const int *numbers, int n)
 static const char *options_of(struct umb_emit *e, const struct tile *t, bool runs, bool columns,
                               const char *more)
 {
-    return umb__emit_printf(e, "-DBM=%d -DBN=%d -DBK=%d -DTM=%d -DTN=%d -DVA=%d -DVB=%d%s%s",
+    return umb__emit_printf(e, "-DBM=%d -DBN=%d -DBK=%d -DTM=%d -DTN=%d -DVA=%d -DVB=%d%s%s%s",
                             t->rows, t->columns, t->terms, t->item_rows, t->item_columns,
-                            runs ? 4 : 1, columns ? 4 : 1, t->mma ? " -DMMA" : "", more);
+                            runs ? 4 : 1, columns ? 4 : 1, t->mma ? " -DMMA" : "",
+                            t->half ? " -DHALF" : "", more);
 }
 
 static struct umb_emit_launch launch_of(const struct tile *t, const struct umb_kernel *kernel,

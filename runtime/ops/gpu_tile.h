@@ -17,6 +17,10 @@ enum umb_gpu_tile {
     UMB_GPU_SMALL,
     UMB_GPU_MMA_LARGE, /* by tensor cores, with numbers cut in two: nearly float32's results */
     UMB_GPU_MMA_MEDIUM,
+    UMB_GPU_HALF_LARGE, /* with operands as float16, for mixed precision only */
+    UMB_GPU_HALF_MEDIUM,
+    UMB_GPU_HALF_MMA_LARGE,
+    UMB_GPU_HALF_MMA_MEDIUM,
     UMB_GPU_TILES
 };
 
@@ -24,8 +28,8 @@ enum umb_gpu_tile {
 bool umb__gpu_applies(const struct umb_device_caps *caps);
 
 /* How the tile suits a product of rows × columns, `batches` times over: 0, the device has not the
- * room for it; 1, only if named; else 4 to 6, the best tile of the shape 6; 3 for tensor cores,
- * which are for a tuner to choose: nobody has timed them. */
+ * room for it; 1, only if named; else 4 to 6, the best tile of the shape 6; 3 for tensor cores and
+ * float16, which are for a tuner to choose: nobody has timed them. */
 int umb__gpu_tile_rank(const struct umb_device_caps *caps, enum umb_gpu_tile tile, int64_t rows,
                        int64_t columns, int64_t batches);
 
@@ -61,6 +65,14 @@ UMB_MUST_USE enum umb_status umb__emit_gpu_weights(struct umb_emit *e,
     UMB_GPU_DECLARE(op, pass, small)     \
     UMB_GPU_DECLARE(op, pass, mma_large) \
     UMB_GPU_DECLARE(op, pass, mma_medium)
+/* Forward alone: gradients need float32's range. */
+#define UMB_GPU_DECLARE_HALVES(op, pass)      \
+    UMB_GPU_DECLARE(op, pass, half_large)     \
+    UMB_GPU_DECLARE(op, pass, half_medium)    \
+    UMB_GPU_DECLARE(op, pass, half_mma_large) \
+    UMB_GPU_DECLARE(op, pass, half_mma_medium)
+UMB_GPU_DECLARE_HALVES(conv, forward)
+UMB_GPU_DECLARE_HALVES(dense, forward)
 UMB_GPU_DECLARE_TILES(conv, forward)
 UMB_GPU_DECLARE_TILES(conv, data)
 UMB_GPU_DECLARE_TILES(conv, weights)
@@ -68,16 +80,18 @@ UMB_GPU_DECLARE_TILES(dense, forward)
 UMB_GPU_DECLARE_TILES(dense, data)
 UMB_GPU_DECLARE_TILES(dense, weights)
 
-/* Their definitions, from pass##_rank(p, tile) and emit_##pass(e, tile) of the op's file. */
-#define UMB_GPU_DEFINE(op, pass, size, tile)                                 \
+/* Their definitions, from pass##_rank(p, tile) and emit_##pass(e, tile) of the op's file;
+ * condition: of which problems p. */
+#define UMB_GPU_DEFINE_IF(condition, op, pass, size, tile)                   \
     int umb__gpu_##op##_##size##_##pass(const struct umb_problem *p)         \
     {                                                                        \
-        return pass##_rank(p, tile);                                         \
+        return (condition) ? pass##_rank(p, tile) : 0;                       \
     }                                                                        \
     enum umb_status umb__emit_gpu_##op##_##size##_##pass(struct umb_emit *e) \
     {                                                                        \
         return emit_##pass(e, tile);                                         \
     }
+#define UMB_GPU_DEFINE(op, pass, size, tile) UMB_GPU_DEFINE_IF(true, op, pass, size, tile)
 #define UMB_GPU_DEFINE_TILES(op, pass)                     \
     UMB_GPU_DEFINE(op, pass, large, UMB_GPU_LARGE)         \
     UMB_GPU_DEFINE(op, pass, medium, UMB_GPU_MEDIUM)       \
@@ -85,14 +99,25 @@ UMB_GPU_DECLARE_TILES(dense, weights)
     UMB_GPU_DEFINE(op, pass, mma_large, UMB_GPU_MMA_LARGE) \
     UMB_GPU_DEFINE(op, pass, mma_medium, UMB_GPU_MMA_MEDIUM)
 
+#define UMB_GPU_DEFINE_HALVES(op, pass)                                           \
+    UMB_GPU_DEFINE_IF(p->mixed, op, pass, half_large, UMB_GPU_HALF_LARGE)         \
+    UMB_GPU_DEFINE_IF(p->mixed, op, pass, half_medium, UMB_GPU_HALF_MEDIUM)       \
+    UMB_GPU_DEFINE_IF(p->mixed, op, pass, half_mma_large, UMB_GPU_HALF_MMA_LARGE) \
+    UMB_GPU_DEFINE_IF(p->mixed, op, pass, half_mma_medium, UMB_GPU_HALF_MMA_MEDIUM)
+
 /* The rows of an op's table. */
-#define UMB_GPU_TILE_ROWS(op, pass)                                                             \
-    {"tile_large", umb__gpu_##op##_large_##pass, umb__emit_gpu_##op##_large_##pass},            \
-        {"tile_medium", umb__gpu_##op##_medium_##pass, umb__emit_gpu_##op##_medium_##pass},     \
-        {"tile_small", umb__gpu_##op##_small_##pass, umb__emit_gpu_##op##_small_##pass},        \
-        {"mma_large", umb__gpu_##op##_mma_large_##pass, umb__emit_gpu_##op##_mma_large_##pass}, \
-    {                                                                                           \
-        "mma_medium", umb__gpu_##op##_mma_medium_##pass, umb__emit_gpu_##op##_mma_medium_##pass \
+#define UMB_GPU_ROW(op, pass, name, size)                                           \
+    {                                                                               \
+        name, umb__gpu_##op##_##size##_##pass, umb__emit_gpu_##op##_##size##_##pass \
     }
+#define UMB_GPU_HALF_ROWS(op, pass)                              \
+    UMB_GPU_ROW(op, pass, "half_large", half_large),             \
+        UMB_GPU_ROW(op, pass, "half_medium", half_medium),       \
+        UMB_GPU_ROW(op, pass, "half_mma_large", half_mma_large), \
+        UMB_GPU_ROW(op, pass, "half_mma_medium", half_mma_medium)
+#define UMB_GPU_TILE_ROWS(op, pass)                                                                \
+    UMB_GPU_ROW(op, pass, "tile_large", large), UMB_GPU_ROW(op, pass, "tile_medium", medium),      \
+        UMB_GPU_ROW(op, pass, "tile_small", small), UMB_GPU_ROW(op, pass, "mma_large", mma_large), \
+        UMB_GPU_ROW(op, pass, "mma_medium", mma_medium)
 
 #endif

@@ -147,6 +147,7 @@ struct umb_problem {
     const struct umb_op *op;
     const void *attrs;
     bool training;
+    bool mixed;   /* operands of products may be rounded to float16 */
     bool updates; /* output 0 is wanted for an optimizer's update only (update.h) */
     const struct umb_device_caps *caps;
     int n_in, n_out;

@@ -182,6 +182,19 @@ static enum umb_status read_early_stop(struct umb_experiment *exp, const struct 
     return st;
 }
 
+/* Precision. */
+
+static enum umb_status read_precision(struct umb_experiment *exp, const struct umb_yaml *node)
+{
+    static const char *const names[] = {"float32", "mixed"};
+    const char *name = NULL;
+    enum umb_status st = umb__yaml_text(exp->ctx, node, &name);
+    if (st != UMB_OK) { return st; }
+    exp->train.mixed = strcmp(name, "mixed") == 0;
+    if (exp->train.mixed || strcmp(name, "float32") == 0) { return UMB_OK; }
+    return umb__yaml_unknown(exp->ctx, node, "precision", name, names, COUNT(names));
+}
+
 /* The section. */
 
 static enum umb_status read_numbers(struct umb_experiment *exp, const struct umb_yaml *map)
@@ -224,17 +237,19 @@ static void set_defaults(struct umb_experiment *exp)
 
 enum umb_status umb__exp_read_train(struct umb_experiment *exp, const struct umb_yaml *node)
 {
-    static const char *const keys[] = {"epochs",    "batch",        "optimizer",  "schedule",
-                                       "clip_norm", "weight_decay", "seed",       "early_stop",
-                                       "keep",      "log_every",    "validation", "queues"};
+    static const char *const keys[] = {
+        "epochs",     "batch", "optimizer", "schedule",   "clip_norm", "weight_decay", "seed",
+        "early_stop", "keep",  "log_every", "validation", "queues",    "precision"};
     set_defaults(exp);
     if (!node) { return UMB_OK; }
     enum umb_status st = umb__yaml_keys(exp->ctx, node, keys, COUNT(keys));
     const struct umb_yaml *optimizer = umb__yaml_get(node, "optimizer"),
                           *decay = umb__yaml_get(node, "weight_decay"),
                           *schedule = umb__yaml_get(node, "schedule"),
-                          *stop = umb__yaml_get(node, "early_stop");
+                          *stop = umb__yaml_get(node, "early_stop"),
+                          *precision = umb__yaml_get(node, "precision");
     if (st == UMB_OK) { st = read_numbers(exp, node); }
+    if (st == UMB_OK && precision) { st = read_precision(exp, precision); }
     if (st == UMB_OK && optimizer) { st = read_optimizer(exp, optimizer); }
     if (st == UMB_OK && decay) { st = read_weight_decay(exp, decay); }
     if (st == UMB_OK && schedule) { st = read_schedule(exp, schedule); }

@@ -75,6 +75,7 @@ struct umb_exp_train {
     int64_t epochs, batch, log_every, keep;
     const char *optimizer, *optimizer_attrs;
     struct umb_schedule schedule;
+    bool mixed; /* precision */
     double clip_norm;
     uint64_t seed;
     double validation;

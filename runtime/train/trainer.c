@@ -128,6 +128,7 @@ static enum umb_status build_graph(struct umb_trainer *tr, int mode, struct umb_
     enum umb_status st =
         umb__graph_create(tr->ctx, mode == UMB_TRAINER_TRAIN, tr->n_streams, &side->graph);
     int *gradient = NULL, params, gradients = -1, n_gradient = 0;
+    if (st == UMB_OK) { side->graph->mixed = tr->mixed; }
     if (st == UMB_OK) { st = umb__net_build(tr->net, side->graph, tr->batch, &side->net); }
     if (st == UMB_OK) {
         st = mode == UMB_TRAINER_PREDICT
@@ -329,12 +330,17 @@ enum umb_status umb__trainer_create_tuned(struct umb_context *ctx,
     tr->batch = desc->batch;
     tr->seed = desc->seed;
     tr->clip_norm = desc->clip_norm;
+    tr->mixed = desc->mixed_precision;
     tr->n_streams = umb_net_n_streams(desc->net);
     tr->n_tasks = umb_net_n_tasks(desc->net);
     st = umb__arena_create(ctx, &tr->arena);
     if (st == UMB_OK) { st = choose_optimizer(tr, desc); }
     if (st == UMB_OK) { st = choose_queues(tr, desc->queues); }
     if (st == UMB_OK) { st = choose_fusing(tr); }
+    if (st == UMB_OK && tr->mixed && !umb_device_get_caps(tr->device)->fp16_storage) {
+        umb__log(ctx, UMB_LOG_WARN, "mixed precision: %s computes in float32 all the same",
+                 umb_device_get_caps(tr->device)->name);
+    }
     if (st == UMB_OK) { st = umb__trainer_open_tuning(tr, tuning); }
     if (st == UMB_OK) { st = make_tallies(tr); }
     if (st == UMB_OK) { st = umb__store_create(tr->device, &tr->store); }

@@ -225,7 +225,9 @@ static void probes_run(void **state)
         const struct umb_device_caps *c = &list->caps[i];
         if (strstr(c->platform, "Clover")) { continue; }
         assert_true(c->probed);
-        if (!strstr(c->platform, "NVIDIA")) { assert_false(c->inline_ptx || c->mma_tf32); }
+        if (!strstr(c->platform, "NVIDIA")) {
+            assert_false(c->inline_ptx || c->mma_tf32 || c->mma_fp16);
+        }
         /* PoCL's basic device runs everything in the thread that enqueues or waits. */
         if (is_basic(c->name) && c->queues_overlap) { assert_false(overlap_is_steady(i)); }
     }

@@ -131,6 +131,52 @@ static void odd_channels_and_every_loss(void **state)
     check_net(*state, test_net_undropped(*state), 3);
 }
 
+/* The losses of a step, with conv1 and dense1 by these solvers; the status of making the plan. */
+static enum umb_status train_by(struct umb_context *ctx, const struct umb_net *net, bool mixed,
+                                const char *choices, double *ret_losses)
+{
+    struct umb_device *device = rig_device(ctx);
+    const struct umb_device_caps *own = device->caps;
+    struct umb_device_caps caps = gpu_of(own);
+    caps.fp16_storage = true;
+    device->caps = &caps;
+    struct session s = session_open(ctx, &(struct session_desc){.device = device,
+                                                                .net = net,
+                                                                .batch = 3,
+                                                                .optimizer = "sgd",
+                                                                .seed = 5,
+                                                                .mixed_precision = mixed});
+    s.tr->choices = umb__strdup(ctx, choices); /* as a resumed run's */
+    umb__trainer_drop_side(&s.tr->side[UMB_TRAINER_TRAIN]);
+    const enum umb_status st = umb__trainer_compile(s.tr, UMB_TRAINER_TRAIN);
+    if (st == UMB_OK) {
+        session_fill(&s, 0);
+        session_step(&s, RATE);
+        memcpy(ret_losses, s.losses, sizeof s.losses);
+    }
+    session_close(&s);
+    device->caps = own;
+    umb_device_close(device);
+    return st;
+}
+
+static void mixed_precision_is_for_who_asks(void **state)
+{
+    const char *halves = "conv1=half_medium\n", *floats = "conv1=tile_medium\n";
+    double exact[UMB_MAX_TASKS], mixed[UMB_MAX_TASKS], asked[UMB_MAX_TASKS];
+    struct umb_net *net = test_net_mnist_fashion(*state);
+    assert_int_equal(train_by(*state, net, false, halves, mixed), UMB_ERR_UNSUPPORTED);
+    assert_int_equal(train_by(*state, net, false, floats, exact), UMB_OK);
+    assert_int_equal(train_by(*state, net, true, floats, asked), UMB_OK);
+    assert_int_equal(train_by(*state, net, true, halves, mixed), UMB_OK);
+    for (int t = 0; t < umb_net_n_tasks(net); t++) {
+        assert_memory_equal(&exact[t], &asked[t], sizeof exact[t]);
+        assert_true(fabs(mixed[t] - exact[t]) <= 2e-3 * exact[t]);
+        assert_memory_not_equal(&exact[t], &mixed[t], sizeof exact[t]);
+    }
+    umb_net_destroy(net);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -138,6 +184,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(residual_blocks_with_batch_norm, open_context,
                                         close_context),
         cmocka_unit_test_setup_teardown(odd_channels_and_every_loss, open_context, close_context),
+        cmocka_unit_test_setup_teardown(mixed_precision_is_for_who_asks, open_context,
+                                        close_context),
     };
     return cmocka_run_group_tests_name("plans with GPU kernels", tests, NULL, NULL);
 }

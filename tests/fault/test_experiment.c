@@ -219,6 +219,8 @@ static const struct mistake {
     {"early stop on an unknown metric", 15, "  early_stop: {patience: 1, metric: shape.recall}",
      ":15: train.early_stop.metric: ", "not among the metrics"},
     {"queues of 9", 15, "  queues: 9", ":15: train.queues: ", "from 1 to 8"},
+    {"precision of half", 15, "  precision: half", ":15: train.precision: ", "float32 or mixed"},
+    {"precision is a list", 15, "  precision: [mixed]", ":15: train.precision: ", "expected"},
     {"clip_norm is negative", 15, "  clip_norm: -1", ":15: train.clip_norm: ", "does not fit"},
     {"seed is negative", 15, "  seed: -1", ":15: train.seed: ", "expected a whole number"},
 };

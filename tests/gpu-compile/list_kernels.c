@@ -39,7 +39,7 @@ static const struct umb_device_caps targets[] = {
     {AMD, .name = "gfx1100", .compute_units = 48, .clock_mhz = 2500, .sub_group = 32},
     {NVIDIA, .name = "sm_75", .compute_units = 68, .clock_mhz = 1545, .compute_capability = 75},
     {NVIDIA, .name = "sm_90", .compute_units = 132, .clock_mhz = 1980, .compute_capability = 90,
-     .mma_tf32 = true},
+     .mma_tf32 = true, .mma_fp16 = true},
     {INTEL, .name = "skl", .compute_units = 24, .clock_mhz = 1150, .max_work_group = 256},
     {INTEL, .name = "tgllp", .compute_units = 96, .clock_mhz = 1350, .max_work_group = 512},
     {INTEL, .name = "dg2", .compute_units = 512, .clock_mhz = 2400, .max_work_group = 1024},
@@ -157,6 +157,7 @@ static void list_experiment(struct umb_context *ctx, struct umb_device *device, 
                                           .optimizer = exp->train.optimizer,
                                           .optimizer_attrs = exp->train.optimizer_attrs,
                                           .clip_norm = exp->train.clip_norm,
+                                          .mixed_precision = true, /* more candidates */
                                           .seed = exp->train.seed,
                                           .queues = 1};
     st = umb_trainer_create(ctx, &desc, &tr);
@@ -194,6 +195,7 @@ int main(int argc, char **argv)
         caps.driver = caps.opencl_c = caps.selector = "";
         caps.float_width = 1;
         caps.local_is_real = true;
+        caps.fp16_storage = true;
         struct umb_device device = {.ctx = ctx, .caps = &caps};
         for (int a = 2; a < argc; a++) {
             list_experiment(ctx, &device, argv[a]);

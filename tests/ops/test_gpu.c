@@ -3,7 +3,10 @@
  * wherever their kernels run, only slow. The smallest tile computes all cases of the ops; the
  * others, which have the same source and are slow on a CPU, a few.
  */
+#include "alloc.h"
 #include "harness.h"
+#include "rng.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +31,7 @@ static struct umb_device_caps made_up_gpu(void)
     caps.sub_group = 32;
     caps.registers = 255;
     caps.mma_tf32 = true; /* cl/mma.cl spells the instruction out */
+    caps.mma_fp16 = caps.fp16_storage = true;
     caps.local_is_real = true;
     caps.local_bytes = caps.local_bytes < 65536 ? 65536 : caps.local_bytes;
     return caps;
@@ -40,6 +44,7 @@ static int check_problem(struct umb_trial *t, int index, const struct umb_device
     struct umb_problem *p = (struct umb_problem *)(uintptr_t)umb__trial_problem(t, index);
     int tried = 0;
     p->caps = caps;
+    p->mixed = true;
     for (const struct umb_solver *s = p->op->solvers; s && s->name; s++) {
         struct umb_trial_result r;
         if (strncmp(s->name, solver, strlen(solver)) != 0 || s->applicable(p) <= 0) { continue; }
@@ -71,6 +76,98 @@ static void run_job(void **state)
     }
     umb__trial_destroy(t);
     if (tried == 0) { skip(); }
+}
+
+/* Mixed precision. */
+
+/* More than a tile of the larger ones, and odd. */
+#define ROWS 131
+#define TERMS 52
+#define UNITS 131
+
+/* To 11 binary digits, to even: what float16 does to numbers of usual size. */
+static float rounded(float v)
+{
+    uint32_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    bits = (bits + 0xfff + (bits >> 13 & 1)) & 0xffffe000u;
+    memcpy(&v, &bits, sizeof v);
+    return v;
+}
+
+static void draw(float *to, size_t n, uint32_t purpose)
+{
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t word = umb__random_u32(SEED, UMB_RNG_TEST, purpose, i);
+        to[i] = (0.01f + (float)(word >> 8) * 0x1p-24f) * (word & 1 ? 1.0f : -1.0f);
+    }
+}
+
+static void expect_rounded(const char *solver, const float *x, const float *w, const float *y)
+{
+    for (int r = 0; r < ROWS; r++) {
+        for (int u = 0; u < UNITS; u++) {
+            double sum = 0, size = 0;
+            for (int t = 0; t < TERMS; t++) {
+                const double a = (double)rounded(x[r * TERMS + t]),
+                             term = a * (double)rounded(w[t * UNITS + u]);
+                sum += term;
+                size += fabs(term);
+            }
+            if (!(fabs((double)y[r * UNITS + u] - sum) <= 1e-6 * size)) {
+                fail_msg("%s: [%d,%d] is %.9g, expected %.9g", solver, r, u,
+                         (double)y[r * UNITS + u], sum);
+            }
+        }
+    }
+}
+
+/* Operands rounded to the nearest, nothing else: sums are as exact as float32's. */
+static void halves_are_rounded_once(void **state)
+{
+    (void)state;
+    static float x[ROWS * TERMS], w[TERMS * UNITS], y[ROWS * UNITS];
+    const struct umb_device_caps caps = made_up_gpu();
+    const struct umb_type in[] = {{.shape = {2, {ROWS, TERMS}}, .n_segments = 1},
+                                  {.shape = {2, {TERMS, UNITS}}}},
+                          out = {.shape = {2, {ROWS, UNITS}}, .n_segments = 1};
+    struct umb_arena *arena = NULL;
+    void *attrs = NULL;
+    const struct umb_op *dense = umb__op_find("dense");
+    assert_int_equal(umb__arena_create(harness_context(), &arena), UMB_OK);
+    assert_int_equal(
+        umb__attrs_create(harness_context(), arena, dense, "units=131 bias=false", &attrs), UMB_OK);
+    struct umb_op_run run = {.p = {.ctx = harness_context(),
+                                   .op = dense,
+                                   .attrs = attrs,
+                                   .mixed = true,
+                                   .caps = &caps,
+                                   .n_in = 2,
+                                   .n_out = 1,
+                                   .in = in,
+                                   .out = &out},
+                             .in = (void *const[]){x, w},
+                             .out = (void *const[]){y},
+                             .repeats = 1};
+    int n = 0;
+    draw(x, ROWS * TERMS, 0);
+    draw(w, TERMS * UNITS, 1);
+    for (const struct umb_solver *s = dense->solvers; s->name; s++) {
+        if (strncmp(s->name, "half_", 5) != 0) { continue; }
+        run.p.mixed = false;
+        assert_int_equal(s->applicable(&run.p), 0);
+        run.p.mixed = true;
+        assert_true(s->applicable(&run.p) > 0);
+        run.solver = s;
+        memset(y, 0xff, sizeof y);
+        if (umb__op_run(harness_device(), &run) != UMB_OK) {
+            fail_msg("%s: %s", s->name, umb_context_error(harness_context()));
+        }
+        expect_rounded(s->name, x, w, y);
+        n++;
+    }
+    assert_int_equal(n, 4);
+    umb__arena_destroy(arena);
 }
 
 /* Other tiles, other cases. */
@@ -171,5 +268,10 @@ int main(void)
     add_rows(few, "tile_large");
     add_rows(few, "mma_");
     add_rows(slabs, "mma_medium");
+    tests[n_tests++] =
+        (struct CMUnitTest){"halves are rounded once", halves_are_rounded_once, NULL, NULL, NULL};
+    add_rows(few, "half_");
+    add_rows(slabs, "half_medium");
+    add_rows(slabs, "half_mma_medium");
     return harness_main("solvers of GPUs", &(struct harness){.tests = tests, .n_tests = n_tests});
 }

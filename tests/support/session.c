@@ -43,6 +43,7 @@ struct session session_open(struct umb_context *ctx, const struct session_desc *
                                  .optimizer = desc->optimizer ? desc->optimizer : "adam",
                                  .optimizer_attrs = desc->attrs,
                                  .clip_norm = desc->clip_norm,
+                                 .mixed_precision = desc->mixed_precision,
                                  .seed = desc->seed,
                                  .queues = desc->queues ? desc->queues : 1};
     must(&s, umb_trainer_create(ctx, &d, &s.tr));

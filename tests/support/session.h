@@ -14,6 +14,7 @@ struct session_desc {
     const char *optimizer, *attrs; /* NULL: adam, defaults */
     double clip_norm;
     int queues; /* 0: 1 */
+    bool mixed_precision;
     uint64_t seed;
 };
 struct session {
