@@ -43,8 +43,8 @@ static const char source[] =
     "    if (i < 4) {\n"
     "        const ushort4 q = *(__local const ushort4 *)(panel + 4 * i);\n"
     "        const uint4 back = as_uint4(vload_half4(0, (const half *)&q));\n"
-    "        vstore4(convert_uint4(q), i, out);\n"
-    "        vstore4(back, 4 + i, out);\n"
+    "        vstore4(convert_uint4(q), 4 + i, out);\n"
+    "        vstore4(back, 8 + i, out);\n"
     "    }\n"
     "}\n";
 
@@ -65,7 +65,7 @@ static cl_uint widened(cl_uint h)
 static cl_int run(const struct umb_probe_bench *b, cl_command_queue queue, bool *ret_right)
 {
     const size_t n = N;
-    cl_uint out[2 * N] = {0};
+    cl_uint out[3 * N] = {0}; /* what is asked, and both answers */
     for (int i = 0; i < N; i++) {
         out[i] = pairs[i].single;
     }
@@ -78,7 +78,7 @@ static cl_int run(const struct umb_probe_bench *b, cl_command_queue queue, bool 
     }
     bool right = code == CL_SUCCESS;
     for (int i = 0; i < N; i++) {
-        right = right && out[i] == pairs[i].half && out[N + i] == widened(pairs[i].half);
+        right = right && out[N + i] == pairs[i].half && out[2 * N + i] == widened(pairs[i].half);
     }
     *ret_right = right;
     return code;
@@ -88,7 +88,7 @@ cl_int umb__probe_half(cl_context cl, cl_device_id device, bool *ret_half)
 {
     struct umb_probe_bench b;
     *ret_half = false;
-    cl_int code = umb__probe_bench_init(&b, cl, device, source, 2 * N * sizeof(cl_uint));
+    cl_int code = umb__probe_bench_init(&b, cl, device, source, 3 * N * sizeof(cl_uint));
     if (code != CL_SUCCESS) { return code; }
     cl_command_queue queue = clCreateCommandQueue(cl, device, 0, &code);
     if (code == CL_SUCCESS) { code = run(&b, queue, ret_half); }
