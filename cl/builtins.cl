@@ -18,6 +18,7 @@
 #define UMB_HERE                                                                                   \
     get_group_id(0), get_group_id(1), get_group_id(2), get_num_groups(0), get_num_groups(1),       \
         get_num_groups(2)
+#define umb_launch_group(d) umb_group_##d
 #define umb_group_id(d) umb_group_##d
 #define umb_num_groups(d) umb_groups_##d
 

@@ -43,15 +43,15 @@ static inline lanes_t load_mask(__global const float *mask, int i, int per, int 
 
 /* With one group: loss and total from the group's own sums; else the sums for loss_finish. */
 static void put_sums(float loss_sum, float weight_sum, __global float *sums, __global float *loss,
-                     __global float *total)
+                     __global float *total, int group, int n_groups)
 {
     if (get_local_id(0) != 0) { return; }
-    if (get_num_groups(0) == 1) {
+    if (n_groups == 1) {
         loss[0] = weight_sum > 0.0f ? loss_sum / weight_sum : 0.0f;
         total[0] = weight_sum;
     } else {
-        sums[2 * get_group_id(0)] = loss_sum;
-        sums[2 * get_group_id(0) + 1] = weight_sum;
+        sums[2 * group] = loss_sum;
+        sums[2 * group + 1] = weight_sum;
     }
 }
 
@@ -68,7 +68,8 @@ __kernel void loss_finish(__global const float *sums, ulong sums_at, __global fl
     }
     loss_sum = group_sum(loss_sum, scratch);
     weight_sum = group_sum(weight_sum, scratch);
-    put_sums(loss_sum, weight_sum, 0, loss + loss_at, total + total_at);
+    put_sums(loss_sum, weight_sum, 0, loss + loss_at, total + total_at, get_group_id(0),
+             get_num_groups(0));
 }
 
 /*
@@ -181,7 +182,8 @@ __kernel void cross_entropy_forward(__global const float *prediction, ulong pred
     }
     const float group_loss = group_sum(lanes_sum(loss_sum), scratch);
     const float group_weight = group_sum(lanes_sum(weight_sum), scratch);
-    put_sums(group_loss, group_weight, sums + sums_at, loss + loss_at, total + total_at);
+    put_sums(group_loss, group_weight, sums + sums_at, loss + loss_at, total + total_at,
+             get_group_id(0), get_num_groups(0));
 }
 
 static UMB_ONCE void cross_entropy_rows_backward(const struct rows *in, int row, float scale,
@@ -323,7 +325,8 @@ __kernel void entry_loss_forward(__global const float *prediction, ulong predict
     }
     const float group_loss = group_sum(lanes_sum(loss_sum), scratch);
     const float group_count = group_sum(lanes_sum(count), scratch);
-    put_sums(group_loss, group_count, sums + sums_at, loss + loss_at, total + total_at);
+    put_sums(group_loss, group_count, sums + sums_at, loss + loss_at, total + total_at,
+             get_group_id(0), get_num_groups(0));
 }
 
 __kernel void entry_loss_backward(__global const float *prediction, ulong prediction_at,

@@ -139,14 +139,36 @@ static enum umb_status find_moves(struct umb_plan *p)
     return UMB_OK;
 }
 
+/* What merged steps' kernels read of their members. */
+static enum umb_status make_table(struct umb_plan *p)
+{
+    const size_t words = umb__steps_table_words(&p->steps);
+    if (!words) { return UMB_OK; }
+    int64_t *table = umb__calloc(p->ctx, words, sizeof *table);
+    if (!table) { return UMB_ERR_NO_MEMORY; }
+    enum umb_status st = UMB_OK;
+    for (size_t i = 0; i < p->steps.n && st == UMB_OK; i++) {
+        st = umb__step_fill_table(p->ctx, &p->steps.step[i], resolve, p, table);
+    }
+    if (st == UMB_OK) { st = umb__buffer_create(p->device, words * sizeof *table, &p->table); }
+    if (st == UMB_OK) {
+        st = umb__queue_write_now(p->upload, p->table, 0, words * sizeof *table, table);
+    }
+    umb__free(table);
+    return st;
+}
+
 enum umb_status umb__plan_bind(struct umb_plan *p)
 {
     p->bound = umb__arena_calloc(p->arena, p->steps.n + 1, sizeof(struct umb_bound_step *));
     p->event = umb__arena_calloc(p->arena, p->steps.n + 1, sizeof(umb_event *));
     if (!p->bound || !p->event) { return UMB_ERR_NO_MEMORY; }
-    umb__steps_build_ahead(p->device, &p->steps, resolve, p);
+    enum umb_status made = make_table(p);
+    if (made != UMB_OK) { return made; }
+    umb__steps_build_ahead(p->device, &p->steps, p->table, resolve, p);
     for (size_t i = 0; i < p->steps.n; i++) {
-        enum umb_status st = umb__step_bind(p->device, &p->steps.step[i], resolve, p, &p->bound[i]);
+        enum umb_status st =
+            umb__step_bind(p->device, &p->steps.step[i], p->table, resolve, p, &p->bound[i]);
         if (st != UMB_OK) {
             return umb__fail_prefix(p->ctx, st, "%s", p->graph->node[p->steps.step[i].node].name);
         }

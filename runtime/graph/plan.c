@@ -21,6 +21,7 @@ static enum umb_status compile(struct umb_plan *p, const struct umb_plan_desc *d
     if (st == UMB_OK) { st = umb__arena_create(p->ctx, &p->arena); }
     if (st == UMB_OK) { st = umb__plan_lower(p, desc); }
     if (st == UMB_OK) { st = umb__deps_build(p->graph, &p->steps, &p->deps); }
+    if (st == UMB_OK && p->merges) { st = umb__plan_merge(p); }
     if (st == UMB_OK) {
         st = umb__schedule_build(p->ctx, &p->deps, p->cost_ns, p->n_queues, &p->schedule);
     }
@@ -47,6 +48,7 @@ enum umb_status umb__plan_create(struct umb_context *ctx, const struct umb_plan_
     p->store = desc->store;
     p->n_queues = desc->n_queues;
     p->n_slots = desc->n_slots;
+    p->merges = desc->merge;
     st = compile(p, desc);
     if (st != UMB_OK) {
         umb__plan_destroy(p);
@@ -77,6 +79,7 @@ void umb__plan_destroy(struct umb_plan *p)
     umb__buffer_destroy(p->scratch);
     umb__buffer_destroy(p->outputs);
     umb__buffer_destroy(p->constants);
+    umb__buffer_destroy(p->table);
     umb__memory_finish(&p->memory);
     umb__schedule_finish(&p->schedule);
     umb__deps_finish(&p->deps);

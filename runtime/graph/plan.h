@@ -21,6 +21,7 @@ struct umb_plan_desc {
     struct umb_store *store;       /* must outlive the plan */
     int n_queues;                  /* 1…8 */
     int n_slots;                   /* ≥ 1 */
+    bool merge;                    /* launches of one kernel that are ready together become one */
     /* Solver by node, for a resumed run: returns a solver's name or NULL. NULL: choose freely. */
     const char *(*solver_of)(void *user, const char *node);
     void *solver_user;

@@ -24,6 +24,7 @@ struct umb_plan {
     const struct umb_graph *graph;
     struct umb_store *store;
     int n_queues, n_slots;
+    bool merges;
     struct umb_arena *arena;
     struct umb_choice *choice; /* [nodes] solver NULL: views and joins without steps */
     struct umb_steps steps;
@@ -35,6 +36,7 @@ struct umb_plan {
     struct umb_view *kept; /* [values] of PARAM and STATE roots */
     size_t input_bytes, output_bytes, constant_bytes;
     struct umb_buffer *scratch, *outputs, *constants;
+    struct umb_buffer *table; /* of merged steps' members; NULL: none */
     struct umb_plan_slot slot[UMB_MAX_SLOTS];
     struct umb_queue *queue[UMB_MAX_QUEUES], *upload;
     struct umb_bound_step **bound; /* [steps] */
@@ -53,6 +55,8 @@ UMB_MUST_USE enum umb_status umb__node_problem(const struct umb_graph *g, int no
                                                const struct umb_device_caps *caps,
                                                struct umb_arena *arena,
                                                struct umb_problem *ret_problem);
+/* merge.c: launches of one kernel that are ready together become one; after deps, before schedule. */
+UMB_MUST_USE enum umb_status umb__plan_merge(struct umb_plan *p);
 /* place.c: buffers, places, bound steps. */
 UMB_MUST_USE enum umb_status umb__plan_place_values(struct umb_plan *p);
 UMB_MUST_USE enum umb_status umb__plan_bind(struct umb_plan *p);

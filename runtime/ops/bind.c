@@ -1,7 +1,7 @@
 /*
  * Binding: a step and the places of its values become something to enqueue.
  */
-#include "steps.h"
+#include "many.h"
 #include "system.h"
 #include <string.h>
 
@@ -25,9 +25,9 @@ static const char *step_name(const struct umb_step *step)
 }
 
 /* Kernels take offsets in elements. */
-static enum umb_status element_offset(struct umb_context *ctx, const struct umb_step *step,
-                                      const struct umb_step_arg *a, const struct umb_view *view,
-                                      uint64_t *ret_offset)
+enum umb_status umb__step_offset(struct umb_context *ctx, const struct umb_step *step,
+                                 const struct umb_step_arg *a, const struct umb_view *view,
+                                 uint64_t *ret_offset)
 {
     if (!view->buffer || view->byte_offset % a->element_bytes != 0) {
         return umb__fail(ctx, UMB_ERR_INVALID, "%s: value %d has no place, or one off its elements",
@@ -39,9 +39,10 @@ static enum umb_status element_offset(struct umb_context *ctx, const struct umb_
 
 /* The launch that a step stands for; args[UMB_MAX_KERNEL_ARGS], zeroed, are what it points to. */
 static enum umb_status describe(struct umb_context *ctx, const struct umb_step *s,
-                                umb_resolve_fn resolve, void *user, struct umb_launch_arg *args,
-                                struct umb_launch_desc *ret_desc)
+                                struct umb_buffer *table, umb_resolve_fn resolve, void *user,
+                                struct umb_launch_arg *args, struct umb_launch_desc *ret_desc)
 {
+    if (s->n_members) { return umb__many_describe(ctx, s, table, resolve, user, args, ret_desc); }
     if (s->n_args > UMB_MAX_KERNEL_ARGS) {
         return umb__fail(ctx, UMB_ERR_INVALID, "%s: %zu arguments; at most %d", step_name(s),
                          s->n_args, UMB_MAX_KERNEL_ARGS);
@@ -50,7 +51,7 @@ static enum umb_status describe(struct umb_context *ctx, const struct umb_step *
         const struct umb_step_arg *a = &s->args[i];
         if (is_buffer(a)) {
             const struct umb_view view = resolve(user, a->value);
-            const enum umb_status st = element_offset(ctx, s, a, &view, &args[i].offset);
+            const enum umb_status st = umb__step_offset(ctx, s, a, &view, &args[i].offset);
             if (st != UMB_OK) { return st; }
             args[i].buffer = view.buffer;
         } else if (a->kind == 'l') {
@@ -72,17 +73,17 @@ static enum umb_status describe(struct umb_context *ctx, const struct umb_step *
 }
 
 static enum umb_status bind_kernel(struct umb_device *device, struct umb_bound_step *b,
-                                   umb_resolve_fn resolve, void *user)
+                                   struct umb_buffer *table, umb_resolve_fn resolve, void *user)
 {
     struct umb_launch_arg args[UMB_MAX_KERNEL_ARGS];
     struct umb_launch_desc desc;
     memset(args, 0, sizeof args);
-    const enum umb_status st = describe(b->ctx, b->step, resolve, user, args, &desc);
+    const enum umb_status st = describe(b->ctx, b->step, table, resolve, user, args, &desc);
     return st == UMB_OK ? umb__launch_create(device, &desc, &b->launch) : st;
 }
 
 void umb__steps_build_ahead(struct umb_device *device, const struct umb_steps *steps,
-                            umb_resolve_fn resolve, void *user)
+                            struct umb_buffer *table, umb_resolve_fn resolve, void *user)
 {
     struct umb_context *ctx = umb__device_context(device);
     if (!umb__context_builder(ctx)) { return; }
@@ -93,8 +94,10 @@ void umb__steps_build_ahead(struct umb_device *device, const struct umb_steps *s
     enum umb_status st = args && desc ? UMB_OK : UMB_ERR_NO_MEMORY;
     for (size_t i = 0; st == UMB_OK && i < steps->n; i++) {
         if (!steps->step[i].kernel) { continue; }
-        st =
-            describe(ctx, &steps->step[i], resolve, user, args + n * UMB_MAX_KERNEL_ARGS, &desc[n]);
+        struct umb_launch_arg *own = args + n * UMB_MAX_KERNEL_ARGS;
+        st = describe(ctx, &steps->step[i], table, resolve, user, own, &desc[n]);
+        /* who builds has a table of zeros: one member, of nothing */
+        if (steps->step[i].n_members) { own[1].u.i = 1; }
         n++;
     }
     if (st == UMB_OK) { umb__build_ahead(device, desc, n); }
@@ -115,7 +118,8 @@ static enum umb_status bind_call(struct umb_bound_step *b, umb_resolve_fn resolv
         if (is_buffer(a)) {
             uint64_t offset = 0;
             b->views[n_views] = resolve(user, a->value);
-            const enum umb_status st = element_offset(b->ctx, s, a, &b->views[n_views++], &offset);
+            const enum umb_status st =
+                umb__step_offset(b->ctx, s, a, &b->views[n_views++], &offset);
             if (st != UMB_OK) { return st; }
         } else if (a->kind == 'f') {
             b->floats[n_floats++] = a->u.f;
@@ -127,7 +131,7 @@ static enum umb_status bind_call(struct umb_bound_step *b, umb_resolve_fn resolv
 }
 
 enum umb_status umb__step_bind(struct umb_device *device, const struct umb_step *step,
-                               umb_resolve_fn resolve, void *user,
+                               struct umb_buffer *table, umb_resolve_fn resolve, void *user,
                                struct umb_bound_step **ret_bound)
 {
     struct umb_context *ctx = umb__device_context(device);
@@ -136,7 +140,7 @@ enum umb_status umb__step_bind(struct umb_device *device, const struct umb_step 
     b->ctx = ctx;
     b->step = step;
     const enum umb_status st =
-        step->kernel ? bind_kernel(device, b, resolve, user) : bind_call(b, resolve, user);
+        step->kernel ? bind_kernel(device, b, table, resolve, user) : bind_call(b, resolve, user);
     if (st != UMB_OK) { goto fail; }
     *ret_bound = b;
     return UMB_OK;
@@ -165,10 +169,13 @@ enum umb_status umb__bound_step_move(struct umb_bound_step *bound, int value, st
         const size_t index = n_views++;
         if (a->value != value) { continue; }
         uint64_t offset = 0;
-        enum umb_status st = element_offset(bound->ctx, s, a, &view, &offset);
+        enum umb_status st = umb__step_offset(bound->ctx, s, a, &view, &offset);
         if (st != UMB_OK) { return st; }
         if (bound->launch) {
-            st = umb__launch_set_buffer(bound->launch, i, view.buffer, offset);
+            /* a merged step's table has the offset, which slots agree in */
+            st = s->n_members
+                     ? umb__launch_set_buffer(bound->launch, umb__many_index(s, i), view.buffer, 0)
+                     : umb__launch_set_buffer(bound->launch, i, view.buffer, offset);
             if (st != UMB_OK) { return st; }
         } else {
             bound->views[index] = view;

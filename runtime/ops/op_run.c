@@ -84,7 +84,7 @@ static enum umb_status bind(struct bench *b)
     if (!b->bound || !b->events || !b->before) { return UMB_ERR_NO_MEMORY; }
     for (size_t i = 0; i < b->steps.n; i++) {
         const enum umb_status st =
-            umb__step_bind(b->device, &b->steps.step[i], resolve, b, &b->bound[i]);
+            umb__step_bind(b->device, &b->steps.step[i], NULL, resolve, b, &b->bound[i]);
         if (st != UMB_OK) { return st; }
     }
     return UMB_OK;

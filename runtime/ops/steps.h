@@ -33,15 +33,27 @@ struct umb_call {
                                         umb_event **ret_event);
 };
 
+/* One of the launches that a step does the work of. */
+struct umb_step_member {
+    int node;
+    size_t global[3];
+};
+
 struct umb_step {
     const struct umb_kernel *kernel; /* one of kernel, call */
     const struct umb_call *call;
     char *options;
     unsigned dimensions;
     size_t global[3], local[3];
-    size_t n_args;
+    size_t n_args; /* of all members, one after another */
     struct umb_step_arg *args;
-    int node; /* of the graph; −1 outside one */
+    int node; /* of the graph; −1 outside one; the first member's */
+    /* Several launches of one kernel in one (umb__step_merge); NULL: one. Their letters r, w and m
+     * agree in the buffer where they come to lie. */
+    size_t n_members;
+    struct umb_step_member *member;
+    struct umb_kernel *many; /* the row that is launched */
+    size_t table_at;         /* in words */
 };
 
 struct umb_steps {
@@ -56,6 +68,12 @@ struct umb_steps {
 UMB_MUST_USE enum umb_status umb__steps_init(struct umb_context *ctx, int temp_base,
                                              struct umb_steps *s);
 void umb__steps_finish(struct umb_steps *s);
+/* A step that does the work of n ≥ 2, which have equal kernels, options, local sizes and local
+ * memory; it lies in the arena. */
+UMB_MUST_USE enum umb_status umb__step_merge(struct umb_steps *s,
+                                             const struct umb_step *const *step, size_t n,
+                                             struct umb_step *ret_step);
+size_t umb__step_groups(const struct umb_step *s); /* of all members */
 
 struct umb_emit_update; /* update.h */
 
@@ -96,14 +114,21 @@ int umb__solver_rank(const struct umb_problem *p);
 /* A bound step. resolve gives each value's place. */
 struct umb_bound_step;
 typedef struct umb_view (*umb_resolve_fn)(void *user, int value);
+/* The table of all merged steps' members: how long it is (numbers the steps' places in it), and
+ * what a step has there. */
+size_t umb__steps_table_words(struct umb_steps *s);
+UMB_MUST_USE enum umb_status umb__step_fill_table(struct umb_context *ctx, const struct umb_step *s,
+                                                  umb_resolve_fn resolve, void *user,
+                                                  int64_t *table);
+/* table: NULL where no step is merged. */
 UMB_MUST_USE enum umb_status umb__step_bind(struct umb_device *device, const struct umb_step *step,
-                                            umb_resolve_fn resolve, void *user,
-                                            struct umb_bound_step **ret_bound);
+                                            struct umb_buffer *table, umb_resolve_fn resolve,
+                                            void *user, struct umb_bound_step **ret_bound);
 void umb__bound_step_destroy(struct umb_bound_step *bound);
 /* Has the steps' kernels built beside each other, where that can be (umb__build_ahead); to be
  * called before they are bound. */
 void umb__steps_build_ahead(struct umb_device *device, const struct umb_steps *steps,
-                            umb_resolve_fn resolve, void *user);
+                            struct umb_buffer *table, umb_resolve_fn resolve, void *user);
 /* Points the arguments that name `value` to another place. */
 UMB_MUST_USE enum umb_status umb__bound_step_move(struct umb_bound_step *bound, int value,
                                                   struct umb_view view);

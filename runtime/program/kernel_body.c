@@ -74,7 +74,8 @@ static void add_body(struct umb_text *t, const struct kernel *k)
     const char *c = k->body;
     for (const char *call; (call = strstr(c, "get_")) && call < k->end;) {
         bool place =
-            strncmp(call, "get_group_id(", 13) == 0 || strncmp(call, "get_num_groups(", 15) == 0;
+            strncmp(call, "get_group_id(", 13) == 0 || strncmp(call, "get_num_groups(", 15) == 0 ||
+            strncmp(call, "get_launch_group(", 17) == 0; /* kernel_many.c */
         umb__text_add_bytes(t, c, (size_t)(call - c));
         umb__text_add(t, place ? "umb_" : "get_");
         c = call + 4;

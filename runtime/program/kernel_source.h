@@ -34,6 +34,14 @@ void umb__kernel_source_keep_only(struct umb_text *text, const char *entry);
  */
 void umb__kernel_source_part_bodies(struct umb_text *text);
 
+/*
+ * Has each kernel of the text behind its first `from` bytes do several launches' work:
+ * kernel_many.c. Before part_bodies; text->failed is set when memory is short.
+ */
+void umb__kernel_source_many(struct umb_text *text, size_t from);
+/* Whether it would find a kernel `entry` in such a text. */
+bool umb__kernel_source_has_many(const char *text, const char *entry);
+
 /* A hash of all kernels' texts, as umb__kernel_source would take them. The same errors. */
 UMB_MUST_USE enum umb_status umb__kernels_hash(struct umb_context *ctx, uint64_t *ret_hash);
 

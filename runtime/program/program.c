@@ -247,8 +247,13 @@ static enum umb_status recipe_init(struct program_table *t, const struct name *n
     enum umb_status st = umb__text_status(ctx, &r->options);
     bool pocl = umb__build_wants_builtins(t->device);
     if (st == UMB_OK && pocl) { st = umb__kernel_source(ctx, "builtins.cl", &r->source); }
+    const size_t builtins = r->source.length;
     if (st == UMB_OK) { st = umb__kernel_source(ctx, n->file, &r->source); }
     if (st == UMB_OK && n->entry[0]) { umb__kernel_source_keep_only(&r->source, n->entry); }
+    if (st == UMB_OK && strstr(n->options, UMB_MANY_OPTION)) {
+        umb__kernel_source_many(&r->source, builtins);
+        st = umb__text_status(ctx, &r->source);
+    }
     if (st == UMB_OK && pocl) {
         umb__kernel_source_part_bodies(&r->source);
         st = umb__text_status(ctx, &r->source);
@@ -312,6 +317,16 @@ enum umb_status umb__program_get(struct umb_device *device, const char *file, co
     st = p ? program_wait(t, p) : UMB_ERR_NO_MEMORY;
     if (st == UMB_OK) { *ret_program = p->cl; }
     pthread_mutex_unlock(&t->lock);
+    return st;
+}
+
+enum umb_status umb__kernel_can_be_many(struct umb_context *ctx, const struct umb_kernel *kernel,
+                                        bool *ret_can)
+{
+    struct umb_text text = {0};
+    const enum umb_status st = umb__kernel_source(ctx, kernel->file, &text);
+    *ret_can = st == UMB_OK && umb__kernel_source_has_many(umb__text_string(&text), kernel->entry);
+    umb__text_finish(&text);
     return st;
 }
 

@@ -84,6 +84,28 @@ static enum umb_status attach_task(const struct umb_net_task *t, struct umb_grap
     return st;
 }
 
+/* All tasks' counters side by side, so that one launch can count for all. */
+static enum umb_status join_counts(const struct umb_net *net, struct umb_graph *g,
+                                   const struct umb_task_values *task)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < umb_net_n_tasks(net); i++) {
+        if (task[i].counts < 0) { continue; }
+        struct umb_value *v = &g->value[task[i].counts];
+        v->base_offset = bytes;
+        bytes += (umb__type_bytes(&v->type) + UMB_PACK_BYTES - 1) / UMB_PACK_BYTES * UMB_PACK_BYTES;
+    }
+    if (!bytes) { return UMB_OK; }
+    const struct umb_type type = {.dtype = UMB_I32,
+                                  .shape = {1, {(int64_t)(bytes / sizeof(int32_t))}}};
+    const int all = umb__graph_value(g, "counts", UMB_VALUE_STATE, &type);
+    if (all < 0) { return UMB_ERR_NO_MEMORY; }
+    for (int i = 0; i < umb_net_n_tasks(net); i++) {
+        if (task[i].counts >= 0) { g->value[task[i].counts].base = all; }
+    }
+    return UMB_OK;
+}
+
 enum umb_status umb__tasks_attach(const struct umb_net *net, struct umb_graph *g,
                                   const struct umb_net_values *values,
                                   struct umb_task_values *ret_tasks)
@@ -93,7 +115,7 @@ enum umb_status umb__tasks_attach(const struct umb_net *net, struct umb_graph *g
         enum umb_status st = attach_task(t, g, values->value[t->output], &ret_tasks[i]);
         if (st != UMB_OK) { return st; }
     }
-    return UMB_OK;
+    return join_counts(net, g, ret_tasks);
 }
 
 enum umb_status umb__tasks_answers(const struct umb_net *net, struct umb_graph *g,

@@ -178,6 +178,7 @@ enum umb_status umb__trainer_compile(struct umb_trainer *tr, int mode)
         .store = tr->store,
         .n_queues = tr->queues,
         .n_slots = UMB_TRAINER_SLOTS,
+        .merge = tr->merges,
         .solver_of = tr->choices && mode == UMB_TRAINER_TRAIN ? chosen_solver : NULL,
         .solver_user = tr,
         .tuning = tr->tuning};
@@ -293,9 +294,11 @@ static enum umb_status choose_queues(struct umb_trainer *tr, int asked)
 
 static enum umb_status choose_fusing(struct umb_trainer *tr)
 {
-    int64_t fuses = 1;
+    int64_t fuses = 1, merges = 1;
     enum umb_status st = umb__env_int(tr->ctx, "UMBEL_FUSE", 0, 1, 1, &fuses);
+    if (st == UMB_OK) { st = umb__env_int(tr->ctx, "UMBEL_MERGE", 0, 1, 1, &merges); }
     tr->fuses = fuses != 0;
+    tr->merges = merges != 0;
     return st;
 }
 

@@ -32,6 +32,7 @@ struct umb_trainer {
     uint64_t seed;
     int queues, n_streams, n_tasks;
     bool mixed;
+    bool merges;                /* UMBEL_MERGE; changes no bit */
     bool fuses;                 /* UMBEL_FUSE, or as a resumed run did */
     const char *optimizer_name; /* as the user gave it */
     const struct umb_op *optimizer;

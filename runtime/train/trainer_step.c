@@ -171,17 +171,18 @@ static enum umb_status drain_task(struct umb_trainer *tr, int t)
     struct umb_tally *y = &tr->tally[t];
     if (!y->n_counts) { return UMB_OK; }
     const struct umb_trainer_side *side = &tr->side[UMB_TRAINER_TRAIN];
-    const char *name = side->graph->value[side->task[t].counts].name;
+    const struct umb_value *v = &side->graph->value[side->task[t].counts];
+    const char *all = side->graph->value[v->base].name; /* tasks.c */
     size_t bytes = (size_t)y->n_counts * sizeof(int32_t);
     int32_t *counts = umb__calloc(tr->ctx, (size_t)y->n_counts, sizeof *counts);
     enum umb_status st =
-        counts ? umb__store_read(tr->store, name, 0, bytes, counts) : UMB_ERR_NO_MEMORY;
+        counts ? umb__store_read(tr->store, all, v->base_offset, bytes, counts) : UMB_ERR_NO_MEMORY;
     for (int64_t i = 0; st == UMB_OK && i < y->n_counts; i++) {
         y->counts[i] += counts[i];
     }
     if (st == UMB_OK) {
         memset(counts, 0, bytes);
-        st = umb__store_write(tr->store, name, 0, bytes, counts);
+        st = umb__store_write(tr->store, all, v->base_offset, bytes, counts);
     }
     umb__free(counts);
     return st;

@@ -1,0 +1,245 @@
+/*
+ * Launches that are ready together and run the same kernel become one, whose work-groups do the
+ * work of all: the heads of a network, each too small to fill a device, are launched as a whole,
+ * and so are their losses, metrics and gradients. Each member computes what it would have alone, to
+ * the bit (kernel_many.c).
+ *
+ * The list is walked in its order. A step that may merge takes along those behind it that are ready
+ * too, run the same kernel for the same op in the same phase, and whose buffers will be the same:
+ * so no step waits for more than for its kind. Steps so long that a launch does not matter stay
+ * alone.
+ */
+#include <string.h>
+
+#include "plan_internal.h"
+
+#define LONGEST_NS 300e3
+#define MOST_MEMBERS 256
+
+struct merge {
+    struct umb_plan *p;
+    struct umb_arena *arena;
+    int n;
+    int *missing; /* predecessors not yet taken */
+    int *succ_start, *succ;
+    bool *taken;
+    bool *fits;                       /* may merge at all */
+    const struct umb_kernel **kernel; /* those met so far, and whether they can be built so */
+    bool *can;
+    int n_kernels;
+    int *ready, n_ready;  /* a heap by place in the list */
+    struct umb_steps out; /* the merged list: step array alone */
+    double *flops, *bytes, *cost;
+};
+
+/* Where a value will lie: scratch, slots, constants, outputs, or a buffer of the store. */
+static int home_of(const struct umb_plan *p, int value)
+{
+    enum { SCRATCH = -1, SLOTS = -2, CONSTANTS = -3, OUTPUTS = -4 };
+    const int root = umb__extent(p->graph, &p->steps, value).root;
+    if (umb__in_scratch(p->graph, root)) { return SCRATCH; }
+    switch (p->graph->value[root].kind) {
+    case UMB_VALUE_INPUT:
+        return SLOTS;
+    case UMB_VALUE_CONSTANT:
+        return CONSTANTS;
+    case UMB_VALUE_TEMP:
+        return OUTPUTS;
+    case UMB_VALUE_PARAM:
+    case UMB_VALUE_STATE:
+        break;
+    }
+    return root;
+}
+
+static bool same_args(const struct umb_plan *p, const struct umb_step *a, const struct umb_step *b)
+{
+    for (size_t k = 0; k < a->n_args; k++) {
+        const struct umb_step_arg *x = &a->args[k], *y = &b->args[k];
+        if (x->kind == 'l' && x->u.local_bytes != y->u.local_bytes) { return false; }
+        const bool buffer = x->kind == 'r' || x->kind == 'w' || x->kind == 'm';
+        if (buffer && home_of(p, x->value) != home_of(p, y->value)) { return false; }
+    }
+    return true;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+static bool alike(const struct umb_plan *p, const struct umb_step *a, const struct umb_step *b)
+{
+    const struct umb_node *x = &p->graph->node[a->node], *y = &p->graph->node[b->node];
+    return a->kernel == b->kernel && x->op == y->op && x->phase == y->phase &&
+           a->dimensions == b->dimensions && memcmp(a->local, b->local, sizeof a->local) == 0 &&
+           same_text(a->options, b->options) && same_args(p, a, b);
+}
+
+/* What may merge at all: a kernel that can be built so, of groups whose size is known. */
+static enum umb_status find_fits(struct merge *m)
+{
+    const struct umb_plan *p = m->p;
+    for (int i = 0; i < m->n; i++) {
+        const struct umb_step *s = &p->steps.step[i];
+        if (!s->kernel || !s->local[0] || p->cost_ns[i] > LONGEST_NS) { continue; }
+        int k = 0;
+        while (k < m->n_kernels && m->kernel[k] != s->kernel) {
+            k++;
+        }
+        if (k == m->n_kernels) {
+            m->kernel[m->n_kernels++] = s->kernel;
+            const enum umb_status st = umb__kernel_can_be_many(p->ctx, s->kernel, &m->can[k]);
+            if (st != UMB_OK) { return st; }
+        }
+        m->fits[i] = m->can[k];
+    }
+    return UMB_OK;
+}
+
+static void push(struct merge *m, int step)
+{
+    int i = m->n_ready++;
+    for (; i > 0 && step < m->ready[(i - 1) / 2]; i = (i - 1) / 2) {
+        m->ready[i] = m->ready[(i - 1) / 2];
+    }
+    m->ready[i] = step;
+}
+
+static int pop(struct merge *m)
+{
+    const int top = m->ready[0], last = m->ready[--m->n_ready];
+    int i = 0;
+    for (int child = 1; child < m->n_ready; child = 2 * i + 1) {
+        if (child + 1 < m->n_ready && m->ready[child + 1] < m->ready[child]) { child++; }
+        if (m->ready[child] >= last) { break; }
+        m->ready[i] = m->ready[child];
+        i = child;
+    }
+    m->ready[i] = last;
+    return top;
+}
+
+static enum umb_status allocate(struct merge *m)
+{
+    const struct umb_deps *d = &m->p->deps;
+    const size_t n = (size_t)m->n + 1, edges = (size_t)d->start[m->n] + 1;
+    m->missing = umb__arena_calloc(m->arena, n, sizeof *m->missing);
+    m->succ_start = umb__arena_calloc(m->arena, n + 1, sizeof *m->succ_start);
+    m->succ = umb__arena_calloc(m->arena, edges, sizeof *m->succ);
+    m->taken = umb__arena_calloc(m->arena, n, sizeof *m->taken);
+    m->fits = umb__arena_calloc(m->arena, n, sizeof *m->fits);
+    m->kernel = umb__arena_calloc(m->arena, n, sizeof(struct umb_kernel *));
+    m->can = umb__arena_calloc(m->arena, n, sizeof *m->can);
+    m->ready = umb__arena_calloc(m->arena, n, sizeof *m->ready);
+    m->out.step = umb__arena_calloc(m->arena, n, sizeof *m->out.step);
+    m->flops = umb__arena_calloc(m->p->arena, n, sizeof *m->flops);
+    m->bytes = umb__arena_calloc(m->p->arena, n, sizeof *m->bytes);
+    m->cost = umb__arena_calloc(m->p->arena, n, sizeof *m->cost);
+    const bool ok = m->missing && m->succ_start && m->succ && m->taken && m->fits && m->kernel &&
+                    m->can && m->ready && m->out.step && m->flops && m->bytes && m->cost;
+    return ok ? UMB_OK : UMB_ERR_NO_MEMORY;
+}
+
+static void find_successors(struct merge *m)
+{
+    const struct umb_deps *d = &m->p->deps;
+    for (int e = 0; e < d->start[m->n]; e++) {
+        m->succ_start[d->pred[e] + 1]++;
+    }
+    for (int i = 0; i < m->n; i++) {
+        m->succ_start[i + 1] += m->succ_start[i];
+    }
+    for (int i = 0; i < m->n; i++) {
+        for (int e = d->start[i]; e < d->start[i + 1]; e++) {
+            m->succ[m->succ_start[d->pred[e]] + m->missing[d->pred[e]]++] = i;
+        }
+    }
+    for (int i = 0; i < m->n; i++) {
+        m->missing[i] = d->start[i + 1] - d->start[i];
+        if (m->missing[i] == 0) { push(m, i); }
+    }
+}
+
+/* The step and those that are ready beside it and of its kind; how many. */
+static int take_alike(struct merge *m, int first, int *member)
+{
+    int n = 0;
+    member[n++] = first;
+    m->taken[first] = true;
+    for (int r = 0; r < m->n_ready && m->fits[first] && n < MOST_MEMBERS; r++) {
+        const int other = m->ready[r];
+        if (m->taken[other] || !m->fits[other] ||
+            !alike(m->p, &m->p->steps.step[first], &m->p->steps.step[other])) {
+            continue;
+        }
+        m->taken[other] = true;
+        int at = n++; /* in the list's order */
+        for (; at > 1 && member[at - 1] > other; at--) {
+            member[at] = member[at - 1];
+        }
+        member[at] = other;
+    }
+    return n;
+}
+
+static enum umb_status append(struct merge *m, const int *member, int n)
+{
+    const struct umb_plan *p = m->p;
+    const struct umb_step *step[MOST_MEMBERS];
+    const size_t at = m->out.n++;
+    for (int k = 0; k < n; k++) {
+        step[k] = &p->steps.step[member[k]];
+        m->flops[at] += p->flops[member[k]];
+        m->bytes[at] += p->bytes[member[k]];
+        m->cost[at] += p->cost_ns[member[k]];
+    }
+    m->out.step[at] = *step[0];
+    return n == 1 ? UMB_OK : umb__step_merge(&m->p->steps, step, (size_t)n, &m->out.step[at]);
+}
+
+static enum umb_status walk(struct merge *m)
+{
+    int member[MOST_MEMBERS];
+    while (m->n_ready > 0) {
+        const int first = pop(m);
+        if (m->taken[first]) { continue; }
+        const int n = take_alike(m, first, member);
+        const enum umb_status st = append(m, member, n);
+        if (st != UMB_OK) { return st; }
+        for (int k = 0; k < n; k++) {
+            for (int e = m->succ_start[member[k]]; e < m->succ_start[member[k] + 1]; e++) {
+                if (--m->missing[m->succ[e]] == 0) { push(m, m->succ[e]); }
+            }
+        }
+    }
+    return UMB_OK;
+}
+
+/* The list and what is known of it, in place of the plan's; its dependencies anew. */
+static enum umb_status replace(struct merge *m)
+{
+    struct umb_plan *p = m->p;
+    memcpy(p->steps.step, m->out.step, m->out.n * sizeof *p->steps.step);
+    p->steps.n = m->out.n;
+    p->flops = m->flops;
+    p->bytes = m->bytes;
+    p->cost_ns = m->cost;
+    umb__deps_finish(&p->deps);
+    return umb__deps_build(p->graph, &p->steps, &p->deps);
+}
+
+enum umb_status umb__plan_merge(struct umb_plan *p)
+{
+    struct merge m = {.p = p, .n = (int)p->steps.n};
+    enum umb_status st = umb__arena_create(p->ctx, &m.arena);
+    if (st == UMB_OK) { st = allocate(&m); }
+    if (st == UMB_OK) { st = find_fits(&m); }
+    if (st == UMB_OK) {
+        find_successors(&m);
+        st = walk(&m);
+    }
+    if (st == UMB_OK && m.out.n < p->steps.n) { st = replace(&m); }
+    umb__arena_destroy(m.arena);
+    return st;
+}

@@ -1,0 +1,191 @@
+/*
+ * kernel_many.c: kernels that do the work of several launches, their members, in one.
+ *
+ * Members have equal buffers and local memory; offsets, numbers and groups come from a table, a row
+ * of UMB_MANY_ROW words of 64 bits for each: groups in all, groups along each dimension, then what
+ * the kernel's parameters would have been, in their order, without the buffers themselves. The
+ * groups of the launch are those of the first member, then those of the second …
+ *
+ *   __kernel ATTRIBUTES void f(            __kernel ATTRIBUTES void f(
+ *       __global const float *x,               __global const long *umb_table, ulong umb_table_at,
+ *       ulong x_at, int n)                     int umb_members, __global const float *x,
+ *                                              ulong umb_at_0)
+ *   {                              ─►      {
+ *       … get_group_id(0) …                    (finds the member's row) ulong x_at = umb_row[4]; …
+ *   }                                          … umb_member_group_0 …
+ *                                          }
+ *
+ * So each member computes what it would have alone, to the bit.
+ */
+#include "kernel_source.h"
+#include "program.h"
+#include <string.h>
+
+#define HEAD "\n__kernel "
+#define WORD "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
+
+/* In a kernel's first line, so that lines keep their numbers; kernel_body.c knows the first call.
+ */
+static const char prologue[] =
+    "__global const long *umb_row = umb_table + umb_table_at; "
+    "size_t umb_group = get_launch_group(0); "
+    "for (int umb_m = 1; umb_m < umb_members && umb_group >= (size_t)umb_row[0]; ++umb_m) "
+    "{ umb_group -= (size_t)umb_row[0]; umb_row += UMB_MANY_ROW; } "
+    "const size_t umb_member_groups_0 = (size_t)max(umb_row[1], 1L), "
+    "umb_member_groups_1 = (size_t)max(umb_row[2], 1L), "
+    "umb_member_groups_2 = (size_t)umb_row[3]; "
+    "const size_t umb_line = umb_group / umb_member_groups_0; "
+    "const size_t umb_member_group_0 = umb_group - umb_line * umb_member_groups_0; "
+    "const size_t umb_member_group_2 = umb_line / umb_member_groups_1; "
+    "const size_t umb_member_group_1 = umb_line - umb_member_group_2 * umb_member_groups_1; "
+    "(void)umb_member_groups_2; (void)umb_member_group_2; (void)umb_member_group_1; "
+    "(void)umb_member_group_0; ";
+
+/* What kernels, and the macros that they use, ask about their place, and what they get. Functions
+ * beside them cannot ask: kernels tell them. */
+static const struct {
+    const char *call, *text;
+} places[] = {
+    {"get_group_id(", "umb_member_group("},
+    {"get_num_groups(", "umb_member_groups("},
+    {"get_global_id(", "umb_member_id("},
+    {"get_global_size(", "umb_member_size("},
+};
+static const char macros[] =
+    "#define get_launch_group(d) get_group_id(d)\n"
+    "#define umb_member_group(d) umb_member_group_##d\n"
+    "#define umb_member_groups(d) umb_member_groups_##d\n"
+    "#define umb_member_id(d) (umb_member_group_##d * get_local_size(d) + get_local_id(d))\n"
+    "#define umb_member_size(d) (umb_member_groups_##d * get_local_size(d))\n";
+
+/* "\n__kernel ATTRIBUTES void NAME(PARAMS)\n{\nBODY\n}\n", its parts within a text. */
+struct kernel {
+    const char *name, *params, *params_end, *body, *end; /* body: behind the opening brace's line */
+};
+
+static bool read_kernel(const char *at, struct kernel *k)
+{
+    const char *open = strstr(at, "\n{\n"), *name = strstr(at, "void ");
+    if (!open || !name || name > open) { return false; }
+    k->name = name + 5;
+    k->params = k->name + strspn(k->name, WORD);
+    if (*k->params++ != '(') { return false; }
+    k->params_end = k->params + strcspn(k->params, "()#[/");
+    if (k->params_end + 1 != open || *k->params_end != ')') { return false; }
+    k->body = open + 3;
+    const char *brace = strstr(k->body - 1, "\n}\n");
+    k->end = brace ? brace + 1 : NULL;
+    return brace;
+}
+
+/* A parameter's last word, which is its name, and all before it. */
+struct param {
+    const char *type, *name;
+    int type_length, name_length, whole;
+};
+
+static struct param read_param(const char *from, const char *end)
+{
+    from += strspn(from, " \n");
+    const char *name = end;
+    while (name > from && strchr(WORD, name[-1])) {
+        name--;
+    }
+    return (struct param){from, name, (int)(name - from), (int)(end - name), (int)(end - from)};
+}
+
+static bool is_type(struct param p, const char *type)
+{
+    return strncmp(p.type, type, strlen(type)) == 0;
+}
+
+static void add_params(struct umb_text *t, const struct kernel *k)
+{
+    umb__text_add(t, "__global const long *umb_table, ulong umb_table_at, int umb_members");
+    int n = 0;
+    for (const char *c = k->params; c < k->params_end;) {
+        const char *end = c + strcspn(c, ",)");
+        const struct param p = read_param(c, end);
+        if (is_type(p, "__global")) {
+            umb__text_printf(t, ", %.*s, ulong umb_at_%d", p.whole, p.type, n++);
+        } else if (is_type(p, "__local")) {
+            umb__text_printf(t, ", %.*s", p.whole, p.type);
+        }
+        c = end + 1;
+    }
+}
+
+static void add_members(struct umb_text *t, const struct kernel *k)
+{
+    int at = UMB_MANY_HEAD;
+    for (const char *c = k->params; c < k->params_end;) {
+        const char *end = c + strcspn(c, ",)");
+        const struct param p = read_param(c, end);
+        c = end + 1;
+        if (is_type(p, "__")) { continue; }
+        const char *cast = is_type(p, "float")   ? "as_float((int)"
+                           : is_type(p, "ulong") ? "(ulong)("
+                                                 : "(int)(";
+        umb__text_printf(t, "%.*s = %sumb_row[%d]); ", p.whole, p.type, cast, at);
+        at++;
+    }
+}
+
+/* A piece of the text, with the calls replaced. */
+static void add_piece(struct umb_text *t, const char *c, const char *end)
+{
+    while (c < end) {
+        const char *call = strstr(c, "get_");
+        if (!call || call > end) { call = end; }
+        umb__text_add_bytes(t, c, (size_t)(call - c));
+        c = call;
+        for (size_t i = 0; i < sizeof places / sizeof *places && c == call && c < end; i++) {
+            const size_t n = strlen(places[i].call);
+            if (strncmp(c, places[i].call, n) != 0) { continue; }
+            umb__text_add(t, places[i].text);
+            c += n;
+        }
+        if (c == call && c < end) { umb__text_add_bytes(t, c++, 1); }
+    }
+}
+
+void umb__kernel_source_many(struct umb_text *text, size_t from)
+{
+    struct umb_text many = {0};
+    const char *c = umb__text_string(text) + from;
+    umb__text_add_bytes(&many, umb__text_string(text), from);
+    umb__text_printf(&many, "#define UMB_MANY_ROW %d\n%s", UMB_MANY_ROW, macros);
+    for (const char *at; (at = strstr(c, HEAD));) {
+        struct kernel k;
+        if (!read_kernel(at, &k)) {
+            add_piece(&many, c, at + strlen(HEAD));
+            c = at + strlen(HEAD);
+            continue;
+        }
+        add_piece(&many, c, k.params);
+        add_params(&many, &k);
+        umb__text_add(&many, ")\n{\n");
+        umb__text_add(&many, prologue);
+        add_members(&many, &k);
+        umb__text_add(&many, "{\n");
+        add_piece(&many, k.body, k.end);
+        umb__text_add(&many, " }\n"); /* no brace at the start of a line but the last */
+        c = k.end;
+    }
+    add_piece(&many, c, c + strlen(c));
+    many.failed = many.failed || text->failed;
+    umb__text_finish(text);
+    *text = many;
+}
+
+bool umb__kernel_source_has_many(const char *text, const char *entry)
+{
+    for (const char *at = text; (at = strstr(at, HEAD)); at += strlen(HEAD)) {
+        struct kernel k;
+        const size_t n = strlen(entry);
+        if (read_kernel(at, &k) && strncmp(k.name, entry, n) == 0 && k.name[n] == '(') {
+            return true;
+        }
+    }
+    return false;
+}
