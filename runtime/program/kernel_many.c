@@ -167,9 +167,8 @@ void umb__kernel_source_many(struct umb_text *text, size_t from)
         umb__text_add(&many, ")\n{\n");
         umb__text_add(&many, prologue);
         add_members(&many, &k);
-        umb__text_add(&many, "{\n");
+        umb__text_add(&many, "\n");
         add_piece(&many, k.body, k.end);
-        umb__text_add(&many, " }\n"); /* no brace at the start of a line but the last */
         c = k.end;
     }
     add_piece(&many, c, c + strlen(c));

@@ -47,6 +47,21 @@ static void convert(enum umb_dtype dtype, const double *from, void *to, int64_t 
     }
 }
 
+/* Nobody writes it but through those. */
+static bool has_pieces(const struct lab *lab, int v)
+{
+    for (int k = 0; k < lab->n_values; k++) {
+        if (lab->graph->value[k].base == v) { return true; }
+    }
+    return false;
+}
+
+/* What a piece of a kept value lies in. */
+static const char *kept_as(const struct lab *lab, const struct umb_value *value)
+{
+    return value->base >= 0 ? lab->graph->value[value->base].name : value->name;
+}
+
 static void write_kept(struct rig *rig, int v)
 {
     struct lab *lab = rig->lab;
@@ -56,7 +71,7 @@ static void write_kept(struct rig *rig, int v)
     assert_non_null(data);
     convert(value->type.dtype, lab->first[v] ? lab->first[v] : lab->data[v], data,
             lab_count(lab, v));
-    must(rig, umb__store_write(rig->store, value->name, 0, bytes, data));
+    must(rig, umb__store_write(rig->store, kept_as(lab, value), value->base_offset, bytes, data));
     umb__free(data);
 }
 
@@ -86,7 +101,8 @@ struct rig rig_open(struct lab *lab, const struct rig_desc *desc)
                                  .graph = lab->graph,
                                  .store = rig.store,
                                  .n_queues = desc->queues ? desc->queues : 1,
-                                 .n_slots = desc->slots ? desc->slots : 1};
+                                 .n_slots = desc->slots ? desc->slots : 1,
+                                 .merge = !desc->unmerged};
     must(&rig, umb__plan_create(lab->ctx, &plan, &rig.plan));
     for (int s = 0; s < plan.n_slots; s++) {
         rig_reset(&rig, s);
@@ -168,11 +184,13 @@ void rig_compare_states(const struct rig *rig)
     const struct lab *lab = rig->lab;
     for (int v = 0; v < lab->n_values; v++) {
         const struct umb_value *value = &lab->graph->value[v];
-        if (value->kind != UMB_VALUE_STATE) { continue; }
+        if (value->kind != UMB_VALUE_STATE || has_pieces(lab, v)) { continue; }
         size_t bytes = umb__type_bytes(&value->type);
         void *data = umb__calloc(lab->ctx, bytes, 1);
         assert_non_null(data);
-        assert_int_equal(umb__store_read(rig->store, value->name, 0, bytes, data), UMB_OK);
+        assert_int_equal(
+            umb__store_read(rig->store, kept_as(lab, value), value->base_offset, bytes, data),
+            UMB_OK);
         for (int64_t i = 0; i < lab_count(lab, v); i++) {
             double got = value->type.dtype == UMB_I32 ? (double)((int32_t *)data)[i]
                                                       : (double)((float *)data)[i];

@@ -13,6 +13,7 @@
 struct rig_desc {
     struct umb_device *device;
     int queues, slots;
+    bool unmerged; /* no launch does several's work */
     bool unfused;
     bool fuse_all; /* where only naive kernels know it, too */
 };
