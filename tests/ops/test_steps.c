@@ -163,7 +163,8 @@ static void offsets_and_moves(void **state)
     places.view[4] = (struct umb_view){buffer, 0};
     places.view[7] = (struct umb_view){buffer, 8};
     places.view[9] = (struct umb_view){buffer, 40};
-    assert_int_equal(umb__step_bind(device, &m.steps.step[0], NULL, resolve, &places, &bound), UMB_OK);
+    assert_int_equal(umb__step_bind(device, &m.steps.step[0], NULL, resolve, &places, &bound),
+                     UMB_OK);
     assert_int_equal(umb__bound_step_enqueue(bound, queue, NULL, 0, NULL), UMB_OK);
     assert_int_equal(umb__queue_read_now(queue, buffer, 40, sizeof y, y), UMB_OK);
     assert_int_equal((int)y[3], 3); /* one input: a copy of value 4 */
@@ -186,8 +187,9 @@ static void a_value_without_a_place_is_refused(void **state)
     struct places places = {0};
     begin(&m);
     assert_int_equal(launch_on(&m, 4), UMB_OK);
-    assert_int_equal(umb__step_bind(harness_device(), &m.steps.step[0], NULL, resolve, &places, &bound),
-                     UMB_ERR_INVALID);
+    assert_int_equal(
+        umb__step_bind(harness_device(), &m.steps.step[0], NULL, resolve, &places, &bound),
+        UMB_ERR_INVALID);
     assert_string_equal(umb_context_error(harness_context()),
                         "row: value 4 has no place, or one off its elements");
     umb__steps_finish(&m.steps);
@@ -228,7 +230,8 @@ static void a_call_gets_its_arguments_by_kind(void **state)
     struct places places = {0};
     places.view[4] = (struct umb_view){buffer, 4};
     places.view[9] = (struct umb_view){buffer, 16};
-    assert_int_equal(umb__step_bind(device, &m.steps.step[0], NULL, resolve, &places, &bound), UMB_OK);
+    assert_int_equal(umb__step_bind(device, &m.steps.step[0], NULL, resolve, &places, &bound),
+                     UMB_OK);
     assert_int_equal(umb__bound_step_move(bound, 9, (struct umb_view){buffer, 32}), UMB_OK);
     assert_int_equal(umb__bound_step_enqueue(bound, NULL, NULL, 0, NULL), UMB_OK);
     assert_int_equal(seen.offsets[0], 4);
