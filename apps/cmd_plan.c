@@ -42,10 +42,13 @@ static int queue_of(const struct view *v, int node, size_t *ret_steps)
     int queue = -1;
     *ret_steps = 0;
     for (size_t i = 0; i < umb__plan_n_steps(v->plan); i++) {
-        struct umb_plan_step_info step = umb__plan_step(v->plan, i);
-        if (strcmp(step.node, v->graph->node[node].name) != 0) { continue; }
-        if (queue < 0) { queue = step.queue; }
-        ++*ret_steps;
+        const struct umb_plan_step_info step = umb__plan_step(v->plan, i);
+        for (size_t m = 0; m < step.n_members; m++) {
+            const char *name = umb__plan_step_node(v->plan, i, m);
+            if (strcmp(name, v->graph->node[node].name) != 0) { continue; }
+            if (queue < 0) { queue = step.queue; }
+            ++*ret_steps;
+        }
     }
     return queue;
 }
@@ -135,6 +138,22 @@ static json_t *value_json(const struct view *v, int index)
                      (int)place.scratch);
 }
 
+/* The launches that do several's work, each with the nodes whose. */
+static json_t *merged_json(const struct view *v)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < umb__plan_n_steps(v->plan); i++) {
+        const struct umb_plan_step_info step = umb__plan_step(v->plan, i);
+        if (step.n_members == 1) { continue; }
+        json_t *nodes = json_array();
+        for (size_t m = 0; m < step.n_members; m++) {
+            json_array_append_new(nodes, json_string(umb__plan_step_node(v->plan, i, m)));
+        }
+        json_array_append_new(list, json_pack("{s:s, s:o}", "kernel", step.kernel, "nodes", nodes));
+    }
+    return list;
+}
+
 static void print_json(const struct view *v)
 {
     json_t *nodes = json_array(), *values = json_array();
@@ -156,6 +175,7 @@ static void print_json(const struct view *v)
                   "scratch_bytes", (json_int_t)umb__plan_scratch_bytes(v->plan), "unshared_bytes",
                   (json_int_t)umb__plan_unshared_bytes(v->plan), "bound_ms", v->bound_ms, "nodes",
                   nodes, "memory", values);
+    json_object_set_new(all, "merged", merged_json(v));
     json_dumpf(all, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(all);
@@ -245,6 +265,36 @@ static void print_clblast(const struct view *v)
     }
 }
 
+/* "gemm_packed  digit.dense1, garment.dense1". */
+static void print_merged(const struct view *v)
+{
+    struct cli_table t = {.n_columns = 3};
+    size_t n = 0, saved = 0;
+    for (size_t i = 0; i < umb__plan_n_steps(v->plan); i++) {
+        const struct umb_plan_step_info step = umb__plan_step(v->plan, i);
+        if (step.n_members == 1) { continue; }
+        char nodes[160];
+        size_t used = 0;
+        for (size_t m = 0; m < step.n_members && m < 3; m++) {
+            used += (size_t)snprintf(nodes + used, sizeof nodes - used, m ? ", %.40s" : "%.40s",
+                                     umb__plan_step_node(v->plan, i, m));
+        }
+        if (n++ == 0) {
+            cli_table_add(&t, "merged launch");
+            cli_table_add(&t, "of");
+            cli_table_add(&t, "nodes");
+        }
+        cli_table_add(&t, "%s", step.kernel);
+        cli_table_add(&t, "%zu", step.n_members);
+        cli_table_add(&t, step.n_members > 3 ? "%s …" : "%s", nodes);
+        saved += step.n_members - 1;
+    }
+    if (n == 0) { return; }
+    printf("\n");
+    cli_table_print(&t, stdout);
+    printf("%zu launches fewer than one by one\n", saved);
+}
+
 static void print_memory(const struct view *v)
 {
     struct cli_table t = {.n_columns = 5};
@@ -274,6 +324,7 @@ static void print_text(const struct view *v)
            v->graph->n_nodes, umb__plan_n_steps(v->plan), umb__plan_n_queues(v->plan),
            umb__plan_n_queues(v->plan) == 1 ? "" : "s");
     print_nodes(v);
+    print_merged(v);
     print_clblast(v);
     printf("\nscratch memory: %s; without sharing %s\n\n",
            cli_bytes((double)umb__plan_scratch_bytes(v->plan), scratch),

@@ -109,12 +109,19 @@ struct umb_plan_step_info umb__plan_step(const struct umb_plan *p, size_t index)
         .kernel = s->kernel ? s->kernel->name : s->call->name,
         .phase = n->phase,
         .queue = p->schedule.queue[i],
+        .n_members = s->n_members ? s->n_members : 1,
         .n_waits = p->schedule.wait_start[i + 1] - p->schedule.wait_start[i],
         .flops = p->flops[i],
         .bytes = p->bytes[i],
         .start_ns = p->start_ns ? p->start_ns[i] : 0,
         .end_ns = p->end_ns ? p->end_ns[i] : 0,
     };
+}
+
+const char *umb__plan_step_node(const struct umb_plan *p, size_t index, size_t m)
+{
+    const struct umb_step *s = &p->steps.step[p->schedule.order[index]];
+    return p->graph->node[s->n_members ? s->member[m].node : s->node].name;
 }
 
 const char *umb__plan_solver(const struct umb_plan *p, int node)

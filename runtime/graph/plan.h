@@ -50,16 +50,19 @@ struct umb_plan_step_info {
     enum umb_phase phase;
     int queue;
     int n_waits;               /* events of other queues it waits for */
+    size_t n_members;          /* launches that it does the work of (merge.c); 1: its own */
     double flops, bytes;       /* of the node, on its first step; 0 on the others */
     uint64_t start_ns, end_ns; /* after umb__plan_trace, from the first step's start */
 };
 size_t umb__plan_n_steps(const struct umb_plan *p);
 struct umb_plan_step_info umb__plan_step(const struct umb_plan *p, size_t index);
+/* The name of the node that member m of the step is of. */
+const char *umb__plan_step_node(const struct umb_plan *p, size_t index, size_t m);
 const char *umb__plan_solver(const struct umb_plan *p, int node); /* name; "" for views */
 /* An update that is part of the node before it (fuse_update.c). */
 bool umb__plan_is_joined(const struct umb_plan *p, int node);
 struct umb_choice umb__plan_choice(const struct umb_plan *p, int node); /* solver NULL: a view */
-size_t umb__plan_scratch_bytes(const struct umb_plan *p);         /* planned */
+size_t umb__plan_scratch_bytes(const struct umb_plan *p);               /* planned */
 size_t umb__plan_unshared_bytes(
     const struct umb_plan *p); /* what it would be without sharing memory */
 /* bytes is 0 for values that fusing left without a maker. */

@@ -63,21 +63,6 @@ struct kernel {
     const char *name, *params, *params_end, *body, *end; /* body: behind the opening brace's line */
 };
 
-static bool read_kernel(const char *at, struct kernel *k)
-{
-    const char *open = strstr(at, "\n{\n"), *name = strstr(at, "void ");
-    if (!open || !name || name > open) { return false; }
-    k->name = name + 5;
-    k->params = k->name + strspn(k->name, WORD);
-    if (*k->params++ != '(') { return false; }
-    k->params_end = k->params + strcspn(k->params, "()#[/");
-    if (k->params_end + 1 != open || *k->params_end != ')') { return false; }
-    k->body = open + 3;
-    const char *brace = strstr(k->body - 1, "\n}\n");
-    k->end = brace ? brace + 1 : NULL;
-    return brace;
-}
-
 /* A parameter's last word, which is its name, and all before it. */
 struct param {
     const char *type, *name;
@@ -97,6 +82,40 @@ static struct param read_param(const char *from, const char *end)
 static bool is_type(struct param p, const char *type)
 {
     return strncmp(p.type, type, strlen(type)) == 0;
+}
+
+/* Each is a buffer, local memory or a number; a macro may stand for anything. */
+static bool are_plain(const char *params, const char *params_end)
+{
+    static const char *const types[] = {"__global ", "__local ", "ulong ",
+                                        "uint ",     "int ",     "float "};
+    for (const char *c = params; c < params_end;) {
+        const char *end = c + strcspn(c, ",)");
+        const struct param p = read_param(c, end);
+        bool known = false;
+        for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+            known = known || is_type(p, types[i]);
+        }
+        if (!known || p.name_length == 0) { return false; }
+        c = end + 1;
+    }
+    return true;
+}
+
+static bool read_kernel(const char *at, struct kernel *k)
+{
+    const char *open = strstr(at, "\n{\n"), *name = strstr(at, "void ");
+    if (!open || !name || name > open) { return false; }
+    k->name = name + 5;
+    k->params = k->name + strspn(k->name, WORD);
+    if (*k->params++ != '(') { return false; }
+    k->params_end = k->params + strcspn(k->params, "()#[/");
+    if (k->params_end + 1 != open || *k->params_end != ')') { return false; }
+    if (!are_plain(k->params, k->params_end)) { return false; }
+    k->body = open + 3;
+    const char *brace = strstr(k->body - 1, "\n}\n");
+    k->end = brace ? brace + 1 : NULL;
+    return brace;
 }
 
 static void add_params(struct umb_text *t, const struct kernel *k)

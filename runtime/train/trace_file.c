@@ -6,6 +6,7 @@
 
 #include "fail.h"
 #include "system.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +21,12 @@ static json_t *queue_row(int queue)
 /* Chrome counts in microseconds. */
 static json_t *bar(const struct umb_plan_step_info *s)
 {
-    return json_pack("{s:s, s:s, s:s, s:f, s:f, s:i, s:i, s:{s:s, s:s, s:f, s:f}}", "name", s->node,
+    char name[160];
+    snprintf(name, sizeof name, "%.120s", s->node);
+    if (s->n_members > 1) {
+        snprintf(name, sizeof name, "%.120s and %zu more", s->node, s->n_members - 1);
+    }
+    return json_pack("{s:s, s:s, s:s, s:f, s:f, s:i, s:i, s:{s:s, s:s, s:f, s:f}}", "name", name,
                      "cat", phases[s->phase], "ph", "X", "ts", (double)s->start_ns * 1e-3, "dur",
                      (double)(s->end_ns - s->start_ns) * 1e-3, "pid", 1, "tid", s->queue, "args",
                      "kernel", s->kernel, "solver", s->solver, "gflop", s->flops * 1e-9, "mb",

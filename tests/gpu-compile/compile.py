@@ -24,6 +24,7 @@ EXPERIMENTS = ['examples/mnist-fashion.yaml', 'examples/cifar10.yaml', 'examples
                'shapes']
 CLC_FOLDERS = ['/usr/lib/clc', '/usr/share/clc', '/usr/lib/llvm-19/share/clc']
 OPENCL = ['-x', 'cl', '-cl-std=CL1.2', '-Xclang', '-finclude-default-header', '-O3']
+MANY = '-DUMB_MANY'
 FIELDS = ['registers', 'spill', 'local', 'waves']
 
 
@@ -185,6 +186,10 @@ class Kernel:
         self.hot = self.chosen = False
         self.figures = self.error = None
 
+    def source(self):
+        """What list_kernels prints the text by."""
+        return '--many' if MANY in self.options.split() else '--source', self.file
+
     def name(self):
         return f'{self.target} {self.file} {self.entry} {self.options}'.rstrip()
 
@@ -203,20 +208,21 @@ def compile_all(kernels, compilers, program, folder):
     """Fills figures or error of every kernel; a file with its options is compiled once a target."""
     jobs, sources = {}, {}
     for k in kernels:
-        jobs.setdefault((k.target, k.file, k.options), []).append(k)
-        if k.file not in sources:
-            sources[k.file] = f'{folder}/{k.file}'
-            pathlib.Path(sources[k.file]).write_text(run(program, '--source', k.file))
+        jobs.setdefault((k.target, k.source(), k.options), []).append(k)
+        text = k.source()
+        if text not in sources:
+            sources[text] = f'{folder}/{text[0][2:]}-{k.file}'
+            pathlib.Path(sources[text]).write_text(run(program, *text))
 
     def work(numbered):
-        number, (target, file, options) = numbered
+        number, (target, text, options) = numbered
         try:
-            return compilers[target].figures(target, sources[file], options.split(),
+            return compilers[target].figures(target, sources[text], options.split(),
                                              f'{folder}/{number}')
         except Failed as failure:
             return failure
 
-    keys = sorted(jobs, key=lambda job: (not job[1].startswith('gpu_conv'), job))
+    keys = sorted(jobs, key=lambda job: (not job[1][1].startswith('gpu_conv'), job))
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for key, result in zip(keys, pool.map(work, enumerate(keys))):
             for k in jobs[key]:

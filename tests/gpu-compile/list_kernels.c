@@ -4,11 +4,13 @@
  *   list_kernels TARGET EXPERIMENT…   a line for each kernel, tabs between the fields:
  *                                     file, entry, options, hot or cold, chosen or candidate
  *   list_kernels --source FILE        a kernel file's text, with its includes in place
+ *   list_kernels --many FILE          the same, of kernels that do several launches' work
  *
  * The experiments are compiled for training, evaluation and prediction on a device that is nothing
  * but a made-up record. Where a plan would be made, this program takes over (the linker's --wrap):
  * it lets every solver that applies emit its steps, and notes their kernels. Hot are those of
- * convolutions and dense layers; chosen is what plans take where nothing was tuned.
+ * convolutions and dense layers; chosen is what plans take where nothing was tuned. Those stand
+ * twice, for launches of one's own and of several.
  */
 #include "device_internal.h"
 #include "experiment.h"
@@ -83,8 +85,15 @@ static void print_steps(const struct umb_steps *steps, const struct umb_op *op, 
     for (size_t i = 0; i < steps->n; i++) {
         const struct umb_step *s = &steps->step[i];
         if (!s->kernel) { continue; } /* CLBlast's are its own */
-        printf("%s\t%s\t%s\t%s\t%s\n", s->kernel->file, s->kernel->entry,
-               s->options ? s->options : "", hot ? "hot" : "cold", chosen ? "chosen" : "candidate");
+        bool many = false;
+        if (chosen && umb__kernel_can_be_many(steps->ctx, s->kernel, &many) != UMB_OK) {
+            stop(steps->ctx, s->kernel->file);
+        }
+        for (int k = 0; k <= many; k++) {
+            printf("%s\t%s\t%s%s%s\t%s\t%s\n", s->kernel->file, s->kernel->entry,
+                   s->options ? s->options : "", k && s->options ? " " : "",
+                   k ? UMB_MANY_OPTION : "", hot ? "hot" : "cold", chosen ? "chosen" : "candidate");
+        }
     }
 }
 
@@ -170,10 +179,11 @@ static void list_experiment(struct umb_context *ctx, struct umb_device *device, 
     umb__experiment_destroy(exp);
 }
 
-static void print_source(struct umb_context *ctx, const char *file)
+static void print_source(struct umb_context *ctx, const char *file, bool many)
 {
     struct umb_text text = {0};
     if (umb__kernel_source(ctx, file, &text) != UMB_OK) { stop(ctx, file); }
+    if (many) { umb__kernel_source_many(&text, 0); }
     fputs(umb__text_string(&text), stdout);
     umb__text_finish(&text);
 }
@@ -182,8 +192,9 @@ int main(int argc, char **argv)
 {
     struct umb_context *ctx = NULL;
     if (umb_context_create(NULL, &ctx) != UMB_OK) { stop(NULL, "context"); }
-    if (argc == 3 && strcmp(argv[1], "--source") == 0) {
-        print_source(ctx, argv[2]);
+    const bool many = argc == 3 && strcmp(argv[1], "--many") == 0;
+    if (many || (argc == 3 && strcmp(argv[1], "--source") == 0)) {
+        print_source(ctx, argv[2], many);
         umb_context_destroy(ctx);
         return 0;
     }
@@ -203,6 +214,6 @@ int main(int argc, char **argv)
         umb_context_destroy(ctx);
         return 0;
     }
-    fprintf(stderr, "usage: list_kernels TARGET EXPERIMENT… | list_kernels --source FILE\n");
+    fprintf(stderr, "usage: list_kernels TARGET EXPERIMENT… | list_kernels --source|--many FILE\n");
     return 2;
 }
