@@ -4,10 +4,11 @@
  *
  *   out[i,j] = Σ_l a[i·ai + l·al] · b[l·bl + j·bj]
  *
- * out [M,N]; flags: 1 add bias [N], 2 relu. NDRange [M·N, rounded up].
+ * out [M,N]; flags: 1 add bias [N], 2 relu, 4 add to out. NDRange [M·N, rounded up].
  */
 #define ADD_BIAS 1
 #define RELU 2
+#define ADD 4
 
 static inline float finish(float v, __global const float *bias, int j, int flags)
 {
@@ -23,7 +24,7 @@ __kernel void gemm_naive(__global const float *a, ulong a_at, __global const flo
     const uint at = get_global_id(0);
     if (at >= (uint)M * (uint)N) { return; }
     const int i = at / N, j = at - i * N;
-    float sum = 0.0f;
+    float sum = flags & ADD ? out[out_at + at] : 0.0f;
     for (int l = 0; l < L; ++l) {
         sum = fma(a[a_at + i * ai + l * al], b[b_at + l * bl + j * bj], sum);
     }

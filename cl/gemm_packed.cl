@@ -27,7 +27,8 @@
  *
  * NDRange of gemm_packed [1 + blocks of rows · blocks of columns · slabs], one item a group. Group 0
  * does nothing: PoCL gives the thread that comes first one group more than its share.
- * gemm_pack: [1 + pieces · (blocks of tiles + blocks of strips)], the same. flags: 1 add bias [N],
+ * gemm_pack: [1 + pieces · (blocks of tiles + blocks of strips)], the same; `before` terms of other
+ * factors lie before these. flags: 1 add bias [N],
  * 2 relu, 4 out is too large for the caches: write past them, 8 bias is a mask [M,N], 16 bias [N]
  * gets Σ_l B(l,j); the last two with one slab only.
  * Tunables: VW; TR, a multiple of 3; KC, a multiple of VW, about what keeps a strip in the
@@ -308,7 +309,7 @@ __kernel ONE_ITEM void gemm_pack(__global const float *restrict a, ulong a_at,
                                  __global const float *restrict b, ulong b_at,
                                  __global float *restrict A, ulong A_at, __global float *restrict B,
                                  ulong B_at, int M, int N, int L, int lda, int ldb, int tiles,
-                                 int strips, int piece)
+                                 int strips, int piece, int before)
 {
     if (get_group_id(0) == 0) { return; }
     const int row_blocks = (M + tiles * TR - 1) / (tiles * TR);
@@ -317,12 +318,12 @@ __kernel ONE_ITEM void gemm_pack(__global const float *restrict a, ulong a_at,
     const int l0 = index * piece, terms = min(piece, L - l0);
     if (block < row_blocks) {
         const int i0 = block * tiles * TR;
-        pack_rows(A + A_at + l0 * padded_rows(M) + i0 * round_up(terms, VW),
+        pack_rows(A + A_at + (before + l0) * padded_rows(M) + i0 * round_up(terms, VW),
                   a + a_at + i0 * A_PITCH(lda) + l0 * A_STEP(lda), lda, min(tiles * TR, M - i0),
                   terms);
     } else {
         const int j0 = (block - row_blocks) * strips * NV;
-        pack_columns(B + B_at + l0 * round_up(N, NV) + j0 * terms,
+        pack_columns(B + B_at + (before + l0) * round_up(N, NV) + j0 * terms,
                      b + b_at + j0 * B_PITCH(ldb) + l0 * B_STEP(ldb), ldb, min(strips * NV, N - j0),
                      terms);
     }

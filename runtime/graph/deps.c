@@ -64,12 +64,15 @@ static bool add_pred(struct history *h, int first, int step)
 
 /* Links the step to the earlier accesses it must follow; those that a write covers wholly are
  * forgotten. */
-static bool follow(struct history *h, struct umb_extent e, int step, bool write, int first_pred)
+static bool follow(struct history *h, const struct umb_steps *steps, struct umb_extent e, int step,
+                   bool write, int first_pred)
 {
+    const int beside = steps->step[step].beside;
     int *link = &h->head[e.root];
     while (*link >= 0) {
         struct access *a = &h->access[*link];
-        bool overlap = a->low < e.high && e.low < a->high && a->step != step;
+        bool overlap = a->low < e.high && e.low < a->high && a->step != step &&
+                       !(beside && steps->step[a->step].beside == beside);
         if (overlap && (write || a->write) && !add_pred(h, first_pred, a->step)) { return false; }
         if (overlap && write && a->low >= e.low && a->high <= e.high) {
             *link = a->next;
@@ -106,7 +109,7 @@ static bool visit_step(struct history *h, const struct umb_graph *g, const struc
             if (a->kind != 'r' && a->kind != 'w' && a->kind != 'm') { continue; }
             struct umb_extent e = umb__extent(g, steps, a->value);
             bool write = a->kind != 'r';
-            if (!(pass == 0 ? follow(h, e, i, write, first) : record(h, e, i, write))) {
+            if (!(pass == 0 ? follow(h, steps, e, i, write, first) : record(h, e, i, write))) {
                 return false;
             }
         }

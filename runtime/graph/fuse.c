@@ -7,8 +7,9 @@
  *   W = …_backward_weights(x, dy), bias_backward(dy)  → W with dbias: one pass over dy
  *   relu_backward(y, D), D = …_backward_data(…, x=y)  → D with mask, D's gradient being y's
  *   relu_backward(y, sum(a, b, …))                    → sum with mask
+ *   sum(dense_backward_data(dy, W, x), …)             → dense_backward_sum(x, dy, W, …)
  *
- * The last three where a kernel made for it is there (umb__fuse_pays).
+ * The last four where a kernel made for it is there (umb__fuse_pays).
  */
 #include <stdio.h>
 #include <string.h>
@@ -107,6 +108,84 @@ static void fuse_bias(const struct fusing *f, int i)
     g->node[i].op = NULL;
 }
 
+/* Gradients to what several dense layers read. */
+
+/* The node that makes a term of sum i, for which it alone is made; −1: it is none of those. */
+static int find_term(const struct umb_graph *g, int i, int k)
+{
+    const int d = g->node[i].in[k];
+    if (!umb__graph_is_inner(g, d) || umb__graph_only_reader(g, d) != i) { return -1; }
+    const int maker = g->value[d].producer;
+    if (!is_op(g, maker, "dense_backward_data") || *inner_flag(&g->node[maker], "mask")) {
+        return -1;
+    }
+    return maker;
+}
+
+/* x, then dy and the weight of each term; NULL, n 0: the terms are not of one kind. */
+static enum umb_status list_terms(struct umb_graph *g, int i, int **ret_in, int *ret_n)
+{
+    const struct umb_node *sum = &g->node[i];
+    int *in = umb__arena_calloc(g->arena, 2 * (size_t)sum->n_in + 1, sizeof *in), n = 0;
+    if (!in) { return UMB_ERR_NO_MEMORY; }
+    *ret_n = 0;
+    for (int k = 0; k < sum->n_in; k++) {
+        const int maker = find_term(g, i, k);
+        if (maker < 0) { return UMB_OK; }
+        const struct umb_node *term = &g->node[maker];
+        if (n == 0) { in[n++] = term->in[2]; }
+        const bool alike =
+            umb__shape_equal(&g->value[term->in[2]].type.shape, &g->value[in[0]].type.shape) &&
+            (n == 1 ||
+             umb__shape_equal(&g->value[term->in[0]].type.shape, &g->value[in[1]].type.shape));
+        if (!alike) { return UMB_OK; }
+        in[n++] = term->in[0];
+        in[n++] = term->in[1];
+    }
+    *ret_in = in;
+    *ret_n = n;
+    return UMB_OK;
+}
+
+/* Whether a kernel made for it is there; any will do where there is no device. */
+static enum umb_status sum_pays(const struct fusing *f, const struct umb_node *n, bool *ret_pays)
+{
+    *ret_pays = !f->caps;
+    if (!f->caps || n->n_in > n->op->max_in) { return UMB_OK; }
+    struct umb_type *types = umb__calloc(f->g->ctx, (size_t)(n->n_in + n->n_out), sizeof *types);
+    if (!types) { return UMB_ERR_NO_MEMORY; }
+    const struct umb_problem p = umb__graph_problem(f->g, n, f->caps, types, types + n->n_in);
+    *ret_pays = umb__solver_rank(&p) > 1;
+    umb__free(types);
+    return UMB_OK;
+}
+
+static enum umb_status fuse_terms(const struct fusing *f, int i)
+{
+    struct umb_graph *g = f->g;
+    int *in = NULL, n = 0;
+    bool pays = false;
+    if (!is_op(g, i, "sum") || g->node[i].n_in < 2 || *inner_flag(&g->node[i], "mask")) {
+        return UMB_OK;
+    }
+    enum umb_status st = list_terms(g, i, &in, &n);
+    if (st != UMB_OK || n == 0) { return st; }
+    struct umb_node fused = g->node[i];
+    fused.op = umb__op_find("dense_backward_sum");
+    fused.attrs = umb__arena_calloc(g->arena, fused.op->attrs_bytes, 1);
+    fused.in = in;
+    fused.n_in = n;
+    st = fused.attrs ? sum_pays(f, &fused, &pays) : UMB_ERR_NO_MEMORY;
+    if (st != UMB_OK || !pays || n > fused.op->max_in) { return st; }
+    for (int k = 0; k < g->node[i].n_in; k++) {
+        const int d = g->node[i].in[k];
+        g->node[g->value[d].producer].op = NULL;
+        g->value[d].producer = -1;
+    }
+    g->node[i] = fused;
+    return UMB_OK;
+}
+
 /* Masks. */
 
 /* The node that makes d, through views of it which nobody else reads; −1: none. */
@@ -149,7 +228,9 @@ static int find_masker(const struct fusing *f, int i)
     bool *mask = inner_flag(n, "mask");
     if (!mask || *mask) { return -1; }
     if (is_op(g, maker, "sum")) { return maker; }
-    const bool knows = umb__graph_viewed(g, n->in[2]) == umb__graph_viewed(g, y);
+    const int x = is_op(g, maker, "dense_backward_sum") ? n->in[0] : n->in[2];
+    const bool knows = umb__graph_viewed(g, x) == umb__graph_viewed(g, y);
+    if (knows && is_op(g, maker, "dense_backward_sum")) { return maker; }
     return knows && pays(f, n, mask, -1) ? maker : -1;
 }
 
@@ -180,6 +261,10 @@ enum umb_status umb__graph_fuse(struct umb_graph *g, const struct umb_device_cap
     const struct fusing f = {g, caps};
     for (int i = 0; i < g->n_nodes; i++) {
         fuse_relu(g, i);
+    }
+    for (int i = 0; i < g->n_nodes; i++) {
+        const enum umb_status st = fuse_terms(&f, i);
+        if (st != UMB_OK) { return st; }
     }
     for (int i = 0; i < g->n_nodes; i++) {
         fuse_bias(&f, i);

@@ -6,7 +6,7 @@
 
 #include "tune.h"
 
-#define UMB_TUNE_MAX_TENSORS 32
+#define UMB_TUNE_MAX_TENSORS 160
 #define UMB_TUNE_ROWS 9 /* rows of numbers, and at the end one of zeros */
 #define UMB_TUNE_ZERO (UMB_TUNE_ROWS - 1)
 

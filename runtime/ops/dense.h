@@ -27,6 +27,7 @@ struct umb_gemm {
     bool transpose_a, transpose_b;
     bool bias, relu;
     /* Only where a product's own function says so, and without bias and relu. */
+    bool add;         /* to what is there; the naive product alone knows it */
     bool mask;        /* in place of bias comes a value [M,N]: where it is ≤ 0, out is 0 */
     bool column_sums; /* the value in place of bias, [N], is written: Σ_l B(l,j) */
 };
@@ -43,6 +44,15 @@ bool umb__gemm_packed_applies(const struct umb_device_caps *caps);
 bool umb__gemm_packed_fuses(const struct umb_device_caps *caps, const struct umb_gemm *g);
 UMB_MUST_USE enum umb_status umb__emit_gemm_packed(struct umb_emit *e, const struct umb_gemm *g,
                                                    int a, int b, int bias, int out);
+
+/* out = Σ_t A_t·B_t of n equal products g, as one of their terms one after another: mask is all that
+ * may be fused. */
+bool umb__gemm_packed_several_applies(const struct umb_device_caps *caps, const struct umb_gemm *g,
+                                      int n);
+UMB_MUST_USE enum umb_status umb__emit_gemm_packed_several(struct umb_emit *e,
+                                                           const struct umb_gemm *g, int n,
+                                                           const int *a, const int *b, int mask,
+                                                           int out);
 
 /* With A, not transposed, read where it lies, on a CPU: cl/gemm_rows.cl. Where it pays it is to be
  * preferred to packed panels. */

@@ -22,7 +22,7 @@ static struct umb_emit_launch over(const struct umb_emit *e, const struct umb_ke
 
 static int flags(const struct umb_gemm *g)
 {
-    return (g->bias ? 1 : 0) | (g->relu ? 2 : 0);
+    return (g->bias ? 1 : 0) | (g->relu ? 2 : 0) | (g->add ? 4 : 0);
 }
 
 enum umb_status umb__emit_gemm_naive(struct umb_emit *e, const struct umb_gemm *g, int a, int b,

@@ -56,7 +56,7 @@ static const struct umb_kernel kernels[] = {
 static const struct umb_kernel sums_kernel = {"gemm_packed_sums", "gemm_packed.cl", "gemm_packed",
                                               "rrwwiiiiiiiiii"};
 static const struct umb_kernel pack_kernel = {"gemm_pack", "gemm_packed.cl", "gemm_pack",
-                                              "rrwwiiiiiiii"};
+                                              "rrwwiiiiiiiii"};
 static const struct umb_kernel sum_kernel = {"gemm_packed_sum", "gemm_packed.cl", "gemm_packed_sum",
                                              "rrwiiiii"};
 
@@ -193,26 +193,39 @@ static const char *options_of(struct umb_emit *e, const struct umb_gemm *g, cons
 }
 
 /* Both factors become temporaries. */
-static enum umb_status emit_pack(struct umb_emit *e, const struct umb_gemm *g, const struct cut *c,
-                                 const char *options, int *a, int *b)
+static enum umb_status emit_pack_of(struct umb_emit *e, const struct umb_gemm *g,
+                                    const struct cut *c, const char *options, int a, int b,
+                                    int to_a, int to_b, int before)
 {
     const int row_tiles = umb__ceil_div(g->M, c->rows),
               column_strips = umb__ceil_div(g->N, 2 * c->width);
     const int tiles = umb__smaller(umb__ceil_div(row_tiles, PACK_BLOCKS), MAX_TILES);
     const int strips = umb__smaller(umb__ceil_div(column_strips, PACK_BLOCKS), MAX_STRIPS);
     const int blocks = umb__ceil_div(row_tiles, tiles) + umb__ceil_div(column_strips, strips);
-    int to_a, to_b;
-    enum umb_status st = umb__emit_temp(e, (size_t)packed_a(g, c) * sizeof(float), &to_a);
-    if (st == UMB_OK) { st = umb__emit_temp(e, (size_t)packed_b(g, c) * sizeof(float), &to_b); }
-    if (st != UMB_OK) { return st; }
     const struct umb_emit_launch launch = {
         .kernel = &pack_kernel,
         .options = options,
         .dimensions = 1,
         .global = {1 + (size_t)blocks * (size_t)umb__ceil_div(g->L, c->piece)},
         .local = {1}};
-    st = umb__emit_launch(e, &launch, *a, *b, to_a, to_b, g->M, g->N, g->L, leading_a(g),
-                          leading_b(g), tiles, strips, c->piece);
+    return umb__emit_launch(e, &launch, a, b, to_a, to_b, g->M, g->N, g->L, leading_a(g),
+                            leading_b(g), tiles, strips, c->piece, before);
+}
+
+/* Room for both factors of g, packed. */
+static enum umb_status packed_temps(struct umb_emit *e, const struct umb_gemm *g,
+                                    const struct cut *c, int *ret_a, int *ret_b)
+{
+    enum umb_status st = umb__emit_temp(e, (size_t)packed_a(g, c) * sizeof(float), ret_a);
+    return st == UMB_OK ? umb__emit_temp(e, (size_t)packed_b(g, c) * sizeof(float), ret_b) : st;
+}
+
+static enum umb_status emit_pack(struct umb_emit *e, const struct umb_gemm *g, const struct cut *c,
+                                 const char *options, int *a, int *b)
+{
+    int to_a, to_b;
+    enum umb_status st = packed_temps(e, g, c, &to_a, &to_b);
+    if (st == UMB_OK) { st = emit_pack_of(e, g, c, options, *a, *b, to_a, to_b, 0); }
     *a = to_a;
     *b = to_b;
     return st;
@@ -275,4 +288,54 @@ enum umb_status umb__emit_gemm_packed(struct umb_emit *e, const struct umb_gemm 
     if (st == UMB_OK) { st = emit_product(e, g, &c, options, a, b, bias, sums); }
     if (st == UMB_OK && c.slabs > 1) { st = emit_sum(e, g, &c, options, sums, bias, out); }
     return st;
+}
+
+/* Several products. */
+
+/* The longest piece that each of them is made of, 0: none. */
+static int piece_of(const struct umb_device_caps *caps, const struct umb_gemm *g)
+{
+    const int width = umb__tile_width(caps);
+    for (int piece = TERMS / width * width; piece > 0; piece -= width) {
+        if (g->L % piece == 0) { return piece; }
+    }
+    return 0;
+}
+
+static struct umb_gemm all_of(const struct umb_gemm *g, int n)
+{
+    struct umb_gemm all = *g;
+    all.L *= n;
+    return all;
+}
+
+bool umb__gemm_packed_several_applies(const struct umb_device_caps *caps, const struct umb_gemm *g,
+                                      int n)
+{
+    const struct umb_gemm all = all_of(g, n);
+    struct cut c = {.width = umb__tile_width(caps)};
+    c.rows = tile_rows(c.width);
+    return umb__tile_applies(caps) && piece_of(caps, g) > 0 && n > 1 &&
+           packed_a(&all, &c) <= INT32_MAX && packed_b(&all, &c) <= INT32_MAX;
+}
+
+enum umb_status umb__emit_gemm_packed_several(struct umb_emit *e, const struct umb_gemm *g, int n,
+                                              const int *a, const int *b, int mask, int out)
+{
+    const struct umb_gemm all = all_of(g, n);
+    struct cut c = {.width = umb__tile_width(e->p.caps), .slabs = 1};
+    int to_a, to_b;
+    c.rows = tile_rows(c.width);
+    c.piece = piece_of(e->p.caps, g);
+    c.pieces = all.L / c.piece;
+    cut_blocks(&all, (int)e->p.caps->compute_units, &c);
+    c.prepacked = true;
+    const char *options = options_of(e, &all, &c);
+    enum umb_status st = options ? packed_temps(e, &all, &c, &to_a, &to_b) : UMB_ERR_NO_MEMORY;
+    const size_t first = e->steps->n;
+    for (int t = 0; t < n && st == UMB_OK; t++) {
+        st = emit_pack_of(e, g, &c, options, a[t], b[t], to_a, to_b, t * g->L);
+    }
+    umb__emit_beside(e, first);
+    return st == UMB_OK ? emit_product(e, &all, &c, options, to_a, to_b, mask, out) : st;
 }

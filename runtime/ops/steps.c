@@ -133,6 +133,13 @@ enum umb_status umb__emit_call(struct umb_emit *e, const struct umb_call *call, 
     return st == UMB_OK ? append(e->steps, &step) : st;
 }
 
+void umb__emit_beside(struct umb_emit *e, size_t first)
+{
+    for (size_t i = first; i < e->steps->n; i++) {
+        e->steps->step[i].beside = (int)first + 1;
+    }
+}
+
 enum umb_status umb__emit_temp(struct umb_emit *e, size_t bytes, int *ret_value)
 {
     struct umb_steps *s = e->steps;

@@ -47,7 +47,8 @@ struct umb_step {
     size_t global[3], local[3];
     size_t n_args; /* of all members, one after another */
     struct umb_step_arg *args;
-    int node; /* of the graph; −1 outside one; the first member's */
+    int node;   /* of the graph; −1 outside one; the first member's */
+    int beside; /* equal for steps that touch nothing of what the others write; 0: none */
     /* Several launches of one kernel in one (umb__step_merge); NULL: one. Their letters r, w and m
      * agree in the buffer where they come to lie. */
     size_t n_members;
@@ -99,6 +100,9 @@ struct umb_emit_launch {
 UMB_MUST_USE enum umb_status umb__emit_launch(struct umb_emit *e,
                                               const struct umb_emit_launch *launch, ...);
 UMB_MUST_USE enum umb_status umb__emit_call(struct umb_emit *e, const struct umb_call *call, ...);
+/* Says that the steps from `first` on write different parts of what they write, so that none need
+ * wait for another. */
+void umb__emit_beside(struct umb_emit *e, size_t first);
 /* A temporary of this node's steps: *ret_value may be used as a value id in them. */
 UMB_MUST_USE enum umb_status umb__emit_temp(struct umb_emit *e, size_t bytes, int *ret_value);
 /* Formats into the steps' arena: options and the like. NULL on no memory. */

@@ -8,6 +8,7 @@
 #define FAMILIES(row) \
     row(conv) \
     row(dense) \
+    row(dense_sum) \
     row(activation) \
     row(batch_norm) \
     row(cross_entropy) \
