@@ -100,8 +100,8 @@ struct umb_emit_launch {
 UMB_MUST_USE enum umb_status umb__emit_launch(struct umb_emit *e,
                                               const struct umb_emit_launch *launch, ...);
 UMB_MUST_USE enum umb_status umb__emit_call(struct umb_emit *e, const struct umb_call *call, ...);
-/* Says that the steps from `first` on write different parts of what they write, so that none need
- * wait for another. */
+/* Says that the steps from `first` on write different parts of temporaries that nothing else has
+ * touched yet, so that none need wait for another. */
 void umb__emit_beside(struct umb_emit *e, size_t first);
 /* A temporary of this node's steps: *ret_value may be used as a value id in them. */
 UMB_MUST_USE enum umb_status umb__emit_temp(struct umb_emit *e, size_t bytes, int *ret_value);
