@@ -31,10 +31,11 @@ static struct umb_kernel *many_row(struct umb_steps *s, const struct umb_kernel 
     return row;
 }
 
-static const char *many_options(struct umb_steps *s, const char *options)
+static const char *many_options(struct umb_steps *s, const struct umb_step *step)
 {
-    return umb__arena_printf(s->arena, "%s%s" UMB_MANY_OPTION, options ? options : "",
-                             options ? " " : "");
+    return umb__arena_printf(s->arena, "%s%s" UMB_MANY_OPTION "%u",
+                             step->options ? step->options : "", step->options ? " " : "",
+                             step->dimensions);
 }
 
 enum umb_status umb__step_merge(struct umb_steps *s, const struct umb_step *const *step, size_t n,
@@ -47,7 +48,7 @@ enum umb_status umb__step_merge(struct umb_steps *s, const struct umb_step *cons
     merged.args = umb__arena_calloc(s->arena, merged.n_args, sizeof *merged.args);
     merged.member = umb__arena_calloc(s->arena, n, sizeof *merged.member);
     merged.many = many_row(s, step[0]->kernel);
-    merged.options = (char *)(uintptr_t)many_options(s, step[0]->options);
+    merged.options = (char *)(uintptr_t)many_options(s, step[0]);
     if (!merged.args || !merged.member || !merged.many || !merged.options) {
         return UMB_ERR_NO_MEMORY;
     }

@@ -24,22 +24,32 @@
 #define HEAD "\n__kernel "
 #define WORD "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 
-/* In a kernel's first line, so that lines keep their numbers; kernel_body.c knows the first call.
- */
-static const char prologue[] =
-    "__global const long *umb_row = umb_table + umb_table_at; "
-    "size_t umb_group = get_launch_group(0); "
-    "for (int umb_m = 1; umb_m < umb_members && umb_group >= (size_t)umb_row[0]; ++umb_m) "
-    "{ umb_group -= (size_t)umb_row[0]; umb_row += UMB_MANY_ROW; } "
+/* In a kernel's first line, so that lines keep their numbers; kernel_body.c knows the call. */
+static const char prologue[] = "__global const long *umb_row = umb_table + umb_table_at; "
+                               "size_t umb_group = get_launch_group(0); UMB_FIND_MEMBER ";
+
+/* UMB_MANY is the number of dimensions: of one there is nothing to divide. */
+static const char find_member[] =
+    "#define UMB_FIND_ROW for (int umb_m = 1; umb_m < umb_members && umb_group >= "
+    "(size_t)umb_row[0]; ++umb_m) { umb_group -= (size_t)umb_row[0]; umb_row += UMB_MANY_ROW; }\n"
+    "#define UMB_ALL_USED (void)umb_member_groups_0; (void)umb_member_groups_1; "
+    "(void)umb_member_groups_2; (void)umb_member_group_0; (void)umb_member_group_1; "
+    "(void)umb_member_group_2;\n"
+    "#if UMB_MANY == 1\n"
+    "#define UMB_FIND_MEMBER UMB_FIND_ROW "
+    "const size_t umb_member_group_0 = umb_group, umb_member_groups_0 = (size_t)umb_row[1], "
+    "umb_member_group_1 = 0, umb_member_group_2 = 0, umb_member_groups_1 = 1, "
+    "umb_member_groups_2 = 1; UMB_ALL_USED\n"
+    "#else\n"
+    "#define UMB_FIND_MEMBER UMB_FIND_ROW "
     "const size_t umb_member_groups_0 = (size_t)max(umb_row[1], 1L), "
     "umb_member_groups_1 = (size_t)max(umb_row[2], 1L), "
-    "umb_member_groups_2 = (size_t)umb_row[3]; "
-    "const size_t umb_line = umb_group / umb_member_groups_0; "
-    "const size_t umb_member_group_0 = umb_group - umb_line * umb_member_groups_0; "
-    "const size_t umb_member_group_2 = umb_line / umb_member_groups_1; "
-    "const size_t umb_member_group_1 = umb_line - umb_member_group_2 * umb_member_groups_1; "
-    "(void)umb_member_groups_2; (void)umb_member_group_2; (void)umb_member_group_1; "
-    "(void)umb_member_group_0; ";
+    "umb_member_groups_2 = (size_t)umb_row[3], umb_line = umb_group / umb_member_groups_0, "
+    "umb_member_group_0 = umb_group - umb_line * umb_member_groups_0, "
+    "umb_member_group_2 = umb_line / umb_member_groups_1, "
+    "umb_member_group_1 = umb_line - umb_member_group_2 * umb_member_groups_1; "
+    "UMB_ALL_USED\n"
+    "#endif\n";
 
 /* What kernels, and the macros that they use, ask about their place, and what they get. Functions
  * beside them cannot ask: kernels tell them. */
@@ -173,7 +183,7 @@ void umb__kernel_source_many(struct umb_text *text, size_t from)
     struct umb_text many = {0};
     const char *c = umb__text_string(text) + from;
     umb__text_add_bytes(&many, umb__text_string(text), from);
-    umb__text_printf(&many, "#define UMB_MANY_ROW %d\n%s", UMB_MANY_ROW, macros);
+    umb__text_printf(&many, "#define UMB_MANY_ROW %d\n%s%s", UMB_MANY_ROW, find_member, macros);
     for (const char *at; (at = strstr(c, HEAD));) {
         struct kernel k;
         if (!read_kernel(at, &k)) {

@@ -28,12 +28,13 @@ struct umb_kernel {
 #define UMB_MAX_KERNEL_ARGS 32
 
 /*
- * A build with this among its options has kernels that do several launches' work (kernel_many.c).
+ * A build with this, and how many dimensions its launches have (1 or more), among its options has
+ * kernels that do several launches' work (kernel_many.c).
  * Their parameters are a table of 64-bit words and its offset, how many members it has, then the
  * buffers, each with an offset that means nothing, and local memory, in their order. The table has UMB_MANY_ROW words for each
  * member: its groups, those along each dimension, then an offset a buffer and a word a number.
  */
-#define UMB_MANY_OPTION "-DUMB_MANY"
+#define UMB_MANY_OPTION "-DUMB_MANY="
 #define UMB_MANY_HEAD 4
 #define UMB_MANY_ROW (UMB_MANY_HEAD + UMB_MAX_KERNEL_ARGS)
 /* Whether the kernel can be so built. */

@@ -24,7 +24,7 @@ EXPERIMENTS = ['examples/mnist-fashion.yaml', 'examples/cifar10.yaml', 'examples
                'shapes']
 CLC_FOLDERS = ['/usr/lib/clc', '/usr/share/clc', '/usr/lib/llvm-19/share/clc']
 OPENCL = ['-x', 'cl', '-cl-std=CL1.2', '-Xclang', '-finclude-default-header', '-O3']
-MANY = '-DUMB_MANY'
+MANY = '-DUMB_MANY='
 FIELDS = ['registers', 'spill', 'local', 'waves']
 
 
@@ -188,7 +188,7 @@ class Kernel:
 
     def source(self):
         """What list_kernels prints the text by."""
-        return '--many' if MANY in self.options.split() else '--source', self.file
+        return '--many' if MANY in self.options else '--source', self.file
 
     def name(self):
         return f'{self.target} {self.file} {self.entry} {self.options}'.rstrip()

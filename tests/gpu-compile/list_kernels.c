@@ -90,9 +90,9 @@ static void print_steps(const struct umb_steps *steps, const struct umb_op *op, 
             stop(steps->ctx, s->kernel->file);
         }
         for (int k = 0; k <= many; k++) {
-            printf("%s\t%s\t%s%s%s\t%s\t%s\n", s->kernel->file, s->kernel->entry,
-                   s->options ? s->options : "", k && s->options ? " " : "",
-                   k ? UMB_MANY_OPTION : "", hot ? "hot" : "cold", chosen ? "chosen" : "candidate");
+            printf("%s\t%s\t%s", s->kernel->file, s->kernel->entry, s->options ? s->options : "");
+            if (k) { printf("%s" UMB_MANY_OPTION "%u", s->options ? " " : "", s->dimensions); }
+            printf("\t%s\t%s\n", hot ? "hot" : "cold", chosen ? "chosen" : "candidate");
         }
     }
 }
