@@ -13,6 +13,7 @@
 
 #include "plan_internal.h"
 
+/* A launch costs 10 to 15 µs until a second thread is awake: less than a twentieth of this. */
 #define LONGEST_NS 300e3
 #define MOST_MEMBERS 256
 

@@ -25,7 +25,7 @@ static const struct tolerance {
     {NULL, "tile_small", 2e-6, 2e-6, 32},
     {NULL, "mma_large", 2e-6, 2e-6, 32},
     {NULL, "mma_medium", 2e-6, 2e-6, 32},
-    /* Each operand is off by 2⁻¹², of its own size, on average less than half that. */
+    /* Each operand is off by up to 2⁻¹¹ of its size, which is 4096 ε: two make less than 1e-3. */
     {NULL, "half_large", 2e-3, 2e-3, 4096},
     {NULL, "half_medium", 2e-3, 2e-3, 4096},
     {NULL, "half_mma_large", 2e-3, 2e-3, 4096},
