@@ -106,7 +106,7 @@ static bool visit_step(struct history *h, const struct umb_graph *g, const struc
     for (int pass = 0; pass < 2; pass++) {
         for (size_t k = 0; k < s->n_args; k++) {
             const struct umb_step_arg *a = &s->args[k];
-            if (a->kind != 'r' && a->kind != 'w' && a->kind != 'm') { continue; }
+            if (!umb__names_value(a)) { continue; }
             struct umb_extent e = umb__extent(g, steps, a->value);
             bool write = a->kind != 'r';
             if (!(pass == 0 ? follow(h, steps, e, i, write, first) : record(h, e, i, write))) {

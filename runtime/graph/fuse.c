@@ -135,9 +135,8 @@ static enum umb_status list_terms(struct umb_graph *g, int i, int **ret_in, int 
         const struct umb_node *term = &g->node[maker];
         if (n == 0) { in[n++] = term->in[2]; }
         const bool alike =
-            umb__shape_equal(&g->value[term->in[2]].type.shape, &g->value[in[0]].type.shape) &&
-            (n == 1 ||
-             umb__shape_equal(&g->value[term->in[0]].type.shape, &g->value[in[1]].type.shape));
+            term->in[2] == in[0] && (n == 1 || umb__shape_equal(&g->value[term->in[0]].type.shape,
+                                                                &g->value[in[1]].type.shape));
         if (!alike) { return UMB_OK; }
         in[n++] = term->in[0];
         in[n++] = term->in[1];
@@ -147,15 +146,13 @@ static enum umb_status list_terms(struct umb_graph *g, int i, int **ret_in, int 
     return UMB_OK;
 }
 
-/* Whether a kernel made for it is there; any will do where there is no device. */
+/* Of many inputs, unlike pays(). */
 static enum umb_status sum_pays(const struct fusing *f, const struct umb_node *n, bool *ret_pays)
 {
-    *ret_pays = !f->caps;
-    if (!f->caps || n->n_in > n->op->max_in) { return UMB_OK; }
     struct umb_type *types = umb__calloc(f->g->ctx, (size_t)(n->n_in + n->n_out), sizeof *types);
     if (!types) { return UMB_ERR_NO_MEMORY; }
     const struct umb_problem p = umb__graph_problem(f->g, n, f->caps, types, types + n->n_in);
-    *ret_pays = umb__solver_rank(&p) > 1;
+    *ret_pays = umb__fuse_pays(0, &p);
     umb__free(types);
     return UMB_OK;
 }
@@ -172,11 +169,12 @@ static enum umb_status fuse_terms(const struct fusing *f, int i)
     if (st != UMB_OK || n == 0) { return st; }
     struct umb_node fused = g->node[i];
     fused.op = umb__op_find("dense_backward_sum");
+    if (n > fused.op->max_in) { return UMB_OK; }
     fused.attrs = umb__arena_calloc(g->arena, fused.op->attrs_bytes, 1);
     fused.in = in;
     fused.n_in = n;
     st = fused.attrs ? sum_pays(f, &fused, &pays) : UMB_ERR_NO_MEMORY;
-    if (st != UMB_OK || !pays || n > fused.op->max_in) { return st; }
+    if (st != UMB_OK || !pays) { return st; }
     for (int k = 0; k < g->node[i].n_in; k++) {
         const int d = g->node[i].in[k];
         g->node[g->value[d].producer].op = NULL;
@@ -228,10 +226,10 @@ static int find_masker(const struct fusing *f, int i)
     bool *mask = inner_flag(n, "mask");
     if (!mask || *mask) { return -1; }
     if (is_op(g, maker, "sum")) { return maker; }
-    const int x = is_op(g, maker, "dense_backward_sum") ? n->in[0] : n->in[2];
+    const bool of_several = is_op(g, maker, "dense_backward_sum"); /* all its kernels know a mask */
+    const int x = n->in[of_several ? 0 : 2];
     const bool knows = umb__graph_viewed(g, x) == umb__graph_viewed(g, y);
-    if (knows && is_op(g, maker, "dense_backward_sum")) { return maker; }
-    return knows && pays(f, n, mask, -1) ? maker : -1;
+    return knows && (of_several || pays(f, n, mask, -1)) ? maker : -1;
 }
 
 static enum umb_status fuse_mask(const struct fusing *f, int i)

@@ -35,7 +35,7 @@ static enum umb_status find_lives(const struct umb_graph *g, const struct umb_st
         const uint32_t *before = &s->before[(size_t)i * nq], *clock = &s->clock[(size_t)i * nq];
         for (size_t k = 0; k < step->n_args; k++) {
             const struct umb_step_arg *a = &step->args[k];
-            if (a->kind != 'r' && a->kind != 'w' && a->kind != 'm') { continue; }
+            if (!umb__names_value(a)) { continue; }
             int root = umb__extent(g, steps, a->value).root;
             if (!umb__in_scratch(g, root)) { continue; }
             struct life *l = &lives[root];

@@ -58,8 +58,7 @@ static bool same_args(const struct umb_plan *p, const struct umb_step *a, const 
     for (size_t k = 0; k < a->n_args; k++) {
         const struct umb_step_arg *x = &a->args[k], *y = &b->args[k];
         if (x->kind == 'l' && x->u.local_bytes != y->u.local_bytes) { return false; }
-        const bool buffer = x->kind == 'r' || x->kind == 'w' || x->kind == 'm';
-        if (buffer && home_of(p, x->value) != home_of(p, y->value)) { return false; }
+        if (umb__names_value(x) && home_of(p, x->value) != home_of(p, y->value)) { return false; }
     }
     return true;
 }

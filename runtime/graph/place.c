@@ -112,7 +112,7 @@ static struct umb_view resolve(void *user, int value)
 
 static bool lies_in_slot(const struct umb_plan *p, const struct umb_step_arg *a)
 {
-    if (a->kind != 'r' && a->kind != 'w' && a->kind != 'm') { return false; }
+    if (!umb__names_value(a)) { return false; }
     int root = umb__extent(p->graph, &p->steps, a->value).root;
     return root < p->graph->n_values && p->graph->value[root].kind == UMB_VALUE_INPUT;
 }

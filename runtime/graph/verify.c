@@ -56,7 +56,7 @@ static void list_users(const struct proof *p, int *fill)
         const struct umb_step *step = &p->steps->step[i];
         for (size_t k = 0; k < step->n_args; k++) {
             const struct umb_step_arg *a = &step->args[k];
-            if (a->kind != 'r' && a->kind != 'w' && a->kind != 'm') { continue; }
+            if (!umb__names_value(a)) { continue; }
             int root = umb__extent(p->g, p->steps, a->value).root;
             if (fill) {
                 p->user[p->user_start[root] + fill[root]++] = i;

@@ -14,11 +14,6 @@ struct umb_bound_step {
     float *floats;
 };
 
-static bool is_buffer(const struct umb_step_arg *a)
-{
-    return a->kind == 'r' || a->kind == 'w' || a->kind == 'm';
-}
-
 static const char *step_name(const struct umb_step *step)
 {
     return step->kernel ? step->kernel->name : step->call->name;
@@ -49,7 +44,7 @@ static enum umb_status describe(struct umb_context *ctx, const struct umb_step *
     }
     for (size_t i = 0; i < s->n_args; i++) {
         const struct umb_step_arg *a = &s->args[i];
-        if (is_buffer(a)) {
+        if (umb__names_value(a)) {
             const struct umb_view view = resolve(user, a->value);
             const enum umb_status st = umb__step_offset(ctx, s, a, &view, &args[i].offset);
             if (st != UMB_OK) { return st; }
@@ -115,7 +110,7 @@ static enum umb_status bind_call(struct umb_bound_step *b, umb_resolve_fn resolv
     size_t n_views = 0, n_ints = 0, n_floats = 0;
     for (size_t i = 0; i < s->n_args; i++) {
         const struct umb_step_arg *a = &s->args[i];
-        if (is_buffer(a)) {
+        if (umb__names_value(a)) {
             uint64_t offset = 0;
             b->views[n_views] = resolve(user, a->value);
             const enum umb_status st =
@@ -165,7 +160,7 @@ enum umb_status umb__bound_step_move(struct umb_bound_step *bound, int value, st
     size_t n_views = 0;
     for (size_t i = 0; i < s->n_args; i++) {
         const struct umb_step_arg *a = &s->args[i];
-        if (!is_buffer(a)) { continue; }
+        if (!umb__names_value(a)) { continue; }
         const size_t index = n_views++;
         if (a->value != value) { continue; }
         uint64_t offset = 0;

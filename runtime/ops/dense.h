@@ -72,6 +72,9 @@ int umb__clblast_rank(const struct umb_device_caps *caps, const struct umb_gemm 
 UMB_MUST_USE enum umb_status umb__emit_gemm_clblast(struct umb_emit *e, const struct umb_gemm *g,
                                                     int a, int b, int bias, int out);
 
+/* out = dx where x > 0, else 0, for kernels that know no mask. */
+UMB_MUST_USE enum umb_status umb__emit_dense_mask(struct umb_emit *e, int x, int dx);
+
 extern const struct umb_solver umb__dense_forward_solvers[];
 extern const struct umb_solver umb__dense_data_solvers[];
 extern const struct umb_solver umb__dense_weights_solvers[];

@@ -86,28 +86,24 @@ static enum umb_status forward_clblast(struct umb_emit *e)
 }
 
 const struct umb_solver umb__dense_forward_solvers[] = {
-    {"naive", naive, forward_naive},
-    {"clblast", clblast_forward, forward_clblast},
-    {"packed", packed, forward_packed},
-    {"rows", rows_forward, forward_rows},
-    {"few", few_forward, forward_few},
-    UMB_GPU_TILE_ROWS(dense, forward),
-    UMB_GPU_HALF_ROWS(dense, forward),
-    {0}};
+    {"naive", naive, forward_naive},    {"clblast", clblast_forward, forward_clblast},
+    {"packed", packed, forward_packed}, {"rows", rows_forward, forward_rows},
+    {"few", few_forward, forward_few},  UMB_GPU_TILE_ROWS(dense, forward),
+    UMB_GPU_HALF_ROWS(dense, forward),  {0}};
 
 /* Backward to the input. */
 
 static const struct umb_kernel mask_kernel = {"dense_mask", "activation.cl", "relu_backward",
                                               "rrwiifi"};
 
-static enum umb_status emit_mask(struct umb_emit *e, int dx)
+enum umb_status umb__emit_dense_mask(struct umb_emit *e, int x, int dx)
 {
     const int64_t n = umb__shape_count(&e->p.out[0].shape);
     const struct umb_spread s = umb__spread_flat(e->p.caps, n);
     const char *options = umb__lanes_option(e, s.lanes);
     if (!options) { return UMB_ERR_NO_MEMORY; }
     const struct umb_emit_launch launch = umb__spread_launch(&s, &mask_kernel, options);
-    return umb__emit_launch(e, &launch, e->in[2], dx, e->out[0], (int)n, s.span, 0.0, 0);
+    return umb__emit_launch(e, &launch, x, dx, e->out[0], (int)n, s.span, 0.0, 0);
 }
 
 static enum umb_status data_naive(struct umb_emit *e)
@@ -117,7 +113,7 @@ static enum umb_status data_naive(struct umb_emit *e)
     enum umb_status st = UMB_OK;
     if (g.mask) { st = umb__emit_temp(e, umb__type_bytes(&e->p.out[0]), &dx); }
     if (st == UMB_OK) { st = umb__emit_gemm_naive(e, &g, e->in[0], e->in[1], e->in[1], dx); }
-    return st == UMB_OK && g.mask ? emit_mask(e, dx) : st;
+    return st == UMB_OK && g.mask ? umb__emit_dense_mask(e, e->in[2], dx) : st;
 }
 
 static int packed_data(const struct umb_problem *p)

@@ -75,9 +75,6 @@ static struct umb_gemm product(const struct umb_problem *p)
 
 /* Solvers. */
 
-static const struct umb_kernel mask_kernel = {"dense_sum_mask", "activation.cl", "relu_backward",
-                                              "rrwiifi"};
-
 static enum umb_status emit_naive(struct umb_emit *e)
 {
     struct umb_gemm g = product(&e->p);
@@ -90,13 +87,7 @@ static enum umb_status emit_naive(struct umb_emit *e)
         g.add = t > 0;
         st = umb__emit_gemm_naive(e, &g, e->in[1 + 2 * t], e->in[2 + 2 * t], e->in[0], dx);
     }
-    if (st != UMB_OK || !mask) { return st; }
-    const int64_t n = umb__shape_count(&e->p.out[0].shape);
-    const struct umb_spread s = umb__spread_flat(e->p.caps, n);
-    const char *options = umb__lanes_option(e, s.lanes);
-    if (!options) { return UMB_ERR_NO_MEMORY; }
-    const struct umb_emit_launch launch = umb__spread_launch(&s, &mask_kernel, options);
-    return umb__emit_launch(e, &launch, e->in[0], dx, e->out[0], (int)n, s.span, 0.0, 0);
+    return st == UMB_OK && mask ? umb__emit_dense_mask(e, e->in[0], dx) : st;
 }
 
 static int packed(const struct umb_problem *p)

@@ -5,11 +5,6 @@
 #include "many.h"
 #include <string.h>
 
-static bool is_buffer(const struct umb_step_arg *a)
-{
-    return a->kind == 'r' || a->kind == 'w' || a->kind == 'm';
-}
-
 static size_t args_each(const struct umb_step *s)
 {
     return s->n_args / s->n_members;
@@ -31,7 +26,7 @@ static struct umb_kernel *many_row(struct umb_steps *s, const struct umb_kernel 
     return row;
 }
 
-static const char *many_options(struct umb_steps *s, const struct umb_step *step)
+static char *many_options(struct umb_steps *s, const struct umb_step *step)
 {
     return umb__arena_printf(s->arena, "%s%s" UMB_MANY_OPTION "%u",
                              step->options ? step->options : "", step->options ? " " : "",
@@ -48,7 +43,7 @@ enum umb_status umb__step_merge(struct umb_steps *s, const struct umb_step *cons
     merged.args = umb__arena_calloc(s->arena, merged.n_args, sizeof *merged.args);
     merged.member = umb__arena_calloc(s->arena, n, sizeof *merged.member);
     merged.many = many_row(s, step[0]->kernel);
-    merged.options = (char *)(uintptr_t)many_options(s, step[0]);
+    merged.options = many_options(s, step[0]);
     if (!merged.args || !merged.member || !merged.many || !merged.options) {
         return UMB_ERR_NO_MEMORY;
     }
@@ -60,7 +55,6 @@ enum umb_status umb__step_merge(struct umb_steps *s, const struct umb_step *cons
         }
     }
     *ret_step = merged;
-    merged.n_members = n;
     const size_t groups = umb__step_groups(&merged);
     for (unsigned d = 0; d < 3; d++) {
         ret_step->local[d] = merged.local[d] ? merged.local[d] : 1;
@@ -99,7 +93,7 @@ size_t umb__steps_table_words(struct umb_steps *s)
 static int64_t word_of(const struct umb_step_arg *a, uint64_t offset)
 {
     int32_t bits = a->u.i;
-    if (is_buffer(a)) { return (int64_t)offset; }
+    if (umb__names_value(a)) { return (int64_t)offset; }
     if (a->kind == 'f') { memcpy(&bits, &a->u.f, sizeof bits); }
     return bits;
 }
@@ -119,7 +113,7 @@ enum umb_status umb__step_fill_table(struct umb_context *ctx, const struct umb_s
             const struct umb_step_arg *a = &s->args[m * args_each(s) + k];
             uint64_t offset = 0;
             if (a->kind == 'l') { continue; }
-            if (is_buffer(a)) {
+            if (umb__names_value(a)) {
                 const struct umb_view view = resolve(user, a->value);
                 const enum umb_status st = umb__step_offset(ctx, s, a, &view, &offset);
                 if (st != UMB_OK) { return st; }
@@ -142,7 +136,7 @@ enum umb_status umb__many_describe(struct umb_context *ctx, const struct umb_ste
         const struct umb_step_arg *a = &s->args[k];
         if (a->kind == 'l') {
             args[n++].u.local_bytes = a->u.local_bytes;
-        } else if (is_buffer(a)) {
+        } else if (umb__names_value(a)) {
             args[n++].buffer = resolve(user, a->value).buffer;
             for (size_t m = 1; m < s->n_members; m++) {
                 const struct umb_step_arg *other = &s->args[m * args_each(s) + k];
@@ -167,7 +161,7 @@ size_t umb__many_index(const struct umb_step *s, size_t arg)
 {
     size_t index = 2;
     for (size_t k = 0; k < arg % args_each(s); k++) {
-        index += s->args[k].kind == 'l' || is_buffer(&s->args[k]);
+        index += s->args[k].kind == 'l' || umb__names_value(&s->args[k]);
     }
     return index;
 }

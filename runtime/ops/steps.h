@@ -22,6 +22,12 @@ struct umb_step_arg {
     } u;
 };
 
+/* It names a value: r, w or m. */
+static inline bool umb__names_value(const struct umb_step_arg *a)
+{
+    return a->kind == 'r' || a->kind == 'w' || a->kind == 'm';
+}
+
 /* A library call: enqueues on an in-order queue. views[] are the buffer arguments in order, ints[]
  * and floats[] the others. */
 struct umb_call {

@@ -63,8 +63,8 @@ UMB_MUST_USE enum umb_status umb__trainer_compile(struct umb_trainer *tr, int mo
 UMB_MUST_USE enum umb_status umb__trainer_open_tuning(struct umb_trainer *tr,
                                                       const struct umb_trainer_tuning *asked);
 UMB_MUST_USE enum umb_status umb__trainer_tune(struct umb_trainer *tr, int mode);
-/* Has CLBlast go by that set from now on; false, with a warning: this process cannot. */
-bool umb__trainer_use_clblast(struct umb_trainer *tr, const char *set);
+/* Has CLBlast go by that set from now on; a warning: this process cannot. */
+void umb__trainer_use_clblast(struct umb_trainer *tr, const char *set);
 void umb__trainer_drop_side(struct umb_trainer_side *side);
 /* Waits for every slot of every side. */
 UMB_MUST_USE enum umb_status umb__trainer_settle(struct umb_trainer *tr);

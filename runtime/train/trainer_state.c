@@ -335,7 +335,7 @@ static void restore_clblast(struct umb_trainer *tr, const struct restore *r, con
 {
     const char *set = umb__safetensors_text(r->file, "umbel.clblast");
     if (!strstr(solvers, "=" UMB_CLBLAST_SOLVER "\n")) { return; }
-    (void)umb__trainer_use_clblast(tr, set ? set : UMB_CLBLAST_OWN);
+    umb__trainer_use_clblast(tr, set ? set : UMB_CLBLAST_OWN);
 }
 
 /* Takes over what the checkpoint's run fused and its solvers, since its bits depend on them. Where

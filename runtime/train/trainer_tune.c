@@ -23,18 +23,16 @@ enum umb_status umb__trainer_open_tuning(struct umb_trainer *tr,
     }
     st = umb__tuning_open(tr->ctx, umb_device_get_caps(tr->device), &tr->tuning);
     if (st == UMB_OK && !tr->measure.clblast) {
-        (void)umb__trainer_use_clblast(tr, umb__tuned_clblast(tr->tuning));
+        umb__trainer_use_clblast(tr, umb__tuned_clblast(tr->tuning));
     }
     return st == UMB_OK && asked ? umb__tuning_check(tr->tuning) : st;
 }
 
-bool umb__trainer_use_clblast(struct umb_trainer *tr, const char *set)
+void umb__trainer_use_clblast(struct umb_trainer *tr, const char *set)
 {
-    if (strcmp(umb__clblast_used(tr->device), set) == 0) { return true; }
-    if (umb__clblast_use(tr->device, set) == UMB_OK) { return true; }
+    if (umb__clblast_use(tr->device, set) == UMB_OK) { return; }
     umb__log(tr->ctx, UMB_LOG_WARN, "%s: going on with those, equal within rounding",
              umb_context_error(tr->ctx));
-    return false;
 }
 
 /* For trainings; who listens has heard it all. */
