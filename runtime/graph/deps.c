@@ -150,3 +150,21 @@ void umb__deps_finish(struct umb_deps *d)
     umb__free(d->pred);
     *d = (struct umb_deps){0};
 }
+
+void umb__deps_turn(const struct umb_deps *d, int *start, int *succ, int *missing)
+{
+    for (int e = 0; e < d->start[d->n]; e++) {
+        start[d->pred[e] + 1]++;
+    }
+    for (int i = 0; i < d->n; i++) {
+        start[i + 1] += start[i];
+    }
+    for (int i = 0; i < d->n; i++) {
+        for (int e = d->start[i]; e < d->start[i + 1]; e++) {
+            succ[start[d->pred[e]] + missing[d->pred[e]]++] = i; /* how many it has so far */
+        }
+    }
+    for (int i = 0; i < d->n; i++) {
+        missing[i] = d->start[i + 1] - d->start[i];
+    }
+}

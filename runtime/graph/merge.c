@@ -29,7 +29,8 @@ struct merge {
     bool *can;
     int n_kernels;
     int *ready, n_ready;  /* a heap by place in the list */
-    struct umb_steps out; /* the merged list: step array alone */
+    struct umb_step *out; /* the merged list */
+    size_t n_out;
     double *flops, *bytes, *cost;
 };
 
@@ -132,31 +133,19 @@ static enum umb_status allocate(struct merge *m)
     m->kernel = umb__arena_calloc(m->arena, n, sizeof(struct umb_kernel *));
     m->can = umb__arena_calloc(m->arena, n, sizeof *m->can);
     m->ready = umb__arena_calloc(m->arena, n, sizeof *m->ready);
-    m->out.step = umb__arena_calloc(m->arena, n, sizeof *m->out.step);
+    m->out = umb__arena_calloc(m->arena, n, sizeof *m->out);
     m->flops = umb__arena_calloc(m->p->arena, n, sizeof *m->flops);
     m->bytes = umb__arena_calloc(m->p->arena, n, sizeof *m->bytes);
     m->cost = umb__arena_calloc(m->p->arena, n, sizeof *m->cost);
     const bool ok = m->missing && m->succ_start && m->succ && m->taken && m->fits && m->kernel &&
-                    m->can && m->ready && m->out.step && m->flops && m->bytes && m->cost;
+                    m->can && m->ready && m->out && m->flops && m->bytes && m->cost;
     return ok ? UMB_OK : UMB_ERR_NO_MEMORY;
 }
 
 static void find_successors(struct merge *m)
 {
-    const struct umb_deps *d = &m->p->deps;
-    for (int e = 0; e < d->start[m->n]; e++) {
-        m->succ_start[d->pred[e] + 1]++;
-    }
+    umb__deps_turn(&m->p->deps, m->succ_start, m->succ, m->missing);
     for (int i = 0; i < m->n; i++) {
-        m->succ_start[i + 1] += m->succ_start[i];
-    }
-    for (int i = 0; i < m->n; i++) {
-        for (int e = d->start[i]; e < d->start[i + 1]; e++) {
-            m->succ[m->succ_start[d->pred[e]] + m->missing[d->pred[e]]++] = i;
-        }
-    }
-    for (int i = 0; i < m->n; i++) {
-        m->missing[i] = d->start[i + 1] - d->start[i];
         if (m->missing[i] == 0) { push(m, i); }
     }
 }
@@ -187,15 +176,15 @@ static enum umb_status append(struct merge *m, const int *member, int n)
 {
     const struct umb_plan *p = m->p;
     const struct umb_step *step[MOST_MEMBERS];
-    const size_t at = m->out.n++;
+    const size_t at = m->n_out++;
     for (int k = 0; k < n; k++) {
         step[k] = &p->steps.step[member[k]];
         m->flops[at] += p->flops[member[k]];
         m->bytes[at] += p->bytes[member[k]];
         m->cost[at] += p->cost_ns[member[k]];
     }
-    m->out.step[at] = *step[0];
-    return n == 1 ? UMB_OK : umb__step_merge(&m->p->steps, step, (size_t)n, &m->out.step[at]);
+    m->out[at] = *step[0];
+    return n == 1 ? UMB_OK : umb__step_merge(&m->p->steps, step, (size_t)n, &m->out[at]);
 }
 
 static enum umb_status walk(struct merge *m)
@@ -220,8 +209,8 @@ static enum umb_status walk(struct merge *m)
 static enum umb_status replace(struct merge *m)
 {
     struct umb_plan *p = m->p;
-    memcpy(p->steps.step, m->out.step, m->out.n * sizeof *p->steps.step);
-    p->steps.n = m->out.n;
+    memcpy(p->steps.step, m->out, m->n_out * sizeof *p->steps.step);
+    p->steps.n = m->n_out;
     p->flops = m->flops;
     p->bytes = m->bytes;
     p->cost_ns = m->cost;
@@ -239,7 +228,7 @@ enum umb_status umb__plan_merge(struct umb_plan *p)
         find_successors(&m);
         st = walk(&m);
     }
-    if (st == UMB_OK && m.out.n < p->steps.n) { st = replace(&m); }
+    if (st == UMB_OK && m.n_out < p->steps.n) { st = replace(&m); }
     umb__arena_destroy(m.arena);
     return st;
 }

@@ -29,6 +29,9 @@ UMB_MUST_USE enum umb_status umb__deps_build(const struct umb_graph *g,
                                              const struct umb_steps *steps,
                                              struct umb_deps *ret_deps);
 void umb__deps_finish(struct umb_deps *d);
+/* The other way round: successors of step i are succ[start[i] … start[i+1]); missing[i] counts its
+ * predecessors. start[n+1] and missing[n] are given zeroed. */
+void umb__deps_turn(const struct umb_deps *d, int *start, int *succ, int *missing);
 
 #define UMB_SCHEDULE_QUEUES 64
 struct umb_schedule {

@@ -49,24 +49,13 @@ static int heap_pop(struct build *b)
 static void find_successors(struct build *b)
 {
     const struct umb_deps *d = b->deps;
-    for (int e = 0; e < d->start[d->n]; e++) {
-        b->succ_start[d->pred[e] + 1]++;
-    }
-    for (int i = 0; i < d->n; i++) {
-        b->succ_start[i + 1] += b->succ_start[i];
-    }
-    for (int i = 0; i < d->n; i++) {
-        for (int e = d->start[i]; e < d->start[i + 1]; e++) {
-            b->succ[b->succ_start[d->pred[e]] + b->missing[d->pred[e]]++] = i;
-        }
-    }
+    umb__deps_turn(d, b->succ_start, b->succ, b->missing);
     for (int i = d->n - 1; i >= 0; i--) {
         double longest = 0;
         for (int e = b->succ_start[i]; e < b->succ_start[i + 1]; e++) {
             if (b->priority[b->succ[e]] > longest) { longest = b->priority[b->succ[e]]; }
         }
         b->priority[i] = longest + b->cost[i];
-        b->missing[i] = d->start[i + 1] - d->start[i];
     }
 }
 
