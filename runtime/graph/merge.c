@@ -27,6 +27,7 @@ struct merge {
     bool *fits;                       /* may merge at all */
     const struct umb_kernel **kernel; /* those met so far, and whether they can be built so */
     bool *can;
+    int *n_steps; /* of each */
     int n_kernels;
     int *ready, n_ready;  /* a heap by place in the list */
     struct umb_step *out; /* the merged list */
@@ -77,23 +78,35 @@ static bool alike(const struct umb_plan *p, const struct umb_step *a, const stru
            same_text(a->options, b->options) && same_args(p, a, b);
 }
 
-/* What may merge at all: a kernel that can be built so, of groups whose size is known. */
+/* The place of a kernel among those met. */
+static int find_kernel(struct merge *m, const struct umb_kernel *kernel)
+{
+    int k = 0;
+    while (k < m->n_kernels && m->kernel[k] != kernel) {
+        k++;
+    }
+    m->kernel[k] = kernel;
+    if (k == m->n_kernels) { m->n_kernels++; }
+    return k;
+}
+
+/* What may merge at all: groups whose size is known, of a kernel that stands there twice and can be
+ * built so, for which its text is read. */
 static enum umb_status find_fits(struct merge *m)
 {
     const struct umb_plan *p = m->p;
     for (int i = 0; i < m->n; i++) {
         const struct umb_step *s = &p->steps.step[i];
-        if (!s->kernel || !s->local[0] || p->cost_ns[i] > LONGEST_NS) { continue; }
-        int k = 0;
-        while (k < m->n_kernels && m->kernel[k] != s->kernel) {
-            k++;
-        }
-        if (k == m->n_kernels) {
-            m->kernel[m->n_kernels++] = s->kernel;
-            const enum umb_status st = umb__kernel_can_be_many(p->ctx, s->kernel, &m->can[k]);
-            if (st != UMB_OK) { return st; }
-        }
-        m->fits[i] = m->can[k];
+        m->fits[i] = s->kernel && s->local[0] && p->cost_ns[i] <= LONGEST_NS;
+        if (m->fits[i]) { m->n_steps[find_kernel(m, s->kernel)]++; }
+    }
+    for (int k = 0; k < m->n_kernels; k++) {
+        if (m->n_steps[k] < 2) { continue; }
+        const enum umb_status st = umb__kernel_can_be_many(p->ctx, m->kernel[k], &m->can[k]);
+        if (st != UMB_OK) { return st; }
+    }
+    for (int i = 0; i < m->n; i++) {
+        m->fits[i] = m->fits[i] && m->can[find_kernel(m, p->steps.step[i].kernel)];
     }
     return UMB_OK;
 }
@@ -132,13 +145,14 @@ static enum umb_status allocate(struct merge *m)
     m->fits = umb__arena_calloc(m->arena, n, sizeof *m->fits);
     m->kernel = umb__arena_calloc(m->arena, n, sizeof(struct umb_kernel *));
     m->can = umb__arena_calloc(m->arena, n, sizeof *m->can);
+    m->n_steps = umb__arena_calloc(m->arena, n, sizeof *m->n_steps);
     m->ready = umb__arena_calloc(m->arena, n, sizeof *m->ready);
     m->out = umb__arena_calloc(m->arena, n, sizeof *m->out);
     m->flops = umb__arena_calloc(m->p->arena, n, sizeof *m->flops);
     m->bytes = umb__arena_calloc(m->p->arena, n, sizeof *m->bytes);
     m->cost = umb__arena_calloc(m->p->arena, n, sizeof *m->cost);
     const bool ok = m->missing && m->succ_start && m->succ && m->taken && m->fits && m->kernel &&
-                    m->can && m->ready && m->out && m->flops && m->bytes && m->cost;
+                    m->can && m->n_steps && m->ready && m->out && m->flops && m->bytes && m->cost;
     return ok ? UMB_OK : UMB_ERR_NO_MEMORY;
 }
 
