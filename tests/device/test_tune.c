@@ -37,19 +37,10 @@ static struct umb_choice choose(struct tune_world *w, const struct umb_tuning *t
     return c;
 }
 
-static const struct umb_tuned_solver *entry(const struct umb_tuned *t, const char *name)
-{
-    for (size_t i = 0; i < t->n; i++) {
-        if (strcmp(t->solver[i].name, name) == 0) { return &t->solver[i]; }
-    }
-    fail_msg("%s has no entry", name);
-    return NULL;
-}
-
 static void expect_verdict(const struct umb_tuned *t, const char *name, enum umb_verdict verdict,
                            const char *note)
 {
-    const struct umb_tuned_solver *s = entry(t, name);
+    const struct umb_tuned_solver *s = tune_entry(t, name);
     const bool right = verdict != UMB_VERDICT_WRONG && verdict != UMB_VERDICT_FAILED;
     if (s->verdict != verdict || (s->ns > 0) != right || !strstr(s->note, note)) {
         fail_msg("%s: verdict %d, %" PRIu64 " ns, '%s'; expected %d and '%s'", name,

@@ -76,15 +76,6 @@ static size_t count_sets(void)
     return n;
 }
 
-static const struct umb_tuned_solver *entry(const struct umb_tuned *t, const char *name)
-{
-    for (size_t i = 0; i < t->n; i++) {
-        if (strcmp(t->solver[i].name, name) == 0) { return &t->solver[i]; }
-    }
-    fail_msg("%s has no entry", name);
-    return NULL;
-}
-
 struct heard {
     int n_sets, n_ends;
     double flops;
@@ -164,7 +155,7 @@ static void the_fastest_right_set_is_kept(void **state)
     for (size_t i = 0; i < t->n; i++) {
         if (t->solver[i].ns && t->solver[i].ns < least) { least = t->solver[i].ns; }
     }
-    assert_int_equal(entry(t, umb__tuned_clblast(w.tuning))->ns, least);
+    assert_int_equal(tune_entry(t, umb__tuned_clblast(w.tuning))->ns, least);
     assert_int_equal(umb__tuning_find(w.tuning, "dense of old")->n, 1);
     assert_string_equal(umb__tuning_find(w.tuning, "dense of old")->solver[0].name, "naive");
     assert_int_equal(umb__tuning_find(w.tuning, "dense of CLBlast alone")->n, 1);

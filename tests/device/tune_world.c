@@ -138,6 +138,15 @@ void tune_world_close(struct tune_world *w)
     umb__graph_destroy(w->graph);
 }
 
+const struct umb_tuned_solver *tune_entry(const struct umb_tuned *t, const char *name)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        if (strcmp(t->solver[i].name, name) == 0) { return &t->solver[i]; }
+    }
+    fail_msg("%s has no entry", name);
+    return NULL;
+}
+
 int tune_teardown(void **state)
 {
     unsetenv("UMBEL_TUNE");

@@ -28,6 +28,9 @@ void tune_world_close(struct tune_world *w);
 /* Fails the test that runs, with the context's message. */
 void tune_must(const struct tune_world *w, enum umb_status st);
 
+/* What was measured of a solver; the test that runs fails where nothing was. */
+const struct umb_tuned_solver *tune_entry(const struct umb_tuned *t, const char *name);
+
 /* Of a case that sets UMBEL_TUNE. */
 int tune_teardown(void **state);
 
