@@ -76,7 +76,7 @@ struct kernel {
 /* A parameter's last word, which is its name, and all before it. */
 struct param {
     const char *type, *name;
-    int type_length, name_length, whole;
+    int name_length, whole;
 };
 
 static struct param read_param(const char *from, const char *end)
@@ -86,7 +86,7 @@ static struct param read_param(const char *from, const char *end)
     while (name > from && strchr(WORD, name[-1])) {
         name--;
     }
-    return (struct param){from, name, (int)(name - from), (int)(end - name), (int)(end - from)};
+    return (struct param){from, name, (int)(end - name), (int)(end - from)};
 }
 
 static bool is_type(struct param p, const char *type)

@@ -292,7 +292,7 @@ static enum umb_status choose_queues(struct umb_trainer *tr, int asked)
     return st;
 }
 
-static enum umb_status choose_fusing(struct umb_trainer *tr)
+static enum umb_status choose_passes(struct umb_trainer *tr)
 {
     int64_t fuses = 1, merges = 1;
     enum umb_status st = umb__env_int(tr->ctx, "UMBEL_FUSE", 0, 1, 1, &fuses);
@@ -339,7 +339,7 @@ enum umb_status umb__trainer_create_tuned(struct umb_context *ctx,
     st = umb__arena_create(ctx, &tr->arena);
     if (st == UMB_OK) { st = choose_optimizer(tr, desc); }
     if (st == UMB_OK) { st = choose_queues(tr, desc->queues); }
-    if (st == UMB_OK) { st = choose_fusing(tr); }
+    if (st == UMB_OK) { st = choose_passes(tr); }
     if (st == UMB_OK && tr->mixed && !umb_device_get_caps(tr->device)->fp16_storage) {
         umb__log(ctx, UMB_LOG_WARN, "mixed precision: %s computes in float32 all the same",
                  umb_device_get_caps(tr->device)->name);
