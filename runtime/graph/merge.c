@@ -35,24 +35,9 @@ struct merge {
     double *flops, *bytes, *cost;
 };
 
-/* Where a value will lie: scratch, slots, constants, outputs, or a buffer of the store. */
 static int home_of(const struct umb_plan *p, int value)
 {
-    enum { SCRATCH = -1, SLOTS = -2, CONSTANTS = -3, OUTPUTS = -4 };
-    const int root = umb__extent(p->graph, &p->steps, value).root;
-    if (umb__in_scratch(p->graph, root)) { return SCRATCH; }
-    switch (p->graph->value[root].kind) {
-    case UMB_VALUE_INPUT:
-        return SLOTS;
-    case UMB_VALUE_CONSTANT:
-        return CONSTANTS;
-    case UMB_VALUE_TEMP:
-        return OUTPUTS;
-    case UMB_VALUE_PARAM:
-    case UMB_VALUE_STATE:
-        break;
-    }
-    return root;
+    return umb__plan_home(p, umb__extent(p->graph, &p->steps, value).root);
 }
 
 static bool same_args(const struct umb_plan *p, const struct umb_step *a, const struct umb_step *b)

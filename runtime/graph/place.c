@@ -84,25 +84,38 @@ enum umb_status umb__plan_place_values(struct umb_plan *p)
     return st;
 }
 
-struct umb_view umb__plan_view(const struct umb_plan *p, int slot, int value)
+int umb__plan_home(const struct umb_plan *p, int root)
 {
-    struct umb_extent e = umb__extent(p->graph, &p->steps, value);
-    if (umb__in_scratch(p->graph, e.root)) {
-        return (struct umb_view){p->scratch, p->memory.offset[e.root] + e.low};
-    }
-    const struct umb_value *root = &p->graph->value[e.root];
-    switch (root->kind) {
+    if (umb__in_scratch(p->graph, root)) { return UMB_HOME_SCRATCH; }
+    switch (p->graph->value[root].kind) {
     case UMB_VALUE_INPUT:
-        return (struct umb_view){p->slot[slot].input, p->place[e.root] + e.low};
+        return UMB_HOME_SLOT;
     case UMB_VALUE_CONSTANT:
-        return (struct umb_view){p->constants, p->place[e.root] + e.low};
+        return UMB_HOME_CONSTANTS;
     case UMB_VALUE_TEMP:
-        return (struct umb_view){p->outputs, p->place[e.root] + e.low};
+        return UMB_HOME_OUTPUTS;
     case UMB_VALUE_PARAM:
     case UMB_VALUE_STATE:
         break;
     }
-    return (struct umb_view){p->kept[e.root].buffer, p->kept[e.root].byte_offset + e.low};
+    return root;
+}
+
+struct umb_view umb__plan_view(const struct umb_plan *p, int slot, int value)
+{
+    const struct umb_extent e = umb__extent(p->graph, &p->steps, value);
+    switch (umb__plan_home(p, e.root)) {
+    case UMB_HOME_SCRATCH:
+        return (struct umb_view){p->scratch, p->memory.offset[e.root] + e.low};
+    case UMB_HOME_SLOT:
+        return (struct umb_view){p->slot[slot].input, p->place[e.root] + e.low};
+    case UMB_HOME_CONSTANTS:
+        return (struct umb_view){p->constants, p->place[e.root] + e.low};
+    case UMB_HOME_OUTPUTS:
+        return (struct umb_view){p->outputs, p->place[e.root] + e.low};
+    default:
+        return (struct umb_view){p->kept[e.root].buffer, p->kept[e.root].byte_offset + e.low};
+    }
 }
 
 static struct umb_view resolve(void *user, int value)

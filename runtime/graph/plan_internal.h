@@ -55,8 +55,13 @@ UMB_MUST_USE enum umb_status umb__node_problem(const struct umb_graph *g, int no
                                                const struct umb_device_caps *caps,
                                                struct umb_arena *arena,
                                                struct umb_problem *ret_problem);
-/* merge.c: launches of one kernel that are ready together become one; after deps, before schedule. */
+/* merge.c: launches of one kernel that are ready together become one; after deps, before schedule.
+ */
 UMB_MUST_USE enum umb_status umb__plan_merge(struct umb_plan *p);
+/* place.c: which buffer a root lies in: one of these, or, of a value of the store, the root itself.
+ */
+enum { UMB_HOME_SCRATCH = -1, UMB_HOME_SLOT = -2, UMB_HOME_CONSTANTS = -3, UMB_HOME_OUTPUTS = -4 };
+int umb__plan_home(const struct umb_plan *p, int root);
 /* place.c: buffers, places, bound steps. */
 UMB_MUST_USE enum umb_status umb__plan_place_values(struct umb_plan *p);
 UMB_MUST_USE enum umb_status umb__plan_bind(struct umb_plan *p);
