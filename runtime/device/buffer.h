@@ -64,6 +64,28 @@ UMB_MUST_USE enum umb_status umb__queue_write_now(struct umb_queue *q, struct um
 UMB_MUST_USE enum umb_status umb__queue_read_now(struct umb_queue *q, struct umb_buffer *src,
                                                  size_t offset, size_t bytes, void *dst);
 
+/* Host memory for transfers of the queue's device, readable and writable at any time; other devices
+ * use it like any. It is destroyed before its queue. */
+struct umb_pinned;
+UMB_MUST_USE enum umb_status umb__pinned_create(struct umb_queue *queue, size_t bytes,
+                                                struct umb_pinned **ret_pinned);
+void *umb__pinned_host(const struct umb_pinned *pinned);
+void umb__pinned_destroy(struct umb_pinned *pinned); /* NULL is fine */
+
+/*
+ * A thread that lets events of one device be waited for on others. umb__bridge_event gives an event
+ * of `to` that happens after `event`, of `from`, has; if that fails, so does what waits here. A
+ * bridge takes its events in turn, so they should come in about that order. Destroying waits for
+ * those that it was given.
+ */
+struct umb_bridge;
+UMB_MUST_USE enum umb_status umb__bridge_create(struct umb_context *ctx,
+                                                struct umb_bridge **ret_bridge);
+void umb__bridge_destroy(struct umb_bridge *bridge); /* NULL is fine */
+UMB_MUST_USE enum umb_status umb__bridge_event(struct umb_bridge *bridge, struct umb_device *from,
+                                               umb_event *event, struct umb_device *to,
+                                               umb_event **ret_event);
+
 umb_event *umb__event_retain(umb_event *event);
 void umb__event_release(umb_event *event); /* NULL is fine */
 /* Sleeps until it has happened; an error of the command becomes UMB_ERR_DEVICE. NULL: at once. */

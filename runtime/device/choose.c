@@ -11,21 +11,39 @@ static const char *effective(const char *selector, const char **ret_source)
     return selector ? selector : umb__env_text(VARIABLE);
 }
 
-enum umb_status umb__devices_choose(struct umb_context *ctx, struct umb_devices *devices,
-                                    const char *selector, size_t *ret_first)
+typedef enum umb_status (*take_fn)(struct umb_context *ctx, const char *source,
+                                   const char *selector, const struct umb_candidate *candidates,
+                                   size_t n, size_t *ret_taken, size_t *ret_n_taken);
+
+static enum umb_status choose(struct umb_context *ctx, struct umb_devices *devices,
+                              const char *selector, take_fn take, size_t **ret_taken,
+                              size_t *ret_n_taken)
 {
     const char *source, *text = effective(selector, &source);
     size_t *taken = umb__arena_calloc(devices->arena, devices->n + 1, sizeof *taken);
     if (!taken) { return UMB_ERR_NO_MEMORY; }
-    size_t n_taken = 0;
+    *ret_taken = taken;
     if (text) {
-        enum umb_status st =
-            umb__selector_take(ctx, source, text, devices->candidates, devices->n, taken, &n_taken);
-        if (st != UMB_OK) { return st; }
-    } else {
-        taken[0] = umb__selector_default(devices->candidates, devices->n);
-        n_taken = taken[0] < devices->n;
+        return take(ctx, source, text, devices->candidates, devices->n, taken, ret_n_taken);
     }
+    taken[0] = umb__selector_default(devices->candidates, devices->n);
+    *ret_n_taken = taken[0] < devices->n;
+    return UMB_OK;
+}
+
+enum umb_status umb__devices_team(struct umb_context *ctx, struct umb_devices *devices,
+                                  const char *selector, size_t **ret_taken, size_t *ret_n_taken)
+{
+    return choose(ctx, devices, selector, umb__selector_team, ret_taken, ret_n_taken);
+}
+
+enum umb_status umb__devices_choose(struct umb_context *ctx, struct umb_devices *devices,
+                                    const char *selector, size_t *ret_first)
+{
+    size_t *taken, n_taken = 0;
+    const enum umb_status st =
+        choose(ctx, devices, selector, umb__selector_take, &taken, &n_taken);
+    if (st != UMB_OK) { return st; }
     for (size_t i = 0; i < n_taken; i++) {
         devices->caps[taken[i]].chosen = true;
     }

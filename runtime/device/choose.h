@@ -15,6 +15,11 @@ UMB_MUST_USE enum umb_status umb__devices_choose(struct umb_context *ctx,
                                                  struct umb_devices *devices, const char *selector,
                                                  size_t *ret_first);
 
+/* The devices of a run (umb__selector_team): indices, in the devices' arena. */
+UMB_MUST_USE enum umb_status umb__devices_team(struct umb_context *ctx, struct umb_devices *devices,
+                                               const char *selector, size_t **ret_taken,
+                                               size_t *ret_n_taken);
+
 /* The message for a choice that took nothing. */
 enum umb_status umb__devices_none_chosen(struct umb_context *ctx, const struct umb_devices *devices,
                                          const char *selector);

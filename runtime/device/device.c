@@ -20,15 +20,20 @@ static enum umb_status open_cl(struct umb_device *d)
     return st == UMB_OK ? st : umb__fail_prefix(d->ctx, st, "%s", d->caps->name);
 }
 
-static enum umb_status open_device(struct umb_device *d, const char *selector)
+/* Opens number `member` of the run's devices; *ret_n: how many those are. */
+static enum umb_status open_device(struct umb_device *d, const char *selector, size_t member,
+                                   size_t *ret_n)
 {
-    size_t i = 0;
+    size_t *taken = NULL, n = 0;
     enum umb_status st = umb__devices_create(d->ctx, &d->found);
-    if (st == UMB_OK) { st = umb__devices_choose(d->ctx, &d->found, selector, &i); }
-    if (st == UMB_OK && i == d->found.n) {
+    if (st == UMB_OK) { st = umb__devices_team(d->ctx, &d->found, selector, &taken, &n); }
+    if (st == UMB_OK && member >= n) {
         st = umb__devices_none_chosen(d->ctx, &d->found, selector);
     }
-    if (st == UMB_OK) { st = check_usable(d->ctx, &d->found.candidates[i]); }
+    if (st != UMB_OK) { return st; }
+    const size_t i = taken[member];
+    *ret_n = n;
+    st = check_usable(d->ctx, &d->found.candidates[i]);
     if (st != UMB_OK) { return st; }
     d->caps = &d->found.caps[i];
     d->handle = d->found.handles[i];
@@ -50,13 +55,13 @@ static void say_issue(const struct umb_device *d)
     umb__log(d->ctx, freely ? UMB_LOG_INFO : UMB_LOG_WARN, "%s: %s", d->caps->name, d->caps->issue);
 }
 
-enum umb_status umb_device_open(struct umb_context *ctx, const char *selector,
-                                struct umb_device **ret_device)
+static enum umb_status open_member(struct umb_context *ctx, const char *selector, size_t member,
+                                   struct umb_device **ret_device, size_t *ret_n)
 {
     struct umb_device *d = umb__calloc(ctx, 1, sizeof *d);
     if (!d) { return UMB_ERR_NO_MEMORY; }
     d->ctx = ctx;
-    enum umb_status st = open_device(d, selector);
+    enum umb_status st = open_device(d, selector, member, ret_n);
     if (st != UMB_OK) { goto fail; }
     umb__log(ctx, UMB_LOG_DEBUG, "device %s: %s, %s", d->caps->selector, d->caps->name,
              d->caps->driver);
@@ -66,6 +71,38 @@ enum umb_status umb_device_open(struct umb_context *ctx, const char *selector,
 fail:
     umb_device_close(d);
     return st;
+}
+
+enum umb_status umb_device_open(struct umb_context *ctx, const char *selector,
+                                struct umb_device **ret_device)
+{
+    size_t n;
+    return open_member(ctx, selector, 0, ret_device, &n);
+}
+
+enum umb_status umb_devices_open(struct umb_context *ctx, const char *selector,
+                                 struct umb_device **ret_devices, size_t *ret_n)
+{
+    size_t n = 1;
+    for (size_t i = 0; i < n; i++) {
+        enum umb_status st = i < UMB_MAX_DEVICES
+                                 ? open_member(ctx, selector, i, &ret_devices[i], &n)
+                                 : umb__fail(ctx, UMB_ERR_INVALID,
+                                             "%zu devices are chosen; expected %d at most", n,
+                                             UMB_MAX_DEVICES);
+        if (st == UMB_OK) { continue; }
+        while (i-- > 0) {
+            umb_device_close(ret_devices[i]);
+        }
+        return st;
+    }
+    *ret_n = n;
+    return UMB_OK;
+}
+
+bool umb_device_is(const struct umb_device *a, const struct umb_device *b)
+{
+    return a->handle.device == b->handle.device;
 }
 
 void umb_device_close(struct umb_device *device)

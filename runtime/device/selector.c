@@ -15,7 +15,7 @@ struct item {
     struct slice what;
     bool is_type, any_type;
     enum umb_device_type type;
-    bool indexed;
+    bool indexed, every;
     size_t index;
 };
 
@@ -64,7 +64,7 @@ static void recognise_type(struct item *item)
     }
 }
 
-/* Cuts "#index" off s. Nine digits are more devices than there are, and fit. */
+/* Cuts "#index" or "#*" off s. Nine digits are more devices than there are, and fit. */
 static bool parse_index(struct slice *s, struct item *item)
 {
     size_t hash = s->n;
@@ -73,8 +73,9 @@ static bool parse_index(struct slice *s, struct item *item)
     }
     if (hash == 0) { return true; }
     if (hash == s->n || s->n - hash > 9) { return false; }
-    item->indexed = true;
-    for (size_t i = hash; i < s->n; i++) {
+    item->every = s->n - hash == 1 && s->at[hash] == '*';
+    item->indexed = !item->every;
+    for (size_t i = hash; item->indexed && i < s->n; i++) {
         if (!isdigit((unsigned char)s->at[i])) { return false; }
         item->index = item->index * 10 + (size_t)(s->at[i] - '0');
     }
@@ -88,7 +89,7 @@ static const char *parse_item(struct slice s, struct item *ret_item)
     struct item item = {0};
     s = trim(s);
     if (s.n == 0) { return "an item is empty"; }
-    if (!parse_index(&s, &item)) { return "'#' is not followed by a number"; }
+    if (!parse_index(&s, &item)) { return "'#' is not followed by a number or '*'"; }
     const char *colon = memchr(s.at, ':', s.n);
     item.what = s;
     if (colon) {
@@ -122,11 +123,12 @@ static bool item_matches(const struct item *item, const struct umb_candidate *c)
     return item->any_type || item->type == c->caps->type;
 }
 
-static void take_item(const struct item *item, const struct umb_candidate *candidates, size_t n,
-                      size_t *taken, size_t *n_taken)
+static void take_item(const struct item *item, bool one, const struct umb_candidate *candidates,
+                      size_t n, size_t *taken, size_t *n_taken)
 {
+    const size_t before = *n_taken;
     size_t seen = 0;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && !(one && !item->every && *n_taken > before); i++) {
         if (!item_matches(item, &candidates[i])) { continue; }
         if (item->indexed && seen++ != item->index) { continue; }
         bool already = false;
@@ -137,9 +139,9 @@ static void take_item(const struct item *item, const struct umb_candidate *candi
     }
 }
 
-enum umb_status umb__selector_take(struct umb_context *ctx, const char *source,
-                                   const char *selector, const struct umb_candidate *candidates,
-                                   size_t n, size_t *ret_taken, size_t *ret_n_taken)
+static enum umb_status take(struct umb_context *ctx, const char *source, const char *selector,
+                            bool one, const struct umb_candidate *candidates, size_t n,
+                            size_t *ret_taken, size_t *ret_n_taken)
 {
     size_t n_taken = 0;
     for (const char *at = selector;;) {
@@ -152,12 +154,26 @@ enum umb_status umb__selector_take(struct umb_context *ctx, const char *source,
                              "intel#1, or several with commas between",
                              source, selector, wrong);
         }
-        take_item(&item, candidates, n, ret_taken, &n_taken);
+        take_item(&item, one, candidates, n, ret_taken, &n_taken);
         if (!at[length]) { break; }
         at += length + 1;
     }
     *ret_n_taken = n_taken;
     return UMB_OK;
+}
+
+enum umb_status umb__selector_take(struct umb_context *ctx, const char *source,
+                                   const char *selector, const struct umb_candidate *candidates,
+                                   size_t n, size_t *ret_taken, size_t *ret_n_taken)
+{
+    return take(ctx, source, selector, false, candidates, n, ret_taken, ret_n_taken);
+}
+
+enum umb_status umb__selector_team(struct umb_context *ctx, const char *source,
+                                   const char *selector, const struct umb_candidate *candidates,
+                                   size_t n, size_t *ret_taken, size_t *ret_n_taken)
+{
+    return take(ctx, source, selector, true, candidates, n, ret_taken, ret_n_taken);
 }
 
 enum umb_status umb__selector_no_match(struct umb_context *ctx, const char *source,

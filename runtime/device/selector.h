@@ -2,12 +2,12 @@
  * selector.h: choosing devices by text; pure functions over capability records.
  *
  *   list     = item { "," item }
- *   item     = [ platform ":" ] what [ "#" index ]
+ *   item     = [ platform ":" ] what [ "#" ( index | "*" ) ]
  *   what     = "gpu" | "cpu" | "accelerator" | "all" | a piece of the device's, vendor's or
  *              platform's name
  *
  * Case does not matter, nor do blanks around an item. #index counts from 0 among the devices that
- * the item takes. An item that is only a type takes no software rasterizer and no device that is to
+ * the item takes; #* is all of those, where a run is to use several. An item that is only a type takes no software rasterizer and no device that is to
  * be used only when named; one that names a device or platform does.
  */
 #ifndef UMB_SELECTOR_H
@@ -34,6 +34,13 @@ struct umb_candidate {
  * selector ("UMBEL_DEVICE"). Errors: UMB_ERR_INVALID, malformed.
  */
 UMB_MUST_USE enum umb_status umb__selector_take(struct umb_context *ctx, const char *source,
+                                                const char *selector,
+                                                const struct umb_candidate *candidates, size_t n,
+                                                size_t *ret_taken, size_t *ret_n_taken);
+
+/* The same for a run on several devices: an item takes one device, the first that none before it
+ * took, or with #* all. */
+UMB_MUST_USE enum umb_status umb__selector_team(struct umb_context *ctx, const char *source,
                                                 const char *selector,
                                                 const struct umb_candidate *candidates, size_t n,
                                                 size_t *ret_taken, size_t *ret_n_taken);

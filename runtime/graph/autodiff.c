@@ -36,6 +36,13 @@ static const struct umb_type *type_of(const struct umb_grad *op, int value)
     return &((const struct autodiff *)op)->g->value[value].type;
 }
 
+/* A gradient is made where its node was; what was transferred, goes back. */
+static int device_of_gradient(const struct umb_graph *g, int node)
+{
+    const struct umb_node *n = &g->node[node];
+    return n->op->flags & UMB_OP_TRANSFER ? g->value[n->in[0]].device : n->device;
+}
+
 static enum umb_status add_node(struct umb_grad *op_grad, const char *op_name, const void *attrs,
                                 int n_in, const int *in, int *ret_out)
 {
@@ -48,6 +55,7 @@ static enum umb_status add_node(struct umb_grad *op_grad, const char *op_name, c
     }
     const char *name = umb__arena_printf(g->arena, "%s.%s", forward, op_name);
     if (!name) { return UMB_ERR_NO_MEMORY; }
+    g->device = device_of_gradient(g, ((struct autodiff *)op_grad)->node);
     struct umb_graph_node_desc desc = {.op = op,
                                        .attrs = attrs,
                                        .name = name,
@@ -96,6 +104,7 @@ static enum umb_status helper_node(struct autodiff *a, int target, const char *o
         umb__arena_printf(g->arena, "d(%s).%s%d", g->value[target].name, op_name, a->n_made++);
     if (!op || !name) { return umb__fail(g->ctx, UMB_ERR_INVALID, "no op '%s'", op_name); }
     void *attrs;
+    g->device = g->value[target].device;
     enum umb_status st = umb__attrs_create(g->ctx, g->arena, op, attrs_text, &attrs);
     if (st != UMB_OK) { return st; }
     int out[UMB_OP_MAX_OUT];
@@ -263,6 +272,7 @@ enum umb_status umb__graph_autodiff(struct umb_graph *g, const struct umb_autodi
     enum umb_status st = a.wants && a.head && a.tail ? UMB_OK : UMB_ERR_NO_MEMORY;
     a.op = (struct umb_grad){.calls = &calls, .wants = a.wants, .n_values = a.n0};
     if (st == UMB_OK) { st = walk(&a, desc, ret_gradient); }
+    g->device = 0;
     umb__free(a.wants);
     umb__free(a.head);
     umb__free(a.tail);

@@ -41,6 +41,12 @@ size_t umb__root_bytes(const struct umb_graph *g, const struct umb_steps *steps,
                                     : umb__type_bytes(&g->value[root].type);
 }
 
+int umb__root_device(const struct umb_graph *g, const struct umb_steps *steps, int root)
+{
+    return root >= steps->temp_base ? steps->temp_device[root - steps->temp_base]
+                                    : g->value[root].device;
+}
+
 static bool grow_ints(struct umb_context *ctx, int **array, int n, int *capacity)
 {
     if (n < *capacity) { return true; }

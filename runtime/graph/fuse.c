@@ -72,7 +72,8 @@ static bool pays(const struct fusing *f, const struct umb_node *n, bool *flag, i
 {
     struct umb_type in[MOST_IN], out[UMB_OP_MAX_OUT];
     if (n->n_in > MOST_IN || n->n_out + 1 > UMB_OP_MAX_OUT) { return false; }
-    struct umb_problem p = umb__graph_problem(f->g, n, f->caps, in, out);
+    const struct umb_device_caps *caps = umb__graph_caps(f->g, f->caps, n->device);
+    struct umb_problem p = umb__graph_problem(f->g, n, caps, in, out);
     const int plain = p.caps ? umb__solver_rank(&p) : 0;
     if (more >= 0) { out[p.n_out++] = f->g->value[more].type; }
     *flag = true;
@@ -151,7 +152,8 @@ static enum umb_status sum_pays(const struct fusing *f, const struct umb_node *n
 {
     struct umb_type *types = umb__calloc(f->g->ctx, (size_t)(n->n_in + n->n_out), sizeof *types);
     if (!types) { return UMB_ERR_NO_MEMORY; }
-    const struct umb_problem p = umb__graph_problem(f->g, n, f->caps, types, types + n->n_in);
+    const struct umb_device_caps *caps = umb__graph_caps(f->g, f->caps, n->device);
+    const struct umb_problem p = umb__graph_problem(f->g, n, caps, types, types + n->n_in);
     *ret_pays = umb__fuse_pays(0, &p);
     umb__free(types);
     return UMB_OK;

@@ -124,7 +124,7 @@ static struct question ask(const struct umb_graph *g, const struct umb_device_ca
 {
     const struct umb_node *n = &g->node[conv];
     struct question q = {.g = g,
-                         .caps = caps,
+                         .caps = umb__graph_caps(g, caps, n->device),
                          .conv = n,
                          .plain = *(const struct umb_conv_attrs *)n->attrs,
                          .x = g->value[n->in[0]].type,

@@ -35,7 +35,8 @@ struct splitting {
 static struct umb_problem problem_of(const struct splitting *s, int node, struct umb_type *in,
                                      struct umb_type *out)
 {
-    return umb__graph_problem(s->g, &s->g->node[node], s->caps, in, out);
+    const struct umb_node *n = &s->g->node[node];
+    return umb__graph_problem(s->g, n, umb__graph_caps(s->g, s->caps, n->device), in, out);
 }
 
 static bool find_update(struct splitting *s)

@@ -54,7 +54,8 @@ int umb__graph_value(struct umb_graph *g, const char *name, enum umb_value_kind 
     const char *copy = umb__arena_strdup(g->arena, name);
     if (!copy) { return -1; }
     g->value[g->n_values] = (struct umb_value){
-        .name = copy, .kind = kind, .type = own, .producer = -1, .base = -1, .spec = -1};
+        .name = copy, .kind = kind, .type = own, .producer = -1, .base = -1, .spec = -1,
+        .device = g->device};
     return g->n_values++;
 }
 
@@ -157,7 +158,8 @@ static enum umb_status append_node(struct umb_graph *g, const struct umb_graph_n
         room_for_one(g->ctx, g->node, g->n_nodes, &g->node_capacity, sizeof *nodes);
     if (!nodes) { return UMB_ERR_NO_MEMORY; }
     g->node = nodes;
-    struct umb_node n = {.op = op, .phase = desc->phase, .n_in = desc->n_in};
+    struct umb_node n = {
+        .op = op, .phase = desc->phase, .n_in = desc->n_in, .device = g->device};
     struct umb_type *in = umb__arena_calloc(g->arena, (size_t)desc->n_in + 1, sizeof *in);
     n.name = umb__arena_strdup(g->arena, desc->name);
     n.attrs = umb__arena_calloc(g->arena, 1, op->attrs_bytes ? op->attrs_bytes : 1);

@@ -30,6 +30,7 @@ struct umb_value {
     size_t base_offset; /* bytes */
     bool output;        /* the host reads it after each run */
     int spec;           /* PARAM and op states: index into specs, −1: none */
+    int device; /* which holds it, from 0; INPUT and CONSTANT are on each that reads them */
     double constant;
 };
 
@@ -42,6 +43,7 @@ struct umb_node {
     int n_in, n_out;
     int *in, *out;
     enum umb_phase phase;
+    int device;        /* which computes it */
     bool feeds_update; /* output 0 is read by the next node alone, which is an optimizer */
 };
 
@@ -59,6 +61,9 @@ struct umb_graph {
         *spec; /* of parameters and op states, in order of creation; names are full */
     int n_specs, spec_capacity;
     int rows_value, random_value; /* ambient inputs, −1 until an op asked for them */
+    int device; /* of the nodes and values that are added from now on */
+    /* Of devices 1, 2 …; NULL where there is one. Passes are given device 0's. */
+    const struct umb_device_caps *const *more_caps;
 };
 
 UMB_MUST_USE enum umb_status umb__graph_create(struct umb_context *ctx, bool training,
@@ -110,17 +115,30 @@ UMB_MUST_USE enum umb_status umb__graph_interpret(const struct umb_graph *g, dou
 void umb__graph_interpret_free(const struct umb_graph *g, double **data, const bool *keep);
 
 /* Passes. */
+/* What is read on another device than holds it, is transferred: devices.c. Before differentiation,
+ * so that gradients come back the same way, and once more behind it. UMB_ERR_UNSUPPORTED: a state is
+ * kept by layers on two devices. */
+UMB_MUST_USE enum umb_status umb__graph_transfer(struct umb_graph *g);
 /* Before differentiation: simplify.c. */
 UMB_MUST_USE enum umb_status umb__graph_simplify(struct umb_graph *g);
+/* Names of what each device has one of: "parameters", "parameters.1" …, in the arena; NULL: no
+ * memory. */
+const char *umb__graph_device_name(struct umb_graph *g, const char *name, int device);
+/* The parameters of g->device: pack.c. */
 UMB_MUST_USE enum umb_status umb__graph_pack(struct umb_graph *g, const int *gradient,
-                                             int n_gradient, int *ret_params,
-                                             int *ret_gradients); /* pack.c */
+                                             int n_gradient, int *ret_params, int *ret_gradients);
 #define UMB_PACK_BYTES ((size_t)64) /* pieces begin at multiples: a vector of the widest device */
 /*
  * Fusing. caps are the device's that the graph will run on: what has no kernel of its own there
  * stays as it is. NULL: everything that the ops' references know is fused.
  */
 struct umb_device_caps;
+/* The capabilities of the device that computes a node; caps are device 0's. */
+static inline const struct umb_device_caps *
+umb__graph_caps(const struct umb_graph *g, const struct umb_device_caps *caps, int device)
+{
+    return caps && device ? g->more_caps[device - 1] : caps;
+}
 /* Before differentiation: fuse_norm.c, fuse_pool.c. */
 UMB_MUST_USE enum umb_status umb__graph_fuse_norm(struct umb_graph *g);
 UMB_MUST_USE enum umb_status umb__graph_fuse_pool(struct umb_graph *g,

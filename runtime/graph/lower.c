@@ -9,6 +9,10 @@
 #define GUESSED_BYTES_PER_NS 10.0
 #define LAUNCH_NS 3000.0
 
+/* Through host memory. */
+#define GUESSED_TRANSFER_BYTES_PER_NS 5.0
+#define TRANSFER_NS 20000.0
+
 static double flops_per_ns(const struct umb_device_caps *caps)
 {
     double ghz = caps->clock_mhz ? caps->clock_mhz / 1000.0 : 1.0;
@@ -85,18 +89,28 @@ static enum umb_status lower_pair(struct umb_plan *p, struct umb_emit *e)
     return emit_node(p, e);
 }
 
+static const struct umb_tuning *tuning_of(const struct umb_plan_desc *desc, int device)
+{
+    return device ? desc->more[device - 1].tuning : desc->tuning;
+}
+
 static enum umb_status lower_node(struct umb_plan *p, const struct umb_plan_desc *desc, int node)
 {
     if (umb__plan_is_joined(p, node)) { return UMB_OK; }
     const struct umb_node *n = &p->graph->node[node];
     struct umb_choice *choice = &p->choice[node];
     if (!umb__node_has_steps(p->graph, node)) { return UMB_OK; }
-    struct umb_emit e = {.in = n->in, .out = n->out, .steps = &p->steps, .node = node};
-    const struct umb_device_caps *caps = umb_device_get_caps(p->device);
+    struct umb_emit e = {.in = n->in,
+                         .out = n->out,
+                         .steps = &p->steps,
+                         .node = node,
+                         .device = n->device,
+                         .from = n->n_in ? p->graph->value[n->in[0]].device : n->device};
+    const struct umb_device_caps *caps = umb_device_get_caps(p->side[n->device].device);
     enum umb_status st = umb__node_problem(p->graph, node, caps, p->arena, &e.p);
     if (st != UMB_OK) { return st; }
     const char *wanted = desc->solver_of ? desc->solver_of(desc->solver_user, n->name) : NULL;
-    st = umb__solver_pick(&e.p, desc->tuning, wanted, choice);
+    st = umb__solver_pick(&e.p, tuning_of(desc, n->device), wanted, choice);
     if (st != UMB_OK) { return st; }
     if (!choice->solver) {
         return umb__fail(p->ctx, UMB_ERR_UNSUPPORTED, "%s: no solver %s%s computes this %s on %s",
@@ -112,6 +126,9 @@ static double node_ns(const struct umb_plan *p, int node, double flops, double b
     const struct umb_choice *c = &p->choice[node];
     const uint64_t measured = umb__tuned_ns(c->tuned, c->solver->name);
     if (measured) { return (double)measured; }
+    if (p->graph->node[node].op->flags & UMB_OP_TRANSFER) {
+        return bytes / GUESSED_TRANSFER_BYTES_PER_NS + TRANSFER_NS;
+    }
     const double compute = flops / speed, move = bytes / GUESSED_BYTES_PER_NS;
     return compute > move ? compute : move;
 }
@@ -121,7 +138,8 @@ static double node_ns(const struct umb_plan *p, int node, double flops, double b
 static enum umb_status count_work(struct umb_plan *p, int node, double *ret_flops,
                                   double *ret_bytes)
 {
-    const struct umb_device_caps *caps = umb_device_get_caps(p->device);
+    const struct umb_device_caps *caps =
+        umb_device_get_caps(p->side[p->graph->node[node].device].device);
     const bool joined = umb__plan_is_joined(p, node + 1);
     *ret_flops = *ret_bytes = 0;
     for (int i = node; i <= node + joined; i++) {
@@ -143,12 +161,13 @@ static enum umb_status cost_steps(struct umb_plan *p)
     p->bytes = umb__arena_calloc(p->arena, n, sizeof *p->bytes);
     p->cost_ns = umb__arena_calloc(p->arena, n, sizeof *p->cost_ns);
     if (!p->flops || !p->bytes || !p->cost_ns) { return UMB_ERR_NO_MEMORY; }
-    double speed = flops_per_ns(umb_device_get_caps(p->device));
     for (size_t first = 0, end; first < p->steps.n; first = end) {
         int node = p->steps.step[first].node;
         for (end = first; end < p->steps.n && p->steps.step[end].node == node; end++) {}
         const enum umb_status st = count_work(p, node, &p->flops[first], &p->bytes[first]);
         if (st != UMB_OK) { return st; }
+        const struct umb_device *device = p->side[p->graph->node[node].device].device;
+        const double speed = flops_per_ns(umb_device_get_caps(device));
         const double ns = node_ns(p, node, p->flops[first], p->bytes[first], speed);
         const double each = ns / (double)(end - first) + LAUNCH_NS;
         for (size_t i = first; i < end; i++) {

@@ -25,8 +25,8 @@ bool umb__in_scratch(const struct umb_graph *g, int root)
 
 /* Fills one life per id that some step names; lives[ids] by id, last NULL where unused. */
 static enum umb_status find_lives(const struct umb_graph *g, const struct umb_steps *steps,
-                                  const struct umb_schedule *s, struct umb_arena *arena,
-                                  struct life *lives)
+                                  const struct umb_schedule *s, int device,
+                                  struct umb_arena *arena, struct life *lives)
 {
     size_t nq = (size_t)s->n_queues;
     for (int o = 0; o < s->n; o++) {
@@ -37,7 +37,9 @@ static enum umb_status find_lives(const struct umb_graph *g, const struct umb_st
             const struct umb_step_arg *a = &step->args[k];
             if (!umb__names_value(a)) { continue; }
             int root = umb__extent(g, steps, a->value).root;
-            if (!umb__in_scratch(g, root)) { continue; }
+            if (!umb__in_scratch(g, root) || umb__root_device(g, steps, root) != device) {
+                continue;
+            }
             struct life *l = &lives[root];
             if (!l->last) {
                 l->id = root;
@@ -109,7 +111,7 @@ static void place_all(struct life **sorted, int n, int n_queues, struct life **p
 }
 
 static enum umb_status build(const struct umb_graph *g, const struct umb_steps *steps,
-                             const struct umb_schedule *s, struct umb_arena *arena,
+                             const struct umb_schedule *s, int device, struct umb_arena *arena,
                              struct umb_memory *m)
 {
     size_t n_ids = (size_t)m->n_ids;
@@ -117,7 +119,7 @@ static enum umb_status build(const struct umb_graph *g, const struct umb_steps *
     struct life **sorted = umb__arena_calloc(arena, n_ids + 1, sizeof *sorted);
     struct life **placed = umb__arena_calloc(arena, n_ids + 1, sizeof *placed);
     if (!lives || !sorted || !placed) { return UMB_ERR_NO_MEMORY; }
-    enum umb_status st = find_lives(g, steps, s, arena, lives);
+    enum umb_status st = find_lives(g, steps, s, device, arena, lives);
     if (st != UMB_OK) { return st; }
     int n = 0;
     for (size_t id = 0; id < n_ids; id++) {
@@ -134,7 +136,7 @@ static enum umb_status build(const struct umb_graph *g, const struct umb_steps *
 }
 
 enum umb_status umb__memory_build(const struct umb_graph *g, const struct umb_steps *steps,
-                                  const struct umb_schedule *schedule,
+                                  const struct umb_schedule *schedule, int device,
                                   struct umb_memory *ret_memory)
 {
     struct umb_memory m = {.n_ids = steps->temp_base + (int)steps->n_temps};
@@ -143,7 +145,7 @@ enum umb_status umb__memory_build(const struct umb_graph *g, const struct umb_st
     m.bytes = umb__calloc(g->ctx, (size_t)m.n_ids + 1, sizeof *m.bytes);
     enum umb_status st =
         m.offset && m.bytes ? umb__arena_create(g->ctx, &arena) : UMB_ERR_NO_MEMORY;
-    if (st == UMB_OK) { st = build(g, steps, schedule, arena, &m); }
+    if (st == UMB_OK) { st = build(g, steps, schedule, device, arena, &m); }
     umb__arena_destroy(arena);
     if (st != UMB_OK) {
         umb__memory_finish(&m);

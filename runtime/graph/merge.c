@@ -58,7 +58,8 @@ static bool same_text(const char *a, const char *b)
 static bool alike(const struct umb_plan *p, const struct umb_step *a, const struct umb_step *b)
 {
     const struct umb_node *x = &p->graph->node[a->node], *y = &p->graph->node[b->node];
-    return a->kernel == b->kernel && x->op == y->op && x->phase == y->phase &&
+    return a->device == b->device && a->kernel == b->kernel && x->op == y->op &&
+           x->phase == y->phase &&
            a->dimensions == b->dimensions && memcmp(a->local, b->local, sizeof a->local) == 0 &&
            same_text(a->options, b->options) && same_args(p, a, b);
 }

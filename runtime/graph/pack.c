@@ -11,11 +11,17 @@
 
 #define PACK (int64_t)(UMB_PACK_BYTES / sizeof(float))
 
+static bool is_packed(const struct umb_graph *g, int v)
+{
+    return g->value[v].kind == UMB_VALUE_PARAM && g->value[v].base < 0 &&
+           g->value[v].device == g->device;
+}
+
 static int64_t packed_count(const struct umb_graph *g)
 {
     int64_t n = 0;
     for (int v = 0; v < g->n_values; v++) {
-        if (g->value[v].kind != UMB_VALUE_PARAM || g->value[v].base >= 0) { continue; }
+        if (!is_packed(g, v)) { continue; }
         n += (umb__shape_count(&g->value[v].type.shape) + PACK - 1) / PACK * PACK;
     }
     return n;
@@ -76,10 +82,12 @@ enum umb_status umb__graph_pack(struct umb_graph *g, const int *gradient, int n_
     int params = -1, gradients = -1;
     enum umb_status st = umb__shape_check(g->ctx, &type.shape);
     if (st != UMB_OK) { return umb__fail_prefix(g->ctx, st, "the network's parameters"); }
-    params = umb__graph_value(g, "parameters", UMB_VALUE_PARAM, &type);
+    const char *name = umb__graph_device_name(g, "parameters", g->device);
+    params = name ? umb__graph_value(g, name, UMB_VALUE_PARAM, &type) : -1;
     if (params < 0) { return UMB_ERR_NO_MEMORY; }
     if (gradient) {
-        gradients = umb__graph_value(g, "gradients", UMB_VALUE_STATE, &type);
+        name = umb__graph_device_name(g, "gradients", g->device);
+        gradients = name ? umb__graph_value(g, name, UMB_VALUE_STATE, &type) : -1;
         if (gradients < 0) { return UMB_ERR_NO_MEMORY; }
     }
     size_t offset = 0;
@@ -87,7 +95,7 @@ enum umb_status umb__graph_pack(struct umb_graph *g, const int *gradient, int n_
         const int v = i % params;
         const int64_t count = umb__shape_count(&g->value[v].type.shape);
         const bool later = i < params && count >= UMB_LARGE_PARAM;
-        if (g->value[v].kind != UMB_VALUE_PARAM || g->value[v].base >= 0 || later) { continue; }
+        if (!is_packed(g, v) || later) { continue; }
         g->value[v].base = params;
         g->value[v].base_offset = offset;
         if (gradient) {

@@ -12,7 +12,67 @@ static enum umb_status check_desc(struct umb_context *ctx, const struct umb_plan
         return umb__fail(ctx, UMB_ERR_INVALID, "a plan has 1 to %d slots, not %d", UMB_MAX_SLOTS,
                          d->n_slots);
     }
+    if (d->n_more < 0 || d->n_more >= UMB_MAX_DEVICES) {
+        return umb__fail(ctx, UMB_ERR_INVALID, "a plan runs on 1 to %d devices, not %d",
+                         UMB_MAX_DEVICES, 1 + d->n_more);
+    }
     return UMB_OK;
+}
+
+/* Device 0's queues for kernels, device 1's …; then, of several devices, theirs for what leaves them
+ * and for what comes. */
+static void list_lanes(struct umb_plan *p)
+{
+    const int n = p->n_devices, n_kernels = n * p->n_queues;
+    p->lanes.n = n == 1 ? n_kernels : n_kernels + 2 * n;
+    for (int lane = 0; lane < p->lanes.n; lane++) {
+        p->lane_kind[lane] = lane < n_kernels ? lane / p->n_queues : n + lane - n_kernels;
+    }
+}
+
+int umb__plan_lane_device(const struct umb_plan *p, int lane)
+{
+    return p->lane_kind[lane] % p->n_devices;
+}
+
+static enum umb_status schedule(struct umb_plan *p)
+{
+    list_lanes(p);
+    p->step_kind = umb__arena_calloc(p->arena, p->steps.n + 1, sizeof *p->step_kind);
+    if (!p->step_kind) { return UMB_ERR_NO_MEMORY; }
+    for (size_t i = 0; i < p->steps.n; i++) {
+        const struct umb_step *s = &p->steps.step[i];
+        p->step_kind[i] = s->device + (int)s->transfer * p->n_devices;
+    }
+    if (p->n_devices > 1) {
+        p->lanes.kind = p->lane_kind;
+        p->lanes.step_kind = p->step_kind;
+    }
+    return umb__schedule_build_on(p->ctx, &p->deps, p->cost_ns, &p->lanes, &p->schedule);
+}
+
+static enum umb_status plan_memory(struct umb_plan *p)
+{
+    enum umb_status st = UMB_OK;
+    for (int d = 0; st == UMB_OK && d < p->n_devices; d++) {
+        st = umb__memory_build(p->graph, &p->steps, &p->schedule, d, &p->side[d].memory);
+    }
+    return st == UMB_OK ? umb__plan_verify(p) : st;
+}
+
+static enum umb_status create_queues(struct umb_plan *p)
+{
+    enum umb_status st = UMB_OK;
+    for (int q = 0; st == UMB_OK && q < p->lanes.n; q++) {
+        st = umb__queue_create(p->side[umb__plan_lane_device(p, q)].device, false, &p->queue[q]);
+    }
+    for (int d = 0; st == UMB_OK && d < p->n_devices; d++) {
+        st = umb__queue_create(p->side[d].device, false, &p->side[d].upload);
+    }
+    for (int d = 0; st == UMB_OK && p->n_devices > 1 && d < p->n_devices; d++) {
+        st = umb__bridge_create(p->ctx, &p->bridge[d]);
+    }
+    return st;
 }
 
 static enum umb_status compile(struct umb_plan *p, const struct umb_plan_desc *desc)
@@ -22,17 +82,20 @@ static enum umb_status compile(struct umb_plan *p, const struct umb_plan_desc *d
     if (st == UMB_OK) { st = umb__plan_lower(p, desc); }
     if (st == UMB_OK) { st = umb__deps_build(p->graph, &p->steps, &p->deps); }
     if (st == UMB_OK && p->merges) { st = umb__plan_merge(p); }
-    if (st == UMB_OK) {
-        st = umb__schedule_build(p->ctx, &p->deps, p->cost_ns, p->n_queues, &p->schedule);
-    }
-    if (st == UMB_OK) { st = umb__memory_build(p->graph, &p->steps, &p->schedule, &p->memory); }
-    if (st == UMB_OK) { st = umb__plan_verify(p); }
-    for (int q = 0; st == UMB_OK && q < p->n_queues; q++) {
-        st = umb__queue_create(p->device, false, &p->queue[q]);
-    }
-    if (st == UMB_OK) { st = umb__queue_create(p->device, false, &p->upload); }
+    if (st == UMB_OK) { st = schedule(p); }
+    if (st == UMB_OK) { st = plan_memory(p); }
+    if (st == UMB_OK) { st = create_queues(p); }
     if (st == UMB_OK) { st = umb__plan_place_values(p); }
     return st == UMB_OK ? umb__plan_bind(p) : st;
+}
+
+static void take_devices(struct umb_plan *p, const struct umb_plan_desc *desc)
+{
+    p->n_devices = 1 + desc->n_more;
+    p->side[0].device = desc->device;
+    for (int d = 1; d < p->n_devices; d++) {
+        p->side[d].device = desc->more[d - 1].device;
+    }
 }
 
 enum umb_status umb__plan_create(struct umb_context *ctx, const struct umb_plan_desc *desc,
@@ -43,7 +106,7 @@ enum umb_status umb__plan_create(struct umb_context *ctx, const struct umb_plan_
     struct umb_plan *p = umb__calloc(ctx, 1, sizeof *p);
     if (!p) { return UMB_ERR_NO_MEMORY; }
     p->ctx = ctx;
-    p->device = desc->device;
+    take_devices(p, desc);
     p->graph = desc->graph;
     p->store = desc->store;
     p->n_queues = desc->n_queues;
@@ -58,29 +121,60 @@ enum umb_status umb__plan_create(struct umb_context *ctx, const struct umb_plan_
     return UMB_OK;
 }
 
+static void finish_slot(struct umb_plan_slot *slot)
+{
+    for (int d = 0; d < UMB_MAX_DEVICES; d++) {
+        umb__event_release(slot->done[d]);
+        umb__buffer_destroy(slot->input[d]);
+    }
+    umb__free(slot->host_input);
+    umb__free(slot->host_output);
+}
+
+static void finish_side(struct umb_plan_side *side)
+{
+    umb__buffer_destroy(side->scratch);
+    umb__buffer_destroy(side->outputs);
+    umb__buffer_destroy(side->constants);
+    umb__buffer_destroy(side->table);
+    umb__memory_finish(&side->memory);
+}
+
+/* Queues wait for what they were given, and for one another, before any is gone. */
+static void finish_queues(struct umb_plan *p)
+{
+    for (int d = 0; d < UMB_MAX_DEVICES; d++) {
+        umb__event_release(p->side[d].last_done);
+        umb__queue_destroy(p->side[d].upload);
+    }
+    for (int q = 0; p->n_devices > 1 && q < UMB_SCHEDULE_QUEUES && p->queue[q]; q++) {
+        if (umb__queue_finish(p->queue[q]) != UMB_OK) { continue; }
+    }
+    for (size_t i = 0; p->pinned && i < p->steps.n_temps; i++) {
+        umb__pinned_destroy(p->pinned[i]);
+    }
+    for (int q = 0; q < UMB_SCHEDULE_QUEUES; q++) {
+        umb__queue_destroy(p->queue[q]);
+    }
+    for (int d = 0; d < UMB_MAX_DEVICES; d++) {
+        umb__bridge_destroy(p->bridge[d]);
+    }
+}
+
 void umb__plan_destroy(struct umb_plan *p)
 {
     if (!p) { return; }
     if (p->event) { umb__plan_release_events(p); }
-    umb__event_release(p->last_done);
-    umb__queue_destroy(p->upload);
-    for (int q = 0; q < UMB_MAX_QUEUES; q++) {
-        umb__queue_destroy(p->queue[q]);
-    }
+    finish_queues(p);
     for (size_t i = 0; p->bound && i < p->steps.n; i++) {
         umb__bound_step_destroy(p->bound[i]);
     }
     for (int s = 0; s < UMB_MAX_SLOTS; s++) {
-        umb__event_release(p->slot[s].done);
-        umb__buffer_destroy(p->slot[s].input);
-        umb__free(p->slot[s].host_input);
-        umb__free(p->slot[s].host_output);
+        finish_slot(&p->slot[s]);
     }
-    umb__buffer_destroy(p->scratch);
-    umb__buffer_destroy(p->outputs);
-    umb__buffer_destroy(p->constants);
-    umb__buffer_destroy(p->table);
-    umb__memory_finish(&p->memory);
+    for (int d = 0; d < UMB_MAX_DEVICES; d++) {
+        finish_side(&p->side[d]);
+    }
     umb__schedule_finish(&p->schedule);
     umb__deps_finish(&p->deps);
     umb__steps_finish(&p->steps);
@@ -90,7 +184,11 @@ void umb__plan_destroy(struct umb_plan *p)
 
 enum umb_status umb__plan_verify(const struct umb_plan *p)
 {
-    return umb__memory_verify(p->graph, &p->steps, &p->schedule, &p->memory);
+    enum umb_status st = UMB_OK;
+    for (int d = 0; st == UMB_OK && d < p->n_devices; d++) {
+        st = umb__memory_verify(p->graph, &p->steps, &p->schedule, d, &p->side[d].memory);
+    }
+    return st;
 }
 
 size_t umb__plan_n_steps(const struct umb_plan *p)
@@ -109,6 +207,7 @@ struct umb_plan_step_info umb__plan_step(const struct umb_plan *p, size_t index)
         .kernel = s->kernel ? s->kernel->name : s->call->name,
         .phase = n->phase,
         .queue = p->schedule.queue[i],
+        .device = s->device,
         .n_members = s->n_members ? s->n_members : 1,
         .n_waits = p->schedule.wait_start[i + 1] - p->schedule.wait_start[i],
         .flops = p->flops[i],
@@ -136,12 +235,20 @@ struct umb_choice umb__plan_choice(const struct umb_plan *p, int node)
 
 size_t umb__plan_scratch_bytes(const struct umb_plan *p)
 {
-    return p->memory.total;
+    size_t bytes = 0;
+    for (int d = 0; d < p->n_devices; d++) {
+        bytes += p->side[d].memory.total;
+    }
+    return bytes;
 }
 
 size_t umb__plan_unshared_bytes(const struct umb_plan *p)
 {
-    return p->memory.unshared;
+    size_t bytes = 0;
+    for (int d = 0; d < p->n_devices; d++) {
+        bytes += p->side[d].memory.unshared;
+    }
+    return bytes;
 }
 
 struct umb_plan_place umb__plan_place(const struct umb_plan *p, int value)
@@ -151,11 +258,17 @@ struct umb_plan_place umb__plan_place(const struct umb_plan *p, int value)
     if (!umb__in_scratch(p->graph, e.root)) {
         return (struct umb_plan_place){p->place[e.root] + e.low, bytes, false};
     }
-    bool used = p->memory.bytes[e.root] > 0;
-    return (struct umb_plan_place){p->memory.offset[e.root] + e.low, used ? bytes : 0, true};
+    const struct umb_memory *m = &p->side[p->graph->value[e.root].device].memory;
+    bool used = m->bytes[e.root] > 0;
+    return (struct umb_plan_place){m->offset[e.root] + e.low, used ? bytes : 0, true};
 }
 
 int umb__plan_n_queues(const struct umb_plan *p)
 {
-    return p->n_queues;
+    return p->lanes.n;
+}
+
+int umb__plan_n_devices(const struct umb_plan *p)
+{
+    return p->n_devices;
 }

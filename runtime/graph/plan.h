@@ -19,13 +19,19 @@ struct umb_plan_desc {
     struct umb_device *device;
     const struct umb_graph *graph; /* must outlive the plan */
     struct umb_store *store;       /* must outlive the plan */
-    int n_queues;                  /* 1…8 */
+    int n_queues;                  /* 1…8, of each device */
     int n_slots;                   /* ≥ 1 */
     bool merge;                    /* launches of one kernel that are ready together become one */
     /* Solver by node, for a resumed run: returns a solver's name or NULL. NULL: choose freely. */
     const char *(*solver_of)(void *user, const char *node);
     void *solver_user;
     const struct umb_tuning *tuning; /* must outlive the plan; NULL: nothing was measured */
+    /* Devices 1, 2 … of the graph's nodes; the store has them too. */
+    const struct umb_plan_member {
+        struct umb_device *device;
+        const struct umb_tuning *tuning;
+    } *more;
+    int n_more;
 };
 #define UMB_MAX_QUEUES 8
 #define UMB_MAX_SLOTS 8
@@ -48,7 +54,8 @@ const void *umb__plan_output(const struct umb_plan *p, int slot, int value);
 struct umb_plan_step_info {
     const char *node, *solver, *kernel;
     enum umb_phase phase;
-    int queue;
+    int queue; /* of all devices' */
+    int device;
     int n_waits;               /* events of other queues it waits for */
     size_t n_members;          /* launches that it does the work of (merge.c); 1: its own */
     double flops, bytes;       /* of the node, on its first step; 0 on the others */
@@ -71,7 +78,8 @@ struct umb_plan_place {
     bool scratch;
 };
 struct umb_plan_place umb__plan_place(const struct umb_plan *p, int value);
-int umb__plan_n_queues(const struct umb_plan *p);
+int umb__plan_n_queues(const struct umb_plan *p); /* of all devices, those for transfers too */
+int umb__plan_n_devices(const struct umb_plan *p);
 
 /* Runs slot once on profiling queues and keeps every step's device times. The slot must be filled.
  * Counts as a run (parameters change). */

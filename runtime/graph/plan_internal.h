@@ -7,10 +7,28 @@
 #include "plan.h"
 #include "plan_schedule.h"
 
+/* A run of bytes in a block that host and devices share the layout of. */
+struct umb_plan_span {
+    size_t offset, bytes;
+};
+
+/* What a plan has on one of its devices. */
+struct umb_plan_side {
+    struct umb_device *device;
+    struct umb_memory memory;
+    struct umb_buffer *scratch, *outputs, *constants;
+    struct umb_buffer *table; /* of merged steps' members; NULL: none */
+    struct umb_queue *upload;
+    struct umb_plan_span *upload_span, *output_span; /* that it reads, that it makes */
+    int n_upload_spans, n_output_spans;
+    umb_event *last_done; /* of the latest run of any slot */
+};
+
 struct umb_plan_slot {
-    struct umb_buffer *input; /* all INPUT values side by side; NULL when there are none */
+    /* All INPUT values side by side; NULL where a device reads none. */
+    struct umb_buffer *input[UMB_MAX_DEVICES];
     char *host_input, *host_output;
-    umb_event *done; /* of the run that was submitted last */
+    umb_event *done[UMB_MAX_DEVICES]; /* of the run that was submitted last */
     bool running;
 };
 
@@ -20,10 +38,17 @@ struct umb_plan_move { /* an argument that lies in the slots */
 
 struct umb_plan {
     struct umb_context *ctx;
-    struct umb_device *device;
     const struct umb_graph *graph;
     struct umb_store *store;
-    int n_queues, n_slots;
+    int n_devices;
+    struct umb_plan_side side[UMB_MAX_DEVICES];
+    int n_queues, n_slots;      /* queues for kernels, of each device */
+    struct umb_queues lanes;    /* all queues: umb__plan_lanes */
+    int lane_kind[UMB_SCHEDULE_QUEUES];
+    int *step_kind;             /* [steps] */
+    struct umb_bridge *bridge[UMB_MAX_DEVICES]; /* from each device to the others; NULL for one */
+    char **staging;             /* [temporaries] host memory of those on the host, else NULL */
+    struct umb_pinned **pinned; /* [temporaries] that it lies in */
     bool merges;
     struct umb_arena *arena;
     struct umb_choice *choice; /* [nodes] solver NULL: views and joins without steps */
@@ -31,18 +56,14 @@ struct umb_plan {
     double *flops, *bytes, *cost_ns; /* [steps] */
     struct umb_deps deps;
     struct umb_schedule schedule;
-    struct umb_memory memory;
     size_t *place; /* [values] offset of INPUT, CONSTANT and output roots in their buffers */
     struct umb_view *kept; /* [values] of PARAM and STATE roots */
     size_t input_bytes, output_bytes, constant_bytes;
-    struct umb_buffer *scratch, *outputs, *constants;
-    struct umb_buffer *table; /* of merged steps' members; NULL: none */
     struct umb_plan_slot slot[UMB_MAX_SLOTS];
-    struct umb_queue *queue[UMB_MAX_QUEUES], *upload;
+    struct umb_queue *queue[UMB_SCHEDULE_QUEUES];
     struct umb_bound_step **bound; /* [steps] */
     struct umb_plan_move *move;
     int n_moves, bound_slot;
-    umb_event *last_done;                   /* of the latest run of any slot */
     umb_event **event;                      /* [steps] scratch for submit */
     uint64_t *start_ns, *end_ns, *alone_ns; /* [steps] after a trace; alone_ns after a bound */
 };
@@ -65,7 +86,12 @@ int umb__plan_home(const struct umb_plan *p, int root);
 /* place.c: buffers, places, bound steps. */
 UMB_MUST_USE enum umb_status umb__plan_place_values(struct umb_plan *p);
 UMB_MUST_USE enum umb_status umb__plan_bind(struct umb_plan *p);
-struct umb_view umb__plan_view(const struct umb_plan *p, int slot, int value);
+/* On a device: inputs and constants are on several. */
+struct umb_view umb__plan_view(const struct umb_plan *p, int device, int slot, int value);
+/* plan.c: a plan's queues: of each device n_queues for kernels, and where there are several devices,
+ * one for what leaves it and one for what comes. Kinds: device, n_devices + device, 2 n_devices +
+ * device. */
+int umb__plan_lane_device(const struct umb_plan *p, int lane);
 /* run.c: enqueues one run on the given queues; with all_events every step's event is left in
  * p->event. */
 UMB_MUST_USE enum umb_status umb__plan_enqueue(struct umb_plan *p, int slot,

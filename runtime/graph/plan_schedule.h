@@ -33,7 +33,13 @@ void umb__deps_finish(struct umb_deps *d);
  * predecessors. start[n+1] and missing[n] are given zeroed. */
 void umb__deps_turn(const struct umb_deps *d, int *start, int *succ, int *missing);
 
-#define UMB_SCHEDULE_QUEUES 64
+#define UMB_SCHEDULE_QUEUES 80
+/* The queues to choose from. A step goes to one of its kind. */
+struct umb_queues {
+    int n;
+    const int *kind;      /* [n]; NULL: all alike */
+    const int *step_kind; /* [steps] */
+};
 struct umb_schedule {
     int n, n_queues;
     int *order;             /* [n] steps in the order they are enqueued */
@@ -48,10 +54,17 @@ struct umb_schedule {
 UMB_MUST_USE enum umb_status umb__schedule_build(struct umb_context *ctx,
                                                  const struct umb_deps *deps, const double *cost_ns,
                                                  int n_queues, struct umb_schedule *ret_schedule);
+UMB_MUST_USE enum umb_status umb__schedule_build_on(struct umb_context *ctx,
+                                                    const struct umb_deps *deps,
+                                                    const double *cost_ns,
+                                                    const struct umb_queues *queues,
+                                                    struct umb_schedule *ret_schedule);
 void umb__schedule_finish(struct umb_schedule *s);
 
-/* Places in one scratch buffer for every TEMP root and temporary that a step names and that is not
- * `elsewhere`. */
+/* The device that holds a root; UMB_ON_HOST: none. */
+int umb__root_device(const struct umb_graph *g, const struct umb_steps *steps, int root);
+
+/* Places in a device's scratch buffer for every TEMP root and temporary there that a step names. */
 struct umb_memory {
     int n_ids;
     size_t *offset, *bytes; /* [n_ids] by root id; bytes 0: not in scratch */
@@ -60,14 +73,14 @@ struct umb_memory {
 #define UMB_MEMORY_ALIGN 64
 UMB_MUST_USE enum umb_status umb__memory_build(const struct umb_graph *g,
                                                const struct umb_steps *steps,
-                                               const struct umb_schedule *schedule,
+                                               const struct umb_schedule *schedule, int device,
                                                struct umb_memory *ret_memory);
 void umb__memory_finish(struct umb_memory *m);
 /* Independent of how memory_build decided: recomputes the event graph's order from queues and
  * waits, and compares every pair. */
 UMB_MUST_USE enum umb_status umb__memory_verify(const struct umb_graph *g,
                                                 const struct umb_steps *steps,
-                                                const struct umb_schedule *schedule,
+                                                const struct umb_schedule *schedule, int device,
                                                 const struct umb_memory *memory);
 /* True for ids whose memory is in scratch: temporaries and TEMP roots that are no outputs. */
 bool umb__in_scratch(const struct umb_graph *g, int root);

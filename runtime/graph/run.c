@@ -2,7 +2,8 @@
  * Running a plan. A run is: upload of the slot on its own queue; every step in schedule order; on
  * queue 0, behind all other queues, the read-back of the outputs, whose event ends the run. The
  * next run may be enqueued before that: its first step on every queue waits for the end of this
- * one.
+ * one. Of several devices, each has all that; what goes between them is fetched into host memory
+ * and delivered from there.
  */
 #include "plan_internal.h"
 
@@ -22,8 +23,10 @@ static enum umb_status select_slot(struct umb_plan *p, int slot)
 {
     if (slot == p->bound_slot) { return UMB_OK; }
     for (int m = 0; m < p->n_moves; m++) {
-        enum umb_status st = umb__bound_step_move(p->bound[p->move[m].step], p->move[m].value,
-                                                  umb__plan_view(p, slot, p->move[m].value));
+        const int step = p->move[m].step, value = p->move[m].value;
+        if (!p->bound[step]) { continue; } /* a transfer: looks itself */
+        enum umb_status st = umb__bound_step_move(
+            p->bound[step], value, umb__plan_view(p, p->steps.step[step].device, slot, value));
         if (st != UMB_OK) { return st; }
     }
     p->bound_slot = slot;
@@ -38,60 +41,184 @@ void umb__plan_release_events(struct umb_plan *p)
     }
 }
 
+#define MOST_WAITS (UMB_SCHEDULE_QUEUES + UMB_MAX_DEVICES + 2)
+
 struct run {
     struct umb_plan *p;
+    int slot;
     struct umb_queue *const *queues;
-    bool one_queue, all_events;
-    umb_event *begin[2];      /* upload, end of the run before */
-    int last[UMB_MAX_QUEUES]; /* last step on each queue, −1 */
+    bool one_queue, all_events; /* one queue: of each device */
+    struct {
+        umb_event *uploaded; /* its inputs */
+        bool has_fetched;
+    } side[UMB_MAX_DEVICES];
+    int last[UMB_SCHEDULE_QUEUES]; /* last step on each queue, −1 */
 };
+
+static int lane_of(const struct run *r, int step)
+{
+    const struct umb_plan *p = r->p;
+    return r->one_queue ? p->steps.step[step].device * p->n_queues : p->schedule.queue[step];
+}
+
+struct waits {
+    umb_event *event[MOST_WAITS];
+    umb_event *bridged[MOST_WAITS]; /* to be released */
+    size_t n, n_bridged;
+};
+
+static void add_wait(struct waits *w, umb_event *event)
+{
+    if (event) { w->event[w->n++] = event; }
+}
+
+/* An event of another device. */
+static enum umb_status add_bridged(const struct umb_plan *p, int from, umb_event *event, int to,
+                                   struct waits *w)
+{
+    umb_event *here = NULL;
+    if (!event) { return UMB_OK; }
+    const enum umb_status st = umb__bridge_event(p->bridge[from], p->side[from].device, event,
+                                                 p->side[to].device, &here);
+    if (st == UMB_OK) { w->bridged[w->n_bridged++] = here; }
+    add_wait(w, here);
+    return st;
+}
+
+static void release_waits(struct waits *w)
+{
+    for (size_t i = 0; i < w->n_bridged; i++) {
+        umb__event_release(w->bridged[i]);
+    }
+}
+
+/* Host memory between devices is free again once the run before is done on all of them. */
+static enum umb_status wait_for_staging(struct run *r, int device, struct waits *w)
+{
+    const struct umb_plan *p = r->p;
+    enum umb_status st = UMB_OK;
+    if (r->side[device].has_fetched) { return UMB_OK; }
+    r->side[device].has_fetched = true;
+    for (int d = 0; st == UMB_OK && d < p->n_devices; d++) {
+        if (d != device) { st = add_bridged(p, d, p->side[d].last_done, device, w); }
+    }
+    return st;
+}
+
+static enum umb_status find_waits(struct run *r, int step, struct waits *w)
+{
+    const struct umb_plan *p = r->p;
+    const int lane = lane_of(r, step), device = p->steps.step[step].device;
+    enum umb_status st = UMB_OK;
+    w->n = w->n_bridged = 0;
+    if (r->last[lane] < 0) {
+        add_wait(w, r->side[device].uploaded);
+        add_wait(w, p->side[device].last_done);
+    }
+    for (int i = p->schedule.wait_start[step];
+         st == UMB_OK && i < p->schedule.wait_start[step + 1]; i++) {
+        const int before = p->schedule.wait[i], from = p->steps.step[before].device;
+        if (from != device) {
+            st = add_bridged(p, from, p->event[before], device, w);
+        } else if (!r->one_queue) {
+            add_wait(w, p->event[before]);
+        }
+    }
+    if (st == UMB_OK && p->steps.step[step].transfer == UMB_FETCH) {
+        st = wait_for_staging(r, device, w);
+    }
+    return st;
+}
+
+static enum umb_status enqueue_transfer(const struct run *r, const struct umb_step *s,
+                                        struct umb_queue *queue, const struct waits *w,
+                                        umb_event **ret_event)
+{
+    const struct umb_plan *p = r->p;
+    const bool fetches = s->transfer == UMB_FETCH;
+    const int value = s->args[fetches ? 0 : 1].value;
+    const int staged = s->args[fetches ? 1 : 0].value - p->steps.temp_base;
+    const struct umb_view v = umb__plan_view(p, s->device, r->slot, value);
+    const size_t bytes = p->steps.temp_bytes[staged];
+    return fetches ? umb__queue_read(queue, v.buffer, v.byte_offset, bytes, p->staging[staged],
+                                     w->event, w->n, ret_event)
+                   : umb__queue_write(queue, v.buffer, v.byte_offset, bytes, p->staging[staged],
+                                      w->event, w->n, ret_event);
+}
 
 static enum umb_status enqueue_step(struct run *r, int step, bool is_last)
 {
     struct umb_plan *p = r->p;
-    umb_event *waits[UMB_MAX_QUEUES + 2];
-    size_t n = 0;
-    int q = r->one_queue ? 0 : p->schedule.queue[step];
-    if (r->last[q] < 0) {
-        waits[n++] = r->begin[0];
-        waits[n++] = r->begin[1];
+    const struct umb_step *s = &p->steps.step[step];
+    struct waits w;
+    enum umb_status st = find_waits(r, step, &w);
+    const int lane = lane_of(r, step);
+    const bool crosses = s->transfer == UMB_FETCH;
+    const bool wants_event =
+        r->all_events || is_last || crosses || (!r->one_queue && p->schedule.signals[step]);
+    umb_event **event = wants_event ? &p->event[step] : NULL;
+    r->last[lane] = step;
+    if (st == UMB_OK) {
+        st = s->transfer ? enqueue_transfer(r, s, r->queues[lane], &w, event)
+                         : umb__bound_step_enqueue(p->bound[step], r->queues[lane], w.event, w.n,
+                                                   event);
     }
-    for (int w = p->schedule.wait_start[step];
-         !r->one_queue && w < p->schedule.wait_start[step + 1]; w++) {
-        waits[n++] = p->event[p->schedule.wait[w]];
-    }
-    bool wants_event = r->all_events || is_last || (!r->one_queue && p->schedule.signals[step]);
-    r->last[q] = step;
-    return umb__bound_step_enqueue(p->bound[step], r->queues[q], waits, n,
-                                   wants_event ? &p->event[step] : NULL);
+    release_waits(&w);
+    return st;
 }
 
 /* Marks, per queue, the step that is enqueued last on it: its event ends the run there. */
-static void find_last(const struct umb_plan *p, int *last)
+static void find_last(const struct run *r, int *last)
 {
-    for (int q = 0; q < UMB_MAX_QUEUES; q++) {
+    for (int q = 0; q < UMB_SCHEDULE_QUEUES; q++) {
         last[q] = -1;
     }
-    for (int i = 0; i < p->schedule.n; i++) {
-        last[p->schedule.queue[p->schedule.order[i]]] = p->schedule.order[i];
+    for (int o = 0; o < r->p->schedule.n; o++) {
+        last[lane_of(r, r->p->schedule.order[o])] = r->p->schedule.order[o];
     }
+}
+
+/* Reads what the device made back, behind all of its queues; the event ends its part of the run. */
+static enum umb_status end_side(struct run *r, int device, struct umb_plan_slot *slot)
+{
+    struct umb_plan *p = r->p;
+    struct umb_plan_side *side = &p->side[device];
+    const int home = device * p->n_queues;
+    umb_event *waits[MOST_WAITS];
+    size_t n = 0;
+    if (r->last[home] < 0) {
+        waits[n++] = r->side[device].uploaded;
+        waits[n++] = side->last_done;
+    }
+    for (int q = 0; q < p->lanes.n; q++) {
+        const bool is_other = q != home && umb__plan_lane_device(p, q) == device;
+        if (is_other && r->last[q] >= 0) { waits[n++] = p->event[r->last[q]]; }
+    }
+    enum umb_status st = UMB_OK;
+    umb_event **done = &slot->done[device];
+    for (int i = 0; st == UMB_OK && i < side->n_output_spans; i++) {
+        const struct umb_plan_span o = side->output_span[i];
+        const bool is_last = i + 1 == side->n_output_spans;
+        st = umb__queue_read(r->queues[home], side->outputs, o.offset, o.bytes,
+                             slot->host_output + o.offset, waits, n, is_last ? done : NULL);
+        n = 0;
+    }
+    if (!side->n_output_spans) { st = umb__queue_marker(r->queues[home], waits, n, done); }
+    return st;
 }
 
 static enum umb_status end_run(struct run *r, struct umb_plan_slot *slot)
 {
     struct umb_plan *p = r->p;
-    umb_event *waits[UMB_MAX_QUEUES + 2] = {r->begin[0], r->begin[1]};
-    size_t n = r->last[0] < 0 ? 2 : 0;
-    for (int q = 1; q < p->n_queues && !r->one_queue; q++) {
-        if (r->last[q] >= 0) { waits[n++] = p->event[r->last[q]]; }
+    enum umb_status st = UMB_OK;
+    for (int d = 0; st == UMB_OK && d < p->n_devices; d++) {
+        st = end_side(r, d, slot);
     }
-    enum umb_status st = p->output_bytes
-                             ? umb__queue_read(r->queues[0], p->outputs, 0, p->output_bytes,
-                                               slot->host_output, waits, n, &slot->done)
-                             : umb__queue_marker(r->queues[0], waits, n, &slot->done);
     if (st != UMB_OK) { return st; }
-    umb__event_release(p->last_done);
-    p->last_done = umb__event_retain(slot->done);
+    for (int d = 0; d < p->n_devices; d++) {
+        umb__event_release(p->side[d].last_done);
+        p->side[d].last_done = umb__event_retain(slot->done[d]);
+    }
     slot->running = true;
     return UMB_OK;
 }
@@ -101,40 +228,59 @@ static enum umb_status end_run(struct run *r, struct umb_plan_slot *slot)
 static enum umb_status flush(const struct run *r)
 {
     enum umb_status first = UMB_OK;
-    for (int q = 0; q < (r->one_queue ? 1 : r->p->n_queues); q++) {
+    for (int q = 0; q < r->p->lanes.n; q++) {
+        if (!r->queues[q]) { continue; }
         enum umb_status st = umb__queue_flush(r->queues[q]);
         first = first == UMB_OK ? st : first;
     }
     return first;
 }
 
+static enum umb_status upload(struct run *r, const struct umb_plan_slot *slot)
+{
+    struct umb_plan *p = r->p;
+    enum umb_status st = UMB_OK;
+    for (int d = 0; st == UMB_OK && d < p->n_devices; d++) {
+        const struct umb_plan_side *side = &p->side[d];
+        for (int i = 0; st == UMB_OK && i < side->n_upload_spans; i++) {
+            const struct umb_plan_span s = side->upload_span[i];
+            const bool is_last = i + 1 == side->n_upload_spans;
+            st = umb__queue_write(side->upload, slot->input[d], s.offset, s.bytes,
+                                  slot->host_input + s.offset, NULL, 0,
+                                  is_last ? &r->side[d].uploaded : NULL);
+        }
+        if (st == UMB_OK && side->n_upload_spans) { st = umb__queue_flush(side->upload); }
+    }
+    return st;
+}
+
 enum umb_status umb__plan_enqueue(struct umb_plan *p, int slot_index,
                                   struct umb_queue *const *queues, bool one_queue, bool all_events)
 {
     struct umb_plan_slot *slot = &p->slot[slot_index];
-    struct run r = {.p = p, .queues = queues, .one_queue = one_queue, .all_events = all_events};
-    int last[UMB_MAX_QUEUES];
-    find_last(p, last);
+    struct run r = {.p = p,
+                    .slot = slot_index,
+                    .queues = queues,
+                    .one_queue = one_queue,
+                    .all_events = all_events};
+    int last[UMB_SCHEDULE_QUEUES];
+    find_last(&r, last);
     enum umb_status st = umb__plan_wait(p, slot_index);
     if (st == UMB_OK) { st = select_slot(p, slot_index); }
-    if (st == UMB_OK && slot->input) {
-        st = umb__queue_write(p->upload, slot->input, 0, p->input_bytes, slot->host_input, NULL, 0,
-                              &r.begin[0]);
-        if (st == UMB_OK) { st = umb__queue_flush(p->upload); }
-    }
-    r.begin[1] = umb__event_retain(p->last_done);
-    for (int q = 0; q < UMB_MAX_QUEUES; q++) {
+    if (st == UMB_OK) { st = upload(&r, slot); }
+    for (int q = 0; q < UMB_SCHEDULE_QUEUES; q++) {
         r.last[q] = -1;
     }
     for (int o = 0; st == UMB_OK && o < p->schedule.n; o++) {
         int step = p->schedule.order[o];
-        st = enqueue_step(&r, step, step == last[p->schedule.queue[step]]);
+        st = enqueue_step(&r, step, step == last[lane_of(&r, step)]);
     }
     if (st == UMB_OK) { st = end_run(&r, slot); }
     enum umb_status sent = flush(&r);
     st = st == UMB_OK ? sent : st;
-    umb__event_release(r.begin[0]);
-    umb__event_release(r.begin[1]);
+    for (int d = 0; d < p->n_devices; d++) {
+        umb__event_release(r.side[d].uploaded);
+    }
     if (!all_events) { umb__plan_release_events(p); }
     return st;
 }
@@ -148,9 +294,13 @@ enum umb_status umb__plan_wait(struct umb_plan *p, int slot_index)
 {
     struct umb_plan_slot *slot = &p->slot[slot_index];
     if (!slot->running) { return UMB_OK; }
-    enum umb_status st = umb__event_wait(p->device, slot->done);
-    umb__event_release(slot->done);
-    slot->done = NULL;
+    enum umb_status st = UMB_OK;
+    for (int d = 0; d < p->n_devices; d++) {
+        const enum umb_status one = umb__event_wait(p->side[d].device, slot->done[d]);
+        st = st == UMB_OK ? one : st;
+        umb__event_release(slot->done[d]);
+        slot->done[d] = NULL;
+    }
     slot->running = false;
     return st;
 }

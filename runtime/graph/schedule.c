@@ -12,6 +12,7 @@ struct build {
     const struct umb_deps *deps;
     const double *cost;
     double *priority, *finish; /* [n] */
+    const struct umb_queues *queues;
     double *free_at;           /* [n_queues] */
     int *succ_start, *succ;    /* successors */
     int *missing;              /* [n] predecessors not yet placed */
@@ -75,11 +76,12 @@ static void place_in_parallel(struct build *b, struct umb_schedule *s)
         if (!b->missing[i]) { heap_push(b, i); }
     }
     for (int n = 0; n < s->n; n++) {
-        int step = heap_pop(b), best = 0;
+        int step = heap_pop(b), best = -1;
         double ready = ready_at(b, step), begin = 0;
         for (int q = 0; q < s->n_queues; q++) {
+            if (b->queues->kind && b->queues->kind[q] != b->queues->step_kind[step]) { continue; }
             double at = b->free_at[q] > ready ? b->free_at[q] : ready;
-            if (q == 0 || at < begin) {
+            if (best < 0 || at < begin) {
                 begin = at;
                 best = q;
             }
@@ -214,10 +216,18 @@ enum umb_status umb__schedule_build(struct umb_context *ctx, const struct umb_de
                                     const double *cost_ns, int n_queues,
                                     struct umb_schedule *ret_schedule)
 {
+    const struct umb_queues queues = {.n = n_queues};
+    return umb__schedule_build_on(ctx, deps, cost_ns, &queues, ret_schedule);
+}
+
+enum umb_status umb__schedule_build_on(struct umb_context *ctx, const struct umb_deps *deps,
+                                       const double *cost_ns, const struct umb_queues *queues,
+                                       struct umb_schedule *ret_schedule)
+{
     struct umb_schedule s;
-    enum umb_status st = allocate(ctx, deps->n, n_queues, &s);
-    if (st == UMB_OK && n_queues > 1) {
-        st = place(ctx, &(struct build){.deps = deps, .cost = cost_ns}, &s);
+    enum umb_status st = allocate(ctx, deps->n, queues->n, &s);
+    if (st == UMB_OK && queues->n > 1) {
+        st = place(ctx, &(struct build){.deps = deps, .cost = cost_ns, .queues = queues}, &s);
     } else if (st == UMB_OK) {
         for (int i = 0; i < deps->n; i++) {
             s.order[i] = i;

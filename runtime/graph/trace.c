@@ -4,6 +4,7 @@
  * units it can keep busy, min(work-groups, units).
  */
 #include "plan_internal.h"
+#include "system.h"
 
 static enum umb_status allocate(struct umb_plan *p)
 {
@@ -14,23 +15,58 @@ static enum umb_status allocate(struct umb_plan *p)
     return p->start_ns && p->end_ns && p->alone_ns ? UMB_OK : UMB_ERR_NO_MEMORY;
 }
 
-/* One run on profiling queues; every step's start and end, in the device's clock. */
+/* What must be added to a device's times to have the host's, so that several devices' compare. */
+static enum umb_status clock_offset(const struct umb_plan *p, int device, struct umb_queue *queue,
+                                    uint64_t *ret_offset)
+{
+    struct umb_device *d = p->side[device].device;
+    umb_event *e = NULL;
+    uint64_t queued, start, end = 0;
+    enum umb_status st = umb__queue_marker(queue, NULL, 0, &e);
+    if (st == UMB_OK) { st = umb__queue_flush(queue); }
+    if (st == UMB_OK) { st = umb__event_wait(d, e); }
+    const uint64_t now = umb__clock_ns();
+    if (st == UMB_OK) { st = umb__event_times(d, e, &queued, &start, &end); }
+    umb__event_release(e);
+    *ret_offset = now - end;
+    return st;
+}
+
+static enum umb_status read_times(const struct umb_plan *p, struct umb_queue *const *queues,
+                                  uint64_t *start, uint64_t *end)
+{
+    uint64_t offset[UMB_MAX_DEVICES] = {0};
+    enum umb_status st = UMB_OK;
+    for (int d = 0; st == UMB_OK && p->n_devices > 1 && d < p->n_devices; d++) {
+        st = clock_offset(p, d, queues[d * p->n_queues], &offset[d]);
+    }
+    for (size_t i = 0; st == UMB_OK && i < p->steps.n; i++) {
+        const int d = p->steps.step[i].device;
+        uint64_t queued;
+        st = umb__event_times(p->side[d].device, p->event[i], &queued, &start[i], &end[i]);
+        start[i] += offset[d];
+        end[i] += offset[d];
+    }
+    return st;
+}
+
+/* One run on profiling queues, or on one of each device; every step's start and end, in the device's
+ * clock or, of several, in the host's. */
 static enum umb_status timed_run(struct umb_plan *p, int slot, bool one_queue, uint64_t *start,
                                  uint64_t *end)
 {
-    struct umb_queue *queues[UMB_MAX_QUEUES] = {0};
+    struct umb_queue *queues[UMB_SCHEDULE_QUEUES] = {0};
     enum umb_status st = UMB_OK;
-    for (int q = 0; st == UMB_OK && q < (one_queue ? 1 : p->n_queues); q++) {
-        st = umb__queue_create(p->device, true, &queues[q]);
+    for (int q = 0; st == UMB_OK && q < p->lanes.n; q++) {
+        const int d = umb__plan_lane_device(p, q);
+        if (one_queue && q != d * p->n_queues) { continue; }
+        st = umb__queue_create(p->side[d].device, true, &queues[q]);
     }
     if (st == UMB_OK) { st = umb__plan_enqueue(p, slot, queues, one_queue, true); }
     if (st == UMB_OK) { st = umb__plan_wait(p, slot); }
-    for (size_t i = 0; st == UMB_OK && i < p->steps.n; i++) {
-        uint64_t queued;
-        st = umb__event_times(p->device, p->event[i], &queued, &start[i], &end[i]);
-    }
+    if (st == UMB_OK) { st = read_times(p, queues, start, end); }
     umb__plan_release_events(p);
-    for (int q = 0; q < UMB_MAX_QUEUES; q++) {
+    for (int q = 0; q < UMB_SCHEDULE_QUEUES; q++) {
         umb__queue_destroy(queues[q]);
     }
     return st;
@@ -54,7 +90,7 @@ enum umb_status umb__plan_trace(struct umb_plan *p, int slot)
 /* Compute units that the step can keep busy. */
 static double busy_units(const struct umb_plan *p, const struct umb_step *s)
 {
-    double units = umb_device_get_caps(p->device)->compute_units, groups = 1;
+    double units = umb_device_get_caps(p->side[s->device].device)->compute_units, groups = 1;
     if (!s->kernel || !s->local[0]) { return units; }
     for (unsigned d = 0; d < s->dimensions; d++) {
         groups *= (double)(s->global[d] / (s->local[d] ? s->local[d] : 1));
@@ -86,18 +122,22 @@ enum umb_status umb__plan_bound(struct umb_plan *p, int slot, uint64_t *ret_boun
 {
     double *path = umb__calloc(p->ctx, p->steps.n + 1, sizeof *path);
     enum umb_status st = path ? time_alone(p, slot) : UMB_ERR_NO_MEMORY;
-    double longest = 0, work = 0;
+    double longest = 0, work[UMB_MAX_DEVICES] = {0};
     for (size_t i = 0; st == UMB_OK && i < p->steps.n; i++) {
+        const struct umb_step *s = &p->steps.step[i];
         for (int e = p->deps.start[i]; e < p->deps.start[i + 1]; e++) {
             double before = path[p->deps.pred[e]];
             path[i] = before > path[i] ? before : path[i];
         }
         path[i] += (double)p->alone_ns[i];
         longest = path[i] > longest ? path[i] : longest;
-        work += (double)p->alone_ns[i] * busy_units(p, &p->steps.step[i]);
+        if (!s->transfer) { work[s->device] += (double)p->alone_ns[i] * busy_units(p, s); }
     }
-    work /= umb_device_get_caps(p->device)->compute_units;
-    if (st == UMB_OK) { *ret_bound_ns = (uint64_t)(longest > work ? longest : work); }
+    for (int d = 0; d < p->n_devices; d++) {
+        const double units = umb_device_get_caps(p->side[d].device)->compute_units;
+        longest = work[d] / units > longest ? work[d] / units : longest;
+    }
+    if (st == UMB_OK) { *ret_bound_ns = (uint64_t)longest; }
     umb__free(path);
     return st;
 }

@@ -13,6 +13,7 @@ struct proof {
     const struct umb_steps *steps;
     const struct umb_schedule *s;
     const struct umb_memory *m;
+    int device;
     size_t words;           /* of a set of steps */
     uint64_t *earlier;      /* [n][words]: steps that are done before step i begins */
     int *user_start, *user; /* by id: the steps that use it */
@@ -107,7 +108,8 @@ static enum umb_status compare_pairs(const struct proof *p)
 static enum umb_status check_places(const struct proof *p)
 {
     for (int id = 0; id < p->m->n_ids; id++) {
-        bool used = p->user_start[id + 1] > p->user_start[id] && umb__in_scratch(p->g, id);
+        bool used = p->user_start[id + 1] > p->user_start[id] && umb__in_scratch(p->g, id) &&
+                    umb__root_device(p->g, p->steps, id) == p->device;
         if (!used) { continue; }
         if (p->m->bytes[id] < umb__root_bytes(p->g, p->steps, id) ||
             p->m->offset[id] + p->m->bytes[id] > p->m->total) {
@@ -119,13 +121,14 @@ static enum umb_status check_places(const struct proof *p)
 }
 
 enum umb_status umb__memory_verify(const struct umb_graph *g, const struct umb_steps *steps,
-                                   const struct umb_schedule *schedule,
+                                   const struct umb_schedule *schedule, int device,
                                    const struct umb_memory *memory)
 {
     struct proof p = {.g = g,
                       .steps = steps,
                       .s = schedule,
                       .m = memory,
+                      .device = device,
                       .words = ((size_t)schedule->n + 63) / 64};
     size_t n_args = 1;
     for (size_t i = 0; i < steps->n; i++) {

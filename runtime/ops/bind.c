@@ -77,7 +77,7 @@ static enum umb_status bind_kernel(struct umb_device *device, struct umb_bound_s
     return st == UMB_OK ? umb__launch_create(device, &desc, &b->launch) : st;
 }
 
-void umb__steps_build_ahead(struct umb_device *device, const struct umb_steps *steps,
+void umb__steps_build_ahead(struct umb_device *device, int index, const struct umb_steps *steps,
                             struct umb_buffer *table, umb_resolve_fn resolve, void *user)
 {
     struct umb_context *ctx = umb__device_context(device);
@@ -88,7 +88,7 @@ void umb__steps_build_ahead(struct umb_device *device, const struct umb_steps *s
     size_t n = 0;
     enum umb_status st = args && desc ? UMB_OK : UMB_ERR_NO_MEMORY;
     for (size_t i = 0; st == UMB_OK && i < steps->n; i++) {
-        if (!steps->step[i].kernel) { continue; }
+        if (!steps->step[i].kernel || steps->step[i].device != index) { continue; }
         struct umb_launch_arg *own = args + n * UMB_MAX_KERNEL_ARGS;
         st = describe(ctx, &steps->step[i], table, resolve, user, own, &desc[n]);
         /* who builds has a table of zeros: one member, of nothing */

@@ -196,6 +196,8 @@ struct umb_op_case {
 #define UMB_OP_LOSS 4u
 /* its kernels apply a relu in the attribute "activation" to output 0 themselves */
 #define UMB_OP_FUSES_RELU 8u
+/* output 0 is input 0 on another device */
+#define UMB_OP_TRANSFER 16u
 
 struct umb_op {
     const char *name;

@@ -20,6 +20,7 @@ void umb__steps_finish(struct umb_steps *s)
     umb__arena_destroy(s->arena);
     umb__free(s->step);
     umb__free(s->temp_bytes);
+    umb__free(s->temp_device);
     memset(s, 0, sizeof *s);
 }
 
@@ -110,7 +111,7 @@ static void set_range(const struct umb_emit_launch *launch, struct umb_step *ste
 
 enum umb_status umb__emit_launch(struct umb_emit *e, const struct umb_emit_launch *launch, ...)
 {
-    struct umb_step step = {.kernel = launch->kernel, .node = e->node};
+    struct umb_step step = {.kernel = launch->kernel, .node = e->node, .device = e->device};
     set_range(launch, &step);
     if (launch->options) {
         step.options = umb__arena_strdup(e->steps->arena, launch->options);
@@ -125,7 +126,7 @@ enum umb_status umb__emit_launch(struct umb_emit *e, const struct umb_emit_launc
 
 enum umb_status umb__emit_call(struct umb_emit *e, const struct umb_call *call, ...)
 {
-    struct umb_step step = {.call = call, .node = e->node};
+    struct umb_step step = {.call = call, .node = e->node, .device = e->device};
     va_list args;
     va_start(args, call);
     const enum umb_status st = read_args(e, call->signature, &step, &args);
@@ -140,17 +141,55 @@ void umb__emit_beside(struct umb_emit *e, size_t first)
     }
 }
 
-enum umb_status umb__emit_temp(struct umb_emit *e, size_t bytes, int *ret_value)
+static enum umb_status add_temp(struct umb_steps *s, size_t bytes, int device, int *ret_value)
 {
-    struct umb_steps *s = e->steps;
     void *array = s->temp_bytes;
     if (!reserve(s->ctx, &array, s->n_temps, &s->temp_capacity, sizeof *s->temp_bytes)) {
         return UMB_ERR_NO_MEMORY;
     }
     s->temp_bytes = array;
+    array = s->temp_device;
+    if (!reserve(s->ctx, &array, s->n_temps, &s->temp_device_capacity, sizeof *s->temp_device)) {
+        return UMB_ERR_NO_MEMORY;
+    }
+    s->temp_device = array;
     s->temp_bytes[s->n_temps] = bytes;
+    s->temp_device[s->n_temps] = device;
     *ret_value = s->temp_base + (int)s->n_temps++;
     return UMB_OK;
+}
+
+enum umb_status umb__emit_temp(struct umb_emit *e, size_t bytes, int *ret_value)
+{
+    return add_temp(e->steps, bytes, e->device, ret_value);
+}
+
+static enum umb_status emit_half(struct umb_emit *e, enum umb_transfer half, int device, int from,
+                                 int to)
+{
+    static const struct umb_call calls[] = {
+        [UMB_FETCH] = {.name = "fetch", .signature = "rw"},
+        [UMB_DELIVER] = {.name = "deliver", .signature = "rw"},
+    };
+    struct umb_step step = {.call = &calls[half],
+                            .node = e->node,
+                            .device = device,
+                            .transfer = half,
+                            .n_args = 2,
+                            .args = umb__arena_calloc(e->steps->arena, 2, sizeof *step.args)};
+    if (!step.args) { return UMB_ERR_NO_MEMORY; }
+    step.args[0] = (struct umb_step_arg){.kind = 'r', .value = from, .element_bytes = 1};
+    step.args[1] = (struct umb_step_arg){.kind = 'w', .value = to, .element_bytes = 1};
+    return append(e->steps, &step);
+}
+
+enum umb_status umb__emit_transfer(struct umb_emit *e)
+{
+    int host;
+    enum umb_status st =
+        add_temp(e->steps, umb__type_bytes(&e->p.out[0]), UMB_ON_HOST, &host);
+    if (st == UMB_OK) { st = emit_half(e, UMB_FETCH, e->from, e->in[0], host); }
+    return st == UMB_OK ? emit_half(e, UMB_DELIVER, e->device, host, e->out[0]) : st;
 }
 
 char *umb__emit_printf(struct umb_emit *e, const char *fmt, ...)

@@ -45,8 +45,14 @@ struct umb_step_member {
     size_t global[3];
 };
 
+/* Halves of a transfer between devices, which whoever runs the steps does: from the device to host
+ * memory, and from there to the other. Each has two arguments, "rw"; one is a temporary on
+ * UMB_ON_HOST. */
+enum umb_transfer { UMB_NO_TRANSFER, UMB_FETCH, UMB_DELIVER };
+#define UMB_ON_HOST (-1)
+
 struct umb_step {
-    const struct umb_kernel *kernel; /* one of kernel, call */
+    const struct umb_kernel *kernel; /* one of kernel, call; a transfer's call is but a name */
     const struct umb_call *call;
     char *options;
     unsigned dimensions;
@@ -54,6 +60,8 @@ struct umb_step {
     size_t n_args; /* of all members, one after another */
     struct umb_step_arg *args;
     int node;   /* of the graph; −1 outside one; the first member's */
+    int device; /* that runs it, of several */
+    enum umb_transfer transfer;
     int beside; /* equal for steps that touch nothing of what the others write; 0: none */
     /* Several launches of one kernel in one (umb__step_merge); NULL: one. Their letters r, w and m
      * agree in the buffer where they come to lie. */
@@ -70,7 +78,8 @@ struct umb_steps {
     size_t n, capacity;
     int temp_base;      /* first id of a temporary: the number of values of the graph */
     size_t *temp_bytes; /* [n_temps] */
-    size_t n_temps, temp_capacity;
+    int *temp_device;   /* [n_temps] or UMB_ON_HOST */
+    size_t n_temps, temp_capacity, temp_device_capacity;
 };
 UMB_MUST_USE enum umb_status umb__steps_init(struct umb_context *ctx, int temp_base,
                                              struct umb_steps *s);
@@ -89,6 +98,7 @@ struct umb_emit {
     const int *in, *out; /* value ids, as p.in and p.out */
     struct umb_steps *steps;
     int node;
+    int device, from; /* that computes it; that holds input 0 */
     /* An optimizer to be applied in place of writing output 0; NULL, or for a solver that is among
      * `updating`. */
     const struct umb_emit_update *update;
@@ -106,6 +116,8 @@ struct umb_emit_launch {
 UMB_MUST_USE enum umb_status umb__emit_launch(struct umb_emit *e,
                                               const struct umb_emit_launch *launch, ...);
 UMB_MUST_USE enum umb_status umb__emit_call(struct umb_emit *e, const struct umb_call *call, ...);
+/* Output 0 is input 0, which another device holds. */
+UMB_MUST_USE enum umb_status umb__emit_transfer(struct umb_emit *e);
 /* Says that the steps from `first` on write different parts of temporaries that nothing else has
  * touched yet, so that none need wait for another. */
 void umb__emit_beside(struct umb_emit *e, size_t first);
@@ -135,9 +147,9 @@ UMB_MUST_USE enum umb_status umb__step_bind(struct umb_device *device, const str
                                             struct umb_buffer *table, umb_resolve_fn resolve,
                                             void *user, struct umb_bound_step **ret_bound);
 void umb__bound_step_destroy(struct umb_bound_step *bound);
-/* Has the steps' kernels built beside each other, where that can be (umb__build_ahead); to be
- * called before they are bound. */
-void umb__steps_build_ahead(struct umb_device *device, const struct umb_steps *steps,
+/* Has the kernels of a device's steps built beside each other, where that can be (umb__build_ahead);
+ * to be called before they are bound. */
+void umb__steps_build_ahead(struct umb_device *device, int index, const struct umb_steps *steps,
                             struct umb_buffer *table, umb_resolve_fn resolve, void *user);
 /* Points the arguments that name `value` to another place. */
 UMB_MUST_USE enum umb_status umb__bound_step_move(struct umb_bound_step *bound, int value,

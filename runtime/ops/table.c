@@ -27,7 +27,8 @@
     row(flatten) \
     row(normalize) \
     row(dropout) \
-    row(upsample)
+    row(upsample) \
+    row(transfer)
 /* clang-format on */
 
 #define DECLARE(name) extern const struct umb_op *const umb__ops_##name[];

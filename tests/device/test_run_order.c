@@ -153,7 +153,7 @@ static void nothing_waits_inside_a_step(void **state)
     check(w, umb__plan_submit(w->plan, 1));
     uint64_t took = umb__clock_ns() - start;
     bool done = true;
-    check(w, umb__event_done(w->device, w->plan->slot[0].done, &done));
+    check(w, umb__event_done(w->device, w->plan->slot[0].done[0], &done));
     assert_false(done);
     assert_int_equal(clSetUserEventStatus(gate, CL_COMPLETE), CL_SUCCESS);
     check(w, umb__plan_wait(w->plan, 0));

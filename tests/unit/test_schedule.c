@@ -171,7 +171,7 @@ static void plan_world(struct world *w, int n_queues, struct umb_deps *d, struct
 {
     assert_int_equal(umb__deps_build(w->g, &w->steps, d), UMB_OK);
     assert_int_equal(umb__schedule_build(w->ctx, d, w->cost, n_queues, s), UMB_OK);
-    assert_int_equal(umb__memory_build(w->g, &w->steps, s, m), UMB_OK);
+    assert_int_equal(umb__memory_build(w->g, &w->steps, s, 0, m), UMB_OK);
 }
 
 static void unplan(struct umb_deps *d, struct umb_schedule *s, struct umb_memory *m)
@@ -194,7 +194,7 @@ static void random_lists_keep_their_meaning(void **state)
             random_world(&w, seed);
             plan_world(&w, queues[q], &d, &s, &m);
             check_schedule(&w, &s, seed);
-            if (umb__memory_verify(w.g, &w.steps, &s, &m) != UMB_OK) {
+            if (umb__memory_verify(w.g, &w.steps, &s, 0, &m) != UMB_OK) {
                 fail_msg("seed %llu: %s", (unsigned long long)seed, umb_context_error(w.ctx));
             }
             assert_true(m.total <= m.unshared);
@@ -317,7 +317,7 @@ static void verify_catches_shared_memory(void **state)
             tried++;
             m.offset[step->args[0].value] = m.offset[step->args[step->n_args - 1].value];
             m.total += 4096;
-            caught += umb__memory_verify(w.g, &w.steps, &s, &m) == UMB_ERR_INVALID;
+            caught += umb__memory_verify(w.g, &w.steps, &s, 0, &m) == UMB_ERR_INVALID;
             break;
         }
         unplan(&d, &s, &m);
@@ -336,12 +336,12 @@ static void verify_catches_a_missing_wait(void **state)
     struct umb_memory m;
     chain(&w, 6);
     plan_world(&w, 1, &d, &s, &m);
-    assert_int_equal(umb__memory_verify(w.g, &w.steps, &s, &m), UMB_OK);
+    assert_int_equal(umb__memory_verify(w.g, &w.steps, &s, 0, &m), UMB_OK);
     s.n_queues = 2; /* as if every second step ran on a queue of its own, with no waits */
     for (int i = 1; i < 6; i += 2) {
         s.queue[i] = 1;
     }
-    assert_int_equal(umb__memory_verify(w.g, &w.steps, &s, &m), UMB_ERR_INVALID);
+    assert_int_equal(umb__memory_verify(w.g, &w.steps, &s, 0, &m), UMB_ERR_INVALID);
     s.n_queues = 1;
     unplan(&d, &s, &m);
     world_close(&w);
