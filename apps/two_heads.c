@@ -42,7 +42,13 @@ static enum umb_status build_net(struct umb_net *net)
         {"conv", "filters=32 size=3 padding=same stride=2 activation=relu"},
         {"flatten", NULL}};
     const double mean = 0.5, std = 0.25;
-    struct umb_stream_desc pictures = {"pictures", SIDE, SIDE, 3, &mean, &std, 1};
+    struct umb_stream_desc pictures = {.name = "pictures",
+                                       .height = SIDE,
+                                       .width = SIDE,
+                                       .channels = 3,
+                                       .mean = &mean,
+                                       .std = &std,
+                                       .n_norm = 1};
     int value = 0;
     enum umb_status st = umb_net_stream(net, &pictures, &value);
     for (size_t i = 0; st == UMB_OK && i < sizeof trunk / sizeof *trunk; i++) {

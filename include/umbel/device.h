@@ -81,9 +81,9 @@ void umb_device_list_destroy(struct umb_device_list *list);
 UMB_MUST_USE enum umb_status umb_device_open(struct umb_context *ctx, const char *selector,
                                              struct umb_device **ret_device);
 void umb_device_close(struct umb_device *device);
-/* Opens the devices of a run on several: each item of the selector gives one, the first it fits that
- * no item before gave ("gpu,cpu": a GPU and a CPU), with "#*" all it fits ("gpu#*"); items that fit
- * nothing are passed over where others give something. Errors as above, and more than
+/* Opens the devices of a run on several: each item of the selector gives one, the first it fits
+ * that no item before gave ("gpu,cpu": a GPU and a CPU), with "#*" all it fits ("gpu#*"); items
+ * that fit nothing are passed over where others give something. Errors as above, and more than
  * UMB_MAX_DEVICES; none is open then. */
 #define UMB_MAX_DEVICES 8
 UMB_MUST_USE enum umb_status umb_devices_open(struct umb_context *ctx, const char *selector,

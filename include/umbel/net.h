@@ -24,6 +24,7 @@ struct umb_stream_desc {
     const double *mean,
         *std; /* [n_norm]: one number for all channels or one each; n_norm 0: mean 0, std 1 */
     size_t n_norm;
+    int device; /* that normalises them, of the trainer's, from 0 */
 };
 /* Adds a stream; *ret_value is its normalised images [N,H,W,C]. Streams count from 0 in the order
  * of their adding. */
@@ -39,6 +40,7 @@ struct umb_layer_desc {
                           uses; NULL: its own */
     const int *in;     /* values */
     int n_in;
+    int device; /* that computes it, of the trainer's, from 0 */
 };
 /* Adds a layer (and the node of its activation attribute). Errors: UMB_ERR_INVALID with the layer's
  * name, what is wrong, and shapes. */
@@ -60,6 +62,7 @@ struct umb_task_desc {
     double weight;              /* w_t ≥ 0 */
     const char *const *metrics; /* NULL-terminated names, the first counts for the score; NULL: the
                                    loss's usual one */
+    int device;                 /* that computes loss and metrics */
 };
 UMB_MUST_USE enum umb_status umb_net_task(struct umb_net *net, const struct umb_task_desc *desc);
 

@@ -23,7 +23,16 @@ struct umb_trainer_desc {
     double clip_norm;            /* gradients are scaled to this L2 norm at most; 0: off */
     bool mixed_precision;        /* GPUs may round operands of forward products to float16 */
     uint64_t seed;               /* initial parameters, dropout */
-    int queues;                  /* 1…8; 0: UMBEL_QUEUES, else 1 */
+    int queues;                  /* 1…8, of each device; 0: UMBEL_QUEUES, else 1 */
+    /* Devices 1, 2 … that layers, streams and tasks of the net name (umb_layer_desc.device). */
+    struct umb_device *const *more;
+    int n_more; /* below UMB_MAX_DEVICES */
+    /* [1 + n_more], or NULL. How many rows of each stream's batch each device takes in training:
+     * all layers are then computed on every device for its rows, whatever device they name, the
+     * losses of the whole batch on the tasks' devices; parameters are kept and updated on the first
+     * that takes any. Each from 0, together the batch. Batch norm's statistics are those of a
+     * device's rows, its running ones device 0's. */
+    const int64_t *shares;
 };
 /* Compiles the plans and draws the initial parameters. Errors: all but FORMAT and IO. */
 UMB_MUST_USE enum umb_status umb_trainer_create(struct umb_context *ctx,

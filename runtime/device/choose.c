@@ -41,8 +41,7 @@ enum umb_status umb__devices_choose(struct umb_context *ctx, struct umb_devices 
                                     const char *selector, size_t *ret_first)
 {
     size_t *taken, n_taken = 0;
-    const enum umb_status st =
-        choose(ctx, devices, selector, umb__selector_take, &taken, &n_taken);
+    const enum umb_status st = choose(ctx, devices, selector, umb__selector_take, &taken, &n_taken);
     if (st != UMB_OK) { return st; }
     for (size_t i = 0; i < n_taken; i++) {
         devices->caps[taken[i]].chosen = true;

@@ -27,9 +27,7 @@ static enum umb_status open_device(struct umb_device *d, const char *selector, s
     size_t *taken = NULL, n = 0;
     enum umb_status st = umb__devices_create(d->ctx, &d->found);
     if (st == UMB_OK) { st = umb__devices_team(d->ctx, &d->found, selector, &taken, &n); }
-    if (st == UMB_OK && member >= n) {
-        st = umb__devices_none_chosen(d->ctx, &d->found, selector);
-    }
+    if (st == UMB_OK && member >= n) { st = umb__devices_none_chosen(d->ctx, &d->found, selector); }
     if (st != UMB_OK) { return st; }
     const size_t i = taken[member];
     *ret_n = n;
@@ -85,11 +83,11 @@ enum umb_status umb_devices_open(struct umb_context *ctx, const char *selector,
 {
     size_t n = 1;
     for (size_t i = 0; i < n; i++) {
-        enum umb_status st = i < UMB_MAX_DEVICES
-                                 ? open_member(ctx, selector, i, &ret_devices[i], &n)
-                                 : umb__fail(ctx, UMB_ERR_INVALID,
-                                             "%zu devices are chosen; expected %d at most", n,
-                                             UMB_MAX_DEVICES);
+        enum umb_status st =
+            i < UMB_MAX_DEVICES
+                ? open_member(ctx, selector, i, &ret_devices[i], &n)
+                : umb__fail(ctx, UMB_ERR_INVALID, "%zu devices are chosen; expected %d at most", n,
+                            UMB_MAX_DEVICES);
         if (st == UMB_OK) { continue; }
         while (i-- > 0) {
             umb_device_close(ret_devices[i]);

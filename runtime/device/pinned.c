@@ -16,8 +16,8 @@ enum umb_status umb__pinned_create(struct umb_queue *queue, size_t bytes,
     if (!p) { return UMB_ERR_NO_MEMORY; }
     cl_int code;
     p->queue = queue;
-    p->cl = clCreateBuffer(device->cl, CL_MEM_READ_WRITE | CL_MEM_ALLOC_HOST_PTR, bytes, NULL,
-                           &code);
+    p->cl =
+        clCreateBuffer(device->cl, CL_MEM_READ_WRITE | CL_MEM_ALLOC_HOST_PTR, bytes, NULL, &code);
     if (code != CL_SUCCESS) {
         umb__free(p);
         return umb__cl_check(device->ctx, code, "clCreateBuffer of host memory");

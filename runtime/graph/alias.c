@@ -23,7 +23,7 @@ static void alias_view(struct umb_graph *g, const struct umb_node *n)
 {
     const struct umb_value *in = &g->value[n->in[0]];
     struct umb_value *out = &g->value[n->out[0]];
-    size_t offset = umb__op_view_offset(&in->type, &out->type);
+    size_t offset = umb__op_view_offset(n->op, n->attrs, &in->type, &out->type);
     int root = in->base >= 0 ? in->base : n->in[0];
     size_t at = offset + (in->base >= 0 ? in->base_offset : 0);
     if (out->base < 0) { set_base(g, n->out[0], root, at); }
@@ -58,12 +58,11 @@ static void alias_join(struct umb_graph *g, const struct umb_node *n)
 
 enum umb_status umb__graph_alias(struct umb_graph *g)
 {
-    const struct umb_op *join = umb__op_find("join");
     for (int i = 0; i < g->n_nodes; i++) {
         if (g->node[i].op->flags & UMB_OP_VIEW) { alias_view(g, &g->node[i]); }
     }
     for (int i = 0; i < g->n_nodes; i++) {
-        if (g->node[i].op == join) { alias_join(g, &g->node[i]); }
+        if (g->node[i].op->flags & UMB_OP_JOIN) { alias_join(g, &g->node[i]); }
     }
     return umb__graph_verify(g);
 }

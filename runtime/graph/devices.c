@@ -50,14 +50,13 @@ static enum umb_status transfer(struct placing *p, int value, const struct umb_n
                                 int *ret_value)
 {
     struct umb_graph *g = p->g;
-    if (g->value[value].kind == UMB_VALUE_STATE) {
+    if (g->value[value].kind == UMB_VALUE_STATE && g->value[value].spec >= 0) {
         return umb__fail(g->ctx, UMB_ERR_UNSUPPORTED,
                          "%s: it keeps %s, which is on another device; expected layers that share "
                          "a state on one device",
                          reader->name, g->value[value].name);
     }
-    const char *name =
-        umb__arena_printf(g->arena, "%s.on%d", g->value[value].name, reader->device);
+    const char *name = umb__arena_printf(g->arena, "%s.on%d", g->value[value].name, reader->device);
     if (!name) { return UMB_ERR_NO_MEMORY; }
     const struct umb_graph_node_desc desc = {.op = umb__op_find("transfer"),
                                              .name = name,
@@ -107,8 +106,8 @@ enum umb_status umb__graph_transfer(struct umb_graph *g)
         if (st == UMB_OK) { st = push(&p, &n); }
     }
     if (st == UMB_OK && p.n > g->node_capacity) {
-        struct umb_node *nodes = umb__grow(g->ctx, g->node, (size_t)g->node_capacity, (size_t)p.n,
-                                           sizeof *nodes);
+        struct umb_node *nodes =
+            umb__grow(g->ctx, g->node, (size_t)g->node_capacity, (size_t)p.n, sizeof *nodes);
         st = nodes ? UMB_OK : UMB_ERR_NO_MEMORY;
         if (nodes) {
             g->node = nodes;

@@ -176,6 +176,7 @@ static enum umb_status add_pass(struct umb_graph *g, struct umb_node *conv, cons
     const char *name = umb__arena_printf(g->arena, "%s:1", conv->name);
     const int pass = name ? umb__graph_value(g, name, UMB_VALUE_TEMP, type) : -1;
     if (pass < 0) { return UMB_ERR_NO_MEMORY; }
+    g->value[pass].device = conv->device;
     conv->out[1] = pass;
     conv->n_out = 2;
     g->value[pass].producer = g->value[conv->out[0]].producer;

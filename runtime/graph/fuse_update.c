@@ -44,7 +44,10 @@ static bool find_update(struct splitting *s)
     struct umb_type in[UMB_OP_MAX_PARAMS], out[UMB_OP_MAX_OUT];
     for (int i = s->g->n_nodes - 1; i >= 0; i--) {
         const struct umb_node *n = &s->g->node[i];
-        if (n->phase != UMB_PHASE_UPDATE || n->n_in > UMB_OP_MAX_PARAMS) { continue; }
+        if (n->phase != UMB_PHASE_UPDATE || n->n_in > UMB_OP_MAX_PARAMS ||
+            n->device != s->g->device) {
+            continue;
+        }
         const struct umb_problem p = problem_of(s, i, in, out);
         if (!umb__update_is_known(&p)) { continue; }
         s->update = i;

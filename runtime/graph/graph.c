@@ -1,5 +1,7 @@
 #include "graph.h"
 
+#include <umbel/device.h>
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -53,9 +55,13 @@ int umb__graph_value(struct umb_graph *g, const char *name, enum umb_value_kind 
     g->value = values;
     const char *copy = umb__arena_strdup(g->arena, name);
     if (!copy) { return -1; }
-    g->value[g->n_values] = (struct umb_value){
-        .name = copy, .kind = kind, .type = own, .producer = -1, .base = -1, .spec = -1,
-        .device = g->device};
+    g->value[g->n_values] = (struct umb_value){.name = copy,
+                                               .kind = kind,
+                                               .type = own,
+                                               .producer = -1,
+                                               .base = -1,
+                                               .spec = -1,
+                                               .device = g->device};
     return g->n_values++;
 }
 
@@ -158,8 +164,7 @@ static enum umb_status append_node(struct umb_graph *g, const struct umb_graph_n
         room_for_one(g->ctx, g->node, g->n_nodes, &g->node_capacity, sizeof *nodes);
     if (!nodes) { return UMB_ERR_NO_MEMORY; }
     g->node = nodes;
-    struct umb_node n = {
-        .op = op, .phase = desc->phase, .n_in = desc->n_in, .device = g->device};
+    struct umb_node n = {.op = op, .phase = desc->phase, .n_in = desc->n_in, .device = g->device};
     struct umb_type *in = umb__arena_calloc(g->arena, (size_t)desc->n_in + 1, sizeof *in);
     n.name = umb__arena_strdup(g->arena, desc->name);
     n.attrs = umb__arena_calloc(g->arena, 1, op->attrs_bytes ? op->attrs_bytes : 1);
@@ -182,9 +187,13 @@ static enum umb_status append_node(struct umb_graph *g, const struct umb_graph_n
             n.in[n.n_in] = ambient_value(g, spec->kind);
             if (n.in[n.n_in] < 0) { return UMB_ERR_NO_MEMORY; }
         } else {
-            st = param_value(g, desc->param_name ? desc->param_name : desc->name, spec,
-                             &n.in[n.n_in]);
+            const bool own = desc->state_name && spec->kind == UMB_PARAM_STATE;
+            const char *prefix = own                ? desc->state_name
+                                 : desc->param_name ? desc->param_name
+                                                    : desc->name;
+            st = param_value(g, prefix, spec, &n.in[n.n_in]);
             if (st != UMB_OK) { return st; }
+            if (own) { g->value[n.in[n.n_in]].spec = -1; }
         }
         n.n_in++;
     }
@@ -252,9 +261,15 @@ enum umb_status umb__graph_verify(const struct umb_graph *g)
                 return broken(g, "it reads what no earlier node makes", n->name);
             }
         }
+        if (n->device < 0 || n->device >= UMB_MAX_DEVICES) {
+            return broken(g, "its device does not exist", n->name);
+        }
         for (int k = 0; k < n->n_out; k++) {
             if (g->value[n->out[k]].producer != i) {
                 return broken(g, "it does not produce its output", n->name);
+            }
+            if (g->value[n->out[k]].device != n->device) {
+                return broken(g, "its output is on another device", n->name);
             }
         }
     }

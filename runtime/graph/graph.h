@@ -81,6 +81,8 @@ struct umb_graph_node_desc {
     const char *name;
     const char *param_name; /* prefix of its parameters; an existing parameter of that name and type
                                is shared. NULL: name */
+    const char *state_name; /* prefix of its states, which then are nobody's else and are not saved;
+                               NULL: as param_name */
     enum umb_phase phase;
     int n_in;
     const int *in; /* data inputs only; parameters and ambient inputs are added by infer */
@@ -124,7 +126,8 @@ UMB_MUST_USE enum umb_status umb__graph_simplify(struct umb_graph *g);
 /* Names of what each device has one of: "parameters", "parameters.1" …, in the arena; NULL: no
  * memory. */
 const char *umb__graph_device_name(struct umb_graph *g, const char *name, int device);
-/* The parameters of g->device: pack.c. */
+/* The parameters of g->device: pack.c; −1 for both where they are all on other
+ * devices. */
 UMB_MUST_USE enum umb_status umb__graph_pack(struct umb_graph *g, const int *gradient,
                                              int n_gradient, int *ret_params, int *ret_gradients);
 #define UMB_PACK_BYTES ((size_t)64) /* pieces begin at multiples: a vector of the widest device */
@@ -146,7 +149,7 @@ UMB_MUST_USE enum umb_status umb__graph_fuse_pool(struct umb_graph *g,
 /* Behind differentiation: fuse.c. */
 UMB_MUST_USE enum umb_status umb__graph_fuse(struct umb_graph *g,
                                              const struct umb_device_caps *caps);
-/* Behind it: parameters of at least so many numbers are updated beside their gradient's maker:
+/* Behind it, on g->device: parameters of at least so many numbers are updated beside their gradient's maker:
  * fuse_update.c. */
 #define UMB_LARGE_PARAM (1 << 18)
 UMB_MUST_USE enum umb_status umb__graph_fuse_update(struct umb_graph *g,

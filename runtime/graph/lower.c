@@ -47,7 +47,7 @@ bool umb__node_has_steps(const struct umb_graph *g, int node)
 {
     const struct umb_node *n = &g->node[node];
     return !(n->op->flags & UMB_OP_VIEW) &&
-           !(strcmp(n->op->name, "join") == 0 && join_costs_nothing(g, n));
+           !((n->op->flags & UMB_OP_JOIN) && join_costs_nothing(g, n));
 }
 
 enum umb_status umb__node_problem(const struct umb_graph *g, int node,

@@ -17,6 +17,15 @@ static bool is_packed(const struct umb_graph *g, int v)
            g->value[v].device == g->device;
 }
 
+/* On whatever device. */
+static bool has_params(const struct umb_graph *g)
+{
+    for (int v = 0; v < g->n_values; v++) {
+        if (g->value[v].kind == UMB_VALUE_PARAM) { return true; }
+    }
+    return false;
+}
+
 static int64_t packed_count(const struct umb_graph *g)
 {
     int64_t n = 0;
@@ -80,6 +89,10 @@ enum umb_status umb__graph_pack(struct umb_graph *g, const int *gradient, int n_
 {
     struct umb_type type = {.dtype = UMB_F32, .shape = {1, {packed_count(g)}}};
     int params = -1, gradients = -1;
+    if (type.shape.dim[0] == 0 && has_params(g)) {
+        *ret_params = *ret_gradients = -1;
+        return UMB_OK;
+    }
     enum umb_status st = umb__shape_check(g->ctx, &type.shape);
     if (st != UMB_OK) { return umb__fail_prefix(g->ctx, st, "the network's parameters"); }
     const char *name = umb__graph_device_name(g, "parameters", g->device);

@@ -19,8 +19,8 @@ static enum umb_status check_desc(struct umb_context *ctx, const struct umb_plan
     return UMB_OK;
 }
 
-/* Device 0's queues for kernels, device 1's …; then, of several devices, theirs for what leaves them
- * and for what comes. */
+/* Device 0's queues for kernels, device 1's …; then, of several devices, theirs for what leaves
+ * them and for what comes. */
 static void list_lanes(struct umb_plan *p)
 {
     const int n = p->n_devices, n_kernels = n * p->n_queues;

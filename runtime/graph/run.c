@@ -78,8 +78,8 @@ static enum umb_status add_bridged(const struct umb_plan *p, int from, umb_event
 {
     umb_event *here = NULL;
     if (!event) { return UMB_OK; }
-    const enum umb_status st = umb__bridge_event(p->bridge[from], p->side[from].device, event,
-                                                 p->side[to].device, &here);
+    const enum umb_status st =
+        umb__bridge_event(p->bridge[from], p->side[from].device, event, p->side[to].device, &here);
     if (st == UMB_OK) { w->bridged[w->n_bridged++] = here; }
     add_wait(w, here);
     return st;
@@ -115,8 +115,8 @@ static enum umb_status find_waits(struct run *r, int step, struct waits *w)
         add_wait(w, r->side[device].uploaded);
         add_wait(w, p->side[device].last_done);
     }
-    for (int i = p->schedule.wait_start[step];
-         st == UMB_OK && i < p->schedule.wait_start[step + 1]; i++) {
+    for (int i = p->schedule.wait_start[step]; st == UMB_OK && i < p->schedule.wait_start[step + 1];
+         i++) {
         const int before = p->schedule.wait[i], from = p->steps.step[before].device;
         if (from != device) {
             st = add_bridged(p, from, p->event[before], device, w);
@@ -159,9 +159,9 @@ static enum umb_status enqueue_step(struct run *r, int step, bool is_last)
     umb_event **event = wants_event ? &p->event[step] : NULL;
     r->last[lane] = step;
     if (st == UMB_OK) {
-        st = s->transfer ? enqueue_transfer(r, s, r->queues[lane], &w, event)
-                         : umb__bound_step_enqueue(p->bound[step], r->queues[lane], w.event, w.n,
-                                                   event);
+        st = s->transfer
+                 ? enqueue_transfer(r, s, r->queues[lane], &w, event)
+                 : umb__bound_step_enqueue(p->bound[step], r->queues[lane], w.event, w.n, event);
     }
     release_waits(&w);
     return st;

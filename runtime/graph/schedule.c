@@ -13,10 +13,10 @@ struct build {
     const double *cost;
     double *priority, *finish; /* [n] */
     const struct umb_queues *queues;
-    double *free_at;           /* [n_queues] */
-    int *succ_start, *succ;    /* successors */
-    int *missing;              /* [n] predecessors not yet placed */
-    int *heap, n_heap;         /* ready steps, highest priority first */
+    double *free_at;        /* [n_queues] */
+    int *succ_start, *succ; /* successors */
+    int *missing;           /* [n] predecessors not yet placed */
+    int *heap, n_heap;      /* ready steps, highest priority first */
 };
 
 static bool ahead(const struct build *b, int x, int y)

@@ -29,6 +29,7 @@ static enum umb_status swap(struct umb_graph *g, int relu, int pool)
     const char *name = umb__arena_printf(g->arena, "%s.pooled", g->node[relu].name);
     const int pooled = name ? umb__graph_value(g, name, UMB_VALUE_TEMP, &g->value[after].type) : -1;
     if (pooled < 0) { return UMB_ERR_NO_MEMORY; }
+    g->value[pooled].device = g->value[after].device;
     g->node[pool].in[0] = before;
     g->node[pool].out[0] = pooled;
     g->node[relu].in[0] = pooled;

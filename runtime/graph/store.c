@@ -131,7 +131,8 @@ enum umb_status umb__store_write(struct umb_store *s, const char *name, size_t o
 {
     struct entry *e;
     enum umb_status st = checked(s, name, offset, bytes, &e);
-    return st == UMB_OK ? umb__queue_write_now(s->queue[e->device], e->buffer, offset, bytes, data) : st;
+    return st == UMB_OK ? umb__queue_write_now(s->queue[e->device], e->buffer, offset, bytes, data)
+                        : st;
 }
 
 enum umb_status umb__store_read(struct umb_store *s, const char *name, size_t offset, size_t bytes,
@@ -139,5 +140,6 @@ enum umb_status umb__store_read(struct umb_store *s, const char *name, size_t of
 {
     struct entry *e;
     enum umb_status st = checked(s, name, offset, bytes, &e);
-    return st == UMB_OK ? umb__queue_read_now(s->queue[e->device], e->buffer, offset, bytes, data) : st;
+    return st == UMB_OK ? umb__queue_read_now(s->queue[e->device], e->buffer, offset, bytes, data)
+                        : st;
 }

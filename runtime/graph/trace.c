@@ -50,8 +50,8 @@ static enum umb_status read_times(const struct umb_plan *p, struct umb_queue *co
     return st;
 }
 
-/* One run on profiling queues, or on one of each device; every step's start and end, in the device's
- * clock or, of several, in the host's. */
+/* One run on profiling queues, or on one of each device; every step's start and end, in the
+ * device's clock or, of several, in the host's. */
 static enum umb_status timed_run(struct umb_plan *p, int slot, bool one_queue, uint64_t *start,
                                  uint64_t *end)
 {

@@ -76,7 +76,10 @@ static enum umb_status pose_node(struct tuner *t, int node)
 {
     struct umb_problem p;
     struct umb_text text = {0};
-    if (!umb__node_has_steps(t->desc->graph, node)) { return UMB_OK; }
+    if (!umb__node_has_steps(t->desc->graph, node) ||
+        t->desc->graph->node[node].device != t->desc->member) {
+        return UMB_OK;
+    }
     enum umb_status st =
         umb__node_problem(t->desc->graph, node, umb_device_get_caps(t->desc->device), t->arena, &p);
     if (st != UMB_OK) { return st; }

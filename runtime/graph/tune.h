@@ -72,6 +72,7 @@ struct umb_tune_report {
 struct umb_tune_desc {
     struct umb_device *device;
     const struct umb_graph *graph; /* behind its passes */
+    int member;                    /* the graph's nodes on this device of several are meant */
     struct umb_tuning *tuning;     /* gets the results; saving is the caller's */
     bool full;                     /* more runs, no limit of time */
     bool again;                    /* also what was measured already, and as carefully */

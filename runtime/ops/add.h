@@ -13,5 +13,8 @@ struct umb_sum {
     int64_t first, n;
 };
 UMB_MUST_USE enum umb_status umb__emit_sum(struct umb_emit *e, const struct umb_sum *sum);
+/* Output 0 is the inputs one after another: rows.c. */
+UMB_MUST_USE enum umb_status umb__emit_joined(struct umb_emit *e);
+void umb__reference_joined(const struct umb_reference *r);
 
 #endif

@@ -198,6 +198,8 @@ struct umb_op_case {
 #define UMB_OP_FUSES_RELU 8u
 /* output 0 is input 0 on another device */
 #define UMB_OP_TRANSFER 16u
+/* output 0 is the inputs one after another, and may be made of them where they are made */
+#define UMB_OP_JOIN 32u
 
 struct umb_op {
     const char *name;
@@ -216,6 +218,8 @@ struct umb_op {
         const struct umb_problem *p); /* additions and multiplications counted one each */
     double (*bytes)(
         const struct umb_problem *p); /* least traffic; NULL: all inputs and outputs once */
+    /* UMB_OP_VIEW: where output 0 begins in input 0, in bytes; NULL: where its segments do */
+    size_t (*view_offset)(const void *attrs, const struct umb_type *in);
     const struct umb_solver *solvers; /* ends with a NULL name */
     const char *const *updating;      /* those that know umb_emit.update, NULL-terminated; or NULL */
     const struct umb_op_case *cases;  /* ends with a NULL `in`; NULL: none */
@@ -228,8 +232,9 @@ typedef const struct umb_op *const *umb_op_family;
 extern const umb_op_family umb__op_table[];
 const struct umb_op *umb__op_find(const char *name); /* NULL if unknown */
 
-/* Where a UMB_OP_VIEW output begins in its input, in bytes: whole segments further on. */
-size_t umb__op_view_offset(const struct umb_type *in, const struct umb_type *out);
+/* Where a UMB_OP_VIEW output begins in its input, in bytes. */
+size_t umb__op_view_offset(const struct umb_op *op, const void *attrs, const struct umb_type *in,
+                           const struct umb_type *out);
 
 /* Fills attrs (zeroed, attrs_bytes) with the defaults. */
 void umb__attrs_default(const struct umb_op *op, void *attrs);

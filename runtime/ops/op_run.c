@@ -200,7 +200,8 @@ static void finish(struct bench *b)
 static void run_view(const struct umb_op_run *run)
 {
     const struct umb_type *in = &run->p.in[0], *out = &run->p.out[0];
-    memcpy(run->out[0], (const char *)run->in[0] + umb__op_view_offset(in, out),
+    memcpy(run->out[0],
+           (const char *)run->in[0] + umb__op_view_offset(run->p.op, run->p.attrs, in, out),
            umb__type_bytes(out));
     for (int i = 0; run->ret_ns && i < run->repeats; i++) {
         run->ret_ns[i] = 0;

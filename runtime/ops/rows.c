@@ -72,7 +72,7 @@ static enum umb_status join_grad(struct umb_grad *g)
     return st;
 }
 
-static void join_reference(const struct umb_reference *r)
+void umb__reference_joined(const struct umb_reference *r)
 {
     double *y = r->out[0].data;
     for (int i = 0; i < r->n_in; i++) {
@@ -82,7 +82,7 @@ static void join_reference(const struct umb_reference *r)
     }
 }
 
-static enum umb_status join_emit(struct umb_emit *e)
+enum umb_status umb__emit_joined(struct umb_emit *e)
 {
     int64_t first = 0;
     enum umb_status st = UMB_OK;
@@ -94,7 +94,8 @@ static enum umb_status join_emit(struct umb_emit *e)
     return st;
 }
 
-static const struct umb_solver join_solvers[] = {{"copy", umb__applies_always, join_emit}, {0}};
+static const struct umb_solver join_solvers[] = {{"copy", umb__applies_always, umb__emit_joined},
+                                                 {0}};
 
 /* Rows. */
 
@@ -161,12 +162,12 @@ static const struct umb_op_case rows_cases[] = {
 
 static const struct umb_op join = {.name = "join",
                                    .help = "values of consecutive streams as one batch",
-                                   .flags = UMB_OP_LAYER,
+                                   .flags = UMB_OP_LAYER | UMB_OP_JOIN,
                                    .min_in = 1,
                                    .max_in = 1024,
                                    .infer = join_infer,
                                    .grad = join_grad,
-                                   .reference = join_reference,
+                                   .reference = umb__reference_joined,
                                    .solvers = join_solvers,
                                    .cases = join_cases};
 

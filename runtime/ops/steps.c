@@ -186,8 +186,7 @@ static enum umb_status emit_half(struct umb_emit *e, enum umb_transfer half, int
 enum umb_status umb__emit_transfer(struct umb_emit *e)
 {
     int host;
-    enum umb_status st =
-        add_temp(e->steps, umb__type_bytes(&e->p.out[0]), UMB_ON_HOST, &host);
+    enum umb_status st = add_temp(e->steps, umb__type_bytes(&e->p.out[0]), UMB_ON_HOST, &host);
     if (st == UMB_OK) { st = emit_half(e, UMB_FETCH, e->from, e->in[0], host); }
     return st == UMB_OK ? emit_half(e, UMB_DELIVER, e->device, host, e->out[0]) : st;
 }

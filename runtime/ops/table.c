@@ -24,6 +24,7 @@
     row(add) \
     row(concat) \
     row(rows) \
+    row(stack) \
     row(flatten) \
     row(normalize) \
     row(dropout) \
@@ -48,8 +49,10 @@ const struct umb_op *umb__op_find(const char *name)
     return NULL;
 }
 
-size_t umb__op_view_offset(const struct umb_type *in, const struct umb_type *out)
+size_t umb__op_view_offset(const struct umb_op *op, const void *attrs, const struct umb_type *in,
+                           const struct umb_type *out)
 {
+    if (op->view_offset) { return op->view_offset(attrs, in); }
     if (in->n_segments == 0) { return 0; }
     const size_t segment_bytes = umb__type_bytes(in) / (size_t)in->n_segments;
     return segment_bytes * (size_t)(out->segment - in->segment);

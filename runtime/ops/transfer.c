@@ -1,7 +1,7 @@
 /*
- * transfer: a value on another device. devices.c puts it where a node reads what its device does not
- * hold; its gradient goes back the same way. What happens to it is the executor's (graph/run.c), so
- * it has no kernel.
+ * transfer: a value on another device. devices.c puts it where a node reads what its device does
+ * not hold; its gradient goes back the same way. What happens to it is the executor's
+ * (graph/run.c), so it has no kernel.
  */
 #include "steps.h"
 #include <string.h>

@@ -113,9 +113,9 @@ static enum umb_status normalize_attrs(struct umb_net *net, const struct umb_str
     return st == UMB_OK ? st : umb__fail_prefix(net->ctx, st, "stream %s", desc->name);
 }
 
-/* The image input of stream s and its normalize node, in graph g. */
-static enum umb_status write_stream(const struct umb_net *net, int s, struct umb_graph *g,
-                                    int64_t batch, int *ret_image, int *ret_value)
+/* The image input of stream s, and its normalize node, in graph g. */
+static enum umb_status write_image(const struct umb_net *net, int s, struct umb_graph *g,
+                                   int64_t batch, int *ret_image)
 {
     const struct umb_stream_desc *d = &net->stream[s].desc;
     struct umb_type type = {.dtype = UMB_U8,
@@ -124,18 +124,24 @@ static enum umb_status write_stream(const struct umb_net *net, int s, struct umb
                             .segment = s};
     enum umb_status st = umb__shape_check(g->ctx, &type.shape);
     if (st != UMB_OK) { return umb__fail_prefix(g->ctx, st, "stream %s", d->name); }
-    char name[160], node[180];
+    char name[160];
     snprintf(name, sizeof name, "%.120s.image", d->name);
-    snprintf(node, sizeof node, "%.120s.normalize", d->name);
     *ret_image = umb__graph_value(g, name, UMB_VALUE_INPUT, &type);
-    if (*ret_image < 0) { return UMB_ERR_NO_MEMORY; }
+    return *ret_image < 0 ? UMB_ERR_NO_MEMORY : UMB_OK;
+}
+
+static enum umb_status write_stream(const struct umb_net *net, int s, struct umb_graph *g,
+                                    const char *suffix, int image, int *ret_value)
+{
+    char node[180];
+    snprintf(node, sizeof node, "%.120s.normalize%.16s", net->stream[s].desc.name, suffix);
     struct umb_graph_node_desc desc = {.op = umb__op_find("normalize"),
                                        .attrs = net->stream[s].attrs,
                                        .name = node,
                                        .n_in = 1,
-                                       .in = ret_image};
+                                       .in = &image};
     int out[UMB_OP_MAX_OUT];
-    st = umb__graph_node(g, &desc, out);
+    const enum umb_status st = umb__graph_node(g, &desc, out);
     if (st == UMB_OK) { *ret_value = out[0]; }
     return st;
 }
@@ -161,7 +167,8 @@ enum umb_status umb_net_stream(struct umb_net *net, const struct umb_stream_desc
     s->desc.mean = s->desc.std = NULL;
     struct net_value v = {.layer = -1, .stream = net->n_streams};
     int image;
-    if (st == UMB_OK) { st = write_stream(net, net->n_streams, net->probe, 1, &image, &v.probe); }
+    if (st == UMB_OK) { st = write_image(net, net->n_streams, net->probe, 1, &image); }
+    if (st == UMB_OK) { st = write_stream(net, net->n_streams, net->probe, "", image, &v.probe); }
     if (st == UMB_OK) { st = add_value(net, v, ret_value); }
     if (st == UMB_OK) { net->n_streams++; }
     return st;
@@ -220,9 +227,11 @@ static enum umb_status check_share(struct umb_net *net, const struct umb_layer_d
 
 /* Records the layer and writes it into the probe. */
 static enum umb_status append_layer(struct umb_net *net, const struct umb_op *op, const void *attrs,
-                                    const char *name, const char *param_name, int n_in,
-                                    const int *in, int *ret_value)
+                                    const char *name, const char *param_name,
+                                    const struct umb_layer_desc *from, const int *in,
+                                    int *ret_value)
 {
+    const int n_in = from->n_in;
     if (net->n_layers == net->layer_capacity) {
         int grown = net->layer_capacity ? 2 * net->layer_capacity : 64;
         struct layer *p =
@@ -231,8 +240,12 @@ static enum umb_status append_layer(struct umb_net *net, const struct umb_op *op
         net->layer = p;
         net->layer_capacity = grown;
     }
-    struct layer l = {
-        .op = op, .attrs = attrs, .name = name, .param_name = param_name, .n_in = n_in};
+    struct layer l = {.op = op,
+                      .attrs = attrs,
+                      .name = name,
+                      .param_name = param_name,
+                      .n_in = n_in,
+                      .device = from->device};
     l.in = umb__arena_calloc(net->arena, (size_t)n_in + 1, sizeof *l.in);
     int *probe_in = umb__arena_calloc(net->arena, (size_t)n_in + 1, sizeof *probe_in);
     if (!l.in || !probe_in) { return UMB_ERR_NO_MEMORY; }
@@ -285,9 +298,10 @@ static void number_draws(const struct umb_net *net, const struct umb_op *op, voi
     }
 }
 
-static enum umb_status append_activation(struct umb_net *net, const char *layer, int activation,
-                                         int *value)
+static enum umb_status append_activation(struct umb_net *net, const char *layer, int device,
+                                         int activation, int *value)
 {
+    const struct umb_layer_desc from = {.n_in = 1, .device = device};
     const struct umb_op *op = umb__op_find(umb__activation_names[activation]);
     const char *name =
         umb__arena_printf(net->arena, "%s.%s", layer, umb__activation_names[activation]);
@@ -295,7 +309,7 @@ static enum umb_status append_activation(struct umb_net *net, const char *layer,
         op ? umb__arena_calloc(net->arena, 1, op->attrs_bytes ? op->attrs_bytes : 1) : NULL;
     if (!op || !name || !attrs) { return UMB_ERR_NO_MEMORY; }
     umb__attrs_default(op, attrs);
-    return append_layer(net, op, attrs, name, name, 1, value, value);
+    return append_layer(net, op, attrs, name, name, &from, value, value);
 }
 
 static enum umb_status unknown_op(struct umb_net *net, const char *name)
@@ -326,9 +340,9 @@ enum umb_status umb_net_layer(struct umb_net *net, const struct umb_layer_desc *
     if (st != UMB_OK) { return umb__fail_prefix(net->ctx, st, "%s", name); }
     number_draws(net, op, attrs);
     int activation = take_activation(op, attrs), value = -1;
-    st = append_layer(net, op, attrs, name, param_name, desc->n_in, desc->in, &value);
+    st = append_layer(net, op, attrs, name, param_name, desc, desc->in, &value);
     if (st == UMB_OK && activation != UMB_ACT_LINEAR) {
-        st = append_activation(net, name, activation, &value);
+        st = append_activation(net, name, desc->device, activation, &value);
     }
     if (st == UMB_OK) { *ret_value = value; }
     return st;
@@ -362,25 +376,67 @@ const struct umb_stream_desc *umb__net_stream(const struct umb_net *net, int ind
     return &net->stream[index].desc;
 }
 
+int umb__net_highest_device(const struct umb_net *net)
+{
+    int highest = 0;
+    for (int s = 0; s < net->n_streams; s++) {
+        highest = net->stream[s].desc.device > highest ? net->stream[s].desc.device : highest;
+    }
+    for (int l = 0; l < net->n_layers; l++) {
+        highest = net->layer[l].device > highest ? net->layer[l].device : highest;
+    }
+    for (int t = 0; t < net->n_tasks; t++) {
+        highest = net->task[t].device > highest ? net->task[t].device : highest;
+    }
+    return highest;
+}
+
 int umb__net_value_stream(const struct umb_net *net, int value)
 {
     const struct umb_type *t = &net->probe->value[net->value[value].probe].type;
     return t->n_segments == 1 ? t->segment : -1;
 }
 
+/* Random numbers of parts are as apart as those of layers. */
+#define PART_DRAWS 16384
+
+/* The layer's attributes, as a part of a batch has them. */
+static const void *part_attrs(struct umb_graph *g, const struct layer *l, int part)
+{
+    const struct umb_attr_desc *d = l->op->attrs;
+    while (d && d->name && (strcmp(d->name, "stream") != 0 || d->type != UMB_ATTR_INT)) {
+        d++;
+    }
+    if (!part || !d || !d->name) { return l->attrs; }
+    void *attrs = umb__arena_calloc(g->arena, 1, l->op->attrs_bytes);
+    if (!attrs) { return NULL; }
+    memcpy(attrs, l->attrs, l->op->attrs_bytes);
+    *(int64_t *)(void *)((char *)attrs + d->offset) += (int64_t)part * PART_DRAWS;
+    return attrs;
+}
+
+static const char *part_suffix(struct umb_graph *g, int part)
+{
+    return part ? umb__arena_printf(g->arena, ".part%d", part) : "";
+}
+
 static enum umb_status write_layer(const struct umb_net *net, int index, struct umb_graph *g,
-                                   const int *values, int *ret_value)
+                                   int part, const int *values, int *ret_value)
 {
     const struct layer *l = &net->layer[index];
+    const char *suffix = part_suffix(g, part);
     int *in = umb__arena_calloc(g->arena, (size_t)l->n_in + 1, sizeof *in);
-    if (!in) { return UMB_ERR_NO_MEMORY; }
+    const char *name = suffix ? umb__arena_printf(g->arena, "%s%s", l->name, suffix) : NULL;
+    const void *attrs = part_attrs(g, l, part);
+    if (!in || !name || !attrs) { return UMB_ERR_NO_MEMORY; }
     for (int k = 0; k < l->n_in; k++) {
         in[k] = values[l->in[k]];
     }
     struct umb_graph_node_desc desc = {.op = l->op,
-                                       .attrs = l->attrs,
-                                       .name = l->name,
+                                       .attrs = attrs,
+                                       .name = name,
                                        .param_name = l->param_name,
+                                       .state_name = part ? name : NULL,
                                        .n_in = l->n_in,
                                        .in = in};
     int out[UMB_OP_MAX_OUT];
@@ -389,17 +445,72 @@ static enum umb_status write_layer(const struct umb_net *net, int index, struct 
     return st;
 }
 
-enum umb_status umb__net_build(const struct umb_net *net, struct umb_graph *g, int64_t batch,
-                               struct umb_net_values *ret_values)
+enum umb_status umb__net_build_images(const struct umb_net *net, struct umb_graph *g, int64_t batch,
+                                      struct umb_net_values *ret_values)
 {
     struct umb_net_values out;
     out.value = umb__arena_calloc(g->arena, (size_t)net->n_values + 1, sizeof *out.value);
     enum umb_status st = out.value ? UMB_OK : UMB_ERR_NO_MEMORY;
-    for (int v = 0; st == UMB_OK && v < net->n_values; v++) {
-        int s = net->value[v].stream;
-        st = s >= 0 ? write_stream(net, s, g, batch, &out.image[s], &out.value[v])
-                    : write_layer(net, net->value[v].layer, g, out.value, &out.value[v]);
+    for (int s = 0; st == UMB_OK && s < net->n_streams; s++) {
+        st = write_image(net, s, g, batch, &out.image[s]);
     }
+    if (st == UMB_OK) { *ret_values = out; }
+    return st;
+}
+
+/* Everything behind the images; device −1: each on its own. */
+static enum umb_status write_all(const struct umb_net *net, struct umb_graph *g, int part,
+                                 int device, struct umb_net_values *values)
+{
+    const char *suffix = part_suffix(g, part);
+    enum umb_status st = suffix ? UMB_OK : UMB_ERR_NO_MEMORY;
+    for (int v = 0; st == UMB_OK && v < net->n_values; v++) {
+        const int s = net->value[v].stream, l = net->value[v].layer;
+        const int own = s >= 0 ? net->stream[s].desc.device : net->layer[l].device;
+        g->device = device < 0 ? own : device;
+        st = s >= 0 ? write_stream(net, s, g, suffix, values->image[s], &values->value[v])
+                    : write_layer(net, l, g, part, values->value, &values->value[v]);
+    }
+    g->device = 0;
+    return st;
+}
+
+enum umb_status umb__net_build(const struct umb_net *net, struct umb_graph *g, int64_t batch,
+                               struct umb_net_values *ret_values)
+{
+    const enum umb_status st = umb__net_build_images(net, g, batch, ret_values);
+    return st == UMB_OK ? write_all(net, g, 0, -1, ret_values) : st;
+}
+
+/* The part's rows of an image input, as a piece of it. */
+static enum umb_status write_piece(const struct umb_net *net, int s, struct umb_graph *g,
+                                   const struct umb_net_part *part, int whole, int *ret_image)
+{
+    struct umb_type type = g->value[whole].type;
+    const size_t row = umb__type_bytes(&type) / (size_t)type.shape.dim[0];
+    type.shape.dim[0] = part->count;
+    char name[160];
+    snprintf(name, sizeof name, "%.120s.image.part%d", net->stream[s].desc.name, part->part);
+    *ret_image = umb__graph_value(g, name, UMB_VALUE_INPUT, &type);
+    if (*ret_image < 0) { return UMB_ERR_NO_MEMORY; }
+    g->value[*ret_image].base = whole;
+    g->value[*ret_image].base_offset = row * (size_t)part->first;
+    return UMB_OK;
+}
+
+enum umb_status umb__net_build_part(const struct umb_net *net, struct umb_graph *g,
+                                    const struct umb_net_part *part,
+                                    const struct umb_net_values *whole,
+                                    struct umb_net_values *ret_values)
+{
+    struct umb_net_values out;
+    out.value = umb__arena_calloc(g->arena, (size_t)net->n_values + 1, sizeof *out.value);
+    enum umb_status st = out.value ? UMB_OK : UMB_ERR_NO_MEMORY;
+    for (int s = 0; st == UMB_OK && s < net->n_streams; s++) {
+        st = write_piece(net, s, g, part, whole->image[s], &out.image[s]);
+    }
+    g->rows_value = -1;
+    if (st == UMB_OK) { st = write_all(net, g, part->part, part->device, &out); }
     if (st == UMB_OK) { *ret_values = out; }
     return st;
 }

@@ -14,7 +14,7 @@ struct layer {
     const void *attrs;
     const char *name, *param_name;
     int *in;
-    int n_in;
+    int n_in, device;
 };
 
 struct stream {

@@ -103,6 +103,7 @@ enum umb_status umb_net_task(struct umb_net *net, const struct umb_task_desc *de
                          desc->weight);
     }
     struct umb_net_task t = {.output = desc->output,
+                             .device = desc->device,
                              .weight = desc->weight,
                              .stream = umb__net_value_stream(net, desc->output)};
     t.loss = find_loss(net, desc);

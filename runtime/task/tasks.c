@@ -1,5 +1,6 @@
 /* Losses, counters and answers of a net's tasks, as nodes of a graph. */
 #include "tasks.h"
+#include <umbel/device.h>
 
 #include <stdio.h>
 
@@ -70,6 +71,7 @@ static enum umb_status attach_task(const struct umb_net_task *t, struct umb_grap
 {
     struct umb_task_values v = {.counts = -1, .errors = -1};
     int out[UMB_OP_MAX_OUT];
+    g->device = t->device;
     enum umb_status st = add_inputs(t, g, &g->value[output].type, &v);
     int in[3] = {output, v.labels, v.mask};
     if (st == UMB_OK) {
@@ -84,13 +86,13 @@ static enum umb_status attach_task(const struct umb_net_task *t, struct umb_grap
     return st;
 }
 
-/* All tasks' counters side by side, so that one launch can count for all. */
+/* All counters on g->device side by side, so that one launch can count for all. */
 static enum umb_status join_counts(const struct umb_net *net, struct umb_graph *g,
                                    const struct umb_task_values *task)
 {
     size_t bytes = 0;
     for (int i = 0; i < umb_net_n_tasks(net); i++) {
-        if (task[i].counts < 0) { continue; }
+        if (task[i].counts < 0 || umb__net_task(net, i)->device != g->device) { continue; }
         struct umb_value *v = &g->value[task[i].counts];
         v->base_offset = bytes;
         bytes += (umb__type_bytes(&v->type) + UMB_PACK_BYTES - 1) / UMB_PACK_BYTES * UMB_PACK_BYTES;
@@ -98,10 +100,12 @@ static enum umb_status join_counts(const struct umb_net *net, struct umb_graph *
     if (!bytes) { return UMB_OK; }
     const struct umb_type type = {.dtype = UMB_I32,
                                   .shape = {1, {(int64_t)(bytes / sizeof(int32_t))}}};
-    const int all = umb__graph_value(g, "counts", UMB_VALUE_STATE, &type);
+    const char *name = umb__graph_device_name(g, "counts", g->device);
+    const int all = name ? umb__graph_value(g, name, UMB_VALUE_STATE, &type) : -1;
     if (all < 0) { return UMB_ERR_NO_MEMORY; }
     for (int i = 0; i < umb_net_n_tasks(net); i++) {
-        if (task[i].counts >= 0) { g->value[task[i].counts].base = all; }
+        if (task[i].counts < 0 || umb__net_task(net, i)->device != g->device) { continue; }
+        g->value[task[i].counts].base = all;
     }
     return UMB_OK;
 }
@@ -115,7 +119,12 @@ enum umb_status umb__tasks_attach(const struct umb_net *net, struct umb_graph *g
         enum umb_status st = attach_task(t, g, values->value[t->output], &ret_tasks[i]);
         if (st != UMB_OK) { return st; }
     }
-    return join_counts(net, g, ret_tasks);
+    enum umb_status st = UMB_OK;
+    for (g->device = 0; st == UMB_OK && g->device < UMB_MAX_DEVICES; g->device++) {
+        st = join_counts(net, g, ret_tasks);
+    }
+    g->device = 0;
+    return st;
 }
 
 enum umb_status umb__tasks_answers(const struct umb_net *net, struct umb_graph *g,
@@ -127,11 +136,13 @@ enum umb_status umb__tasks_answers(const struct umb_net *net, struct umb_graph *
     for (int i = 0; i < umb_net_n_tasks(net); i++) {
         const struct umb_net_task *t = umb__net_task(net, i);
         int out[UMB_OP_MAX_OUT];
+        g->device = t->device;
         enum umb_status st = add_node(g, answer_op[t->judge], NULL, t->name, "answer",
                                       UMB_PHASE_FORWARD, 1, &values->value[t->output], out);
         if (st != UMB_OK) { return st; }
         g->value[out[0]].output = true;
         ret_answers[i] = out[0];
     }
+    g->device = 0;
     return UMB_OK;
 }

@@ -53,9 +53,12 @@ struct umb_net_task {
     const struct umb_metric *metric[UMB_TASK_METRICS];
     int n_metrics;
     struct umb_type label; /* for a batch of one */
+    int device;
 };
 const struct umb_net_task *umb__net_task(const struct umb_net *net, int index);
 const struct umb_stream_desc *umb__net_stream(const struct umb_net *net, int index);
+/* The highest that a stream, layer or task names. */
+int umb__net_highest_device(const struct umb_net *net);
 /* Stream that a value belongs to, −1 when it holds several. */
 int umb__net_value_stream(const struct umb_net *net, int value);
 
@@ -64,6 +67,21 @@ struct umb_net_values {
     int *value;                     /* [net values] in the graph's arena */
     int image[UMB_NET_MAX_STREAMS]; /* u8 [batch,H,W,C], INPUT */
 };
+/* The net once more for some of the batch's rows, all of it on one device: the parameters are the
+ * same values, states of its own, and where it is asked for, an input of its own that tells how many
+ * of those rows are real (g->rows_value). `part` 0, 1 … keeps names and random numbers apart. */
+struct umb_net_part {
+    int part, device;
+    int64_t first, count; /* rows of each stream */
+};
+UMB_MUST_USE enum umb_status umb__net_build_part(const struct umb_net *net, struct umb_graph *g,
+                                                 const struct umb_net_part *part,
+                                                 const struct umb_net_values *whole,
+                                                 struct umb_net_values *ret_values);
+/* The images alone, for parts. */
+UMB_MUST_USE enum umb_status umb__net_build_images(const struct umb_net *net, struct umb_graph *g,
+                                                   int64_t batch,
+                                                   struct umb_net_values *ret_values);
 UMB_MUST_USE enum umb_status umb__net_build(const struct umb_net *net, struct umb_graph *g,
                                             int64_t batch, struct umb_net_values *ret_values);
 

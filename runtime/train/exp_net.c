@@ -93,7 +93,7 @@ static enum umb_status add_streams(struct builder *b)
     for (size_t s = 0; st == UMB_OK && s < exp->n_streams; s++) {
         const struct umb_exp_data *d = &exp->data[exp->stream[s]];
         struct umb_stream_desc desc = {d->name, d->shape[0], d->shape[1], d->shape[2],
-                                       d->mean, d->std,      d->n_norm};
+                                       d->mean, d->std,      d->n_norm, 0};
         st = umb_net_stream(b->net, &desc, &b->image[s]);
         if (st != UMB_OK) { st = umb__yaml_fail_prefix(exp->ctx, d->node, st); }
     }
@@ -290,7 +290,7 @@ static enum umb_status add_task(struct builder *b, const struct umb_exp_task *t,
     enum umb_status st = umb__exp_check_output(exp, t, &shape);
     if (st != UMB_OK) { return st; }
     struct umb_task_desc desc = {t->name,       output,    t->loss,
-                                 t->loss_attrs, t->weight, (const char *const *)t->metrics};
+                                 t->loss_attrs, t->weight, (const char *const *)t->metrics, 0};
     st = umb_net_task(b->net, &desc);
     return st == UMB_OK ? st : umb__yaml_fail_prefix(exp->ctx, t->node, st);
 }

@@ -71,38 +71,93 @@ static enum umb_status add_update_node(struct umb_graph *g, const struct umb_op 
     return umb__graph_node_raw(g, &desc, ret_out);
 }
 
-static enum umb_status add_clip(struct umb_trainer *tr, struct umb_graph *g, int gradients,
-                                int *ret_scale)
+/* What a device's parameters are packed into. */
+struct packed {
+    int params, gradients; /* −1: it has none */
+};
+
+/* The gradients of all devices as one vector. */
+static enum umb_status all_gradients(struct umb_graph *g, const struct packed *packed, int n,
+                                     int *ret_value)
+{
+    int in[UMB_MAX_DEVICES], n_in = 0, out[UMB_OP_MAX_OUT];
+    for (int d = 0; d < n; d++) {
+        if (packed[d].gradients >= 0) { in[n_in++] = packed[d].gradients; }
+    }
+    *ret_value = in[0];
+    if (n_in == 1) { return UMB_OK; }
+    const enum umb_status st =
+        add_update_node(g, umb__op_find("concat"), NULL, "all_gradients", n_in, in, out);
+    if (st == UMB_OK) { *ret_value = out[0]; }
+    return st;
+}
+
+static enum umb_status add_clip(struct umb_trainer *tr, struct umb_graph *g,
+                                const struct packed *packed, int *ret_scale)
 {
     const struct umb_op *op = umb__op_find("clip_scale");
     char text[64];
     snprintf(text, sizeof text, "max_norm=%.17g", tr->clip_norm);
     void *attrs;
-    int out[UMB_OP_MAX_OUT];
+    int out[UMB_OP_MAX_OUT], gradients;
     enum umb_status st = umb__attrs_create(tr->ctx, g->arena, op, text, &attrs);
+    if (st == UMB_OK) { st = all_gradients(g, packed, tr->n_devices, &gradients); }
     if (st == UMB_OK) { st = add_update_node(g, op, attrs, "clip", 1, &gradients, out); }
     if (st == UMB_OK) { *ret_scale = out[0]; }
     return st;
 }
 
-/* One update over all packed parameters, behind the clipping where that is wanted. */
-static enum umb_status add_update(struct umb_trainer *tr, struct umb_trainer_side *side, int params,
-                                  int gradients)
+/* One update over all of a device's packed parameters. clip −1: none. */
+static enum umb_status add_update(struct umb_trainer *tr, struct umb_trainer_side *side,
+                                  const struct packed *packed, int clip)
 {
     struct umb_graph *g = side->graph;
-    int in[6] = {params, gradients}, n = 2, out[UMB_OP_MAX_OUT];
-    struct umb_type type = g->value[params].type;
+    int in[6] = {packed->params, packed->gradients}, n = 2, out[UMB_OP_MAX_OUT];
+    struct umb_type type = g->value[packed->params].type;
     for (int s = 0; s < umb__trainer_n_optimizer_states(tr); s++) {
-        in[n] = umb__graph_value(g, umb__optimizer_state_names[s], UMB_VALUE_STATE, &type);
-        if (in[n++] < 0) { return UMB_ERR_NO_MEMORY; }
+        const char *name = umb__graph_device_name(g, umb__optimizer_state_names[s], g->device);
+        in[n] = name ? umb__graph_value(g, name, UMB_VALUE_STATE, &type) : -1;
+        if (in[n] < 0) { return UMB_ERR_NO_MEMORY; }
+        tr->optimizer_state[s][g->device] = umb__arena_strdup(tr->arena, name);
+        if (!tr->optimizer_state[s][g->device]) { return UMB_ERR_NO_MEMORY; }
+        n++;
     }
-    side->hyper = in[n++] = input_of_floats(g, "hyper", UMB_HYPER_COUNT);
-    if (side->hyper < 0) { return UMB_ERR_NO_MEMORY; }
-    if (tr->clip_norm > 0) {
-        enum umb_status st = add_clip(tr, g, gradients, &in[n++]);
-        if (st != UMB_OK) { return st; }
+    in[n++] = side->hyper;
+    if (clip >= 0) { in[n++] = clip; }
+    const char *name = umb__graph_device_name(g, "update", g->device);
+    return name ? add_update_node(g, tr->optimizer, tr->optimizer_attrs, name, n, in, out)
+                : UMB_ERR_NO_MEMORY;
+}
+
+/* Packs each device's parameters, and in training updates them, behind the clipping where that is
+ * wanted. */
+static enum umb_status add_updates(struct umb_trainer *tr, int mode, struct umb_trainer_side *side,
+                                   const int *gradient)
+{
+    struct umb_graph *g = side->graph;
+    struct packed packed[UMB_MAX_DEVICES];
+    const bool trains = mode == UMB_TRAINER_TRAIN;
+    const int n_gradient = gradient ? side->weights : 0;
+    enum umb_status st = UMB_OK;
+    for (g->device = 0; st == UMB_OK && g->device < tr->n_devices; g->device++) {
+        struct packed *p = &packed[g->device];
+        st = umb__graph_pack(g, gradient, n_gradient, &p->params, &p->gradients);
     }
-    return add_update_node(g, tr->optimizer, tr->optimizer_attrs, "update", n, in, out);
+    g->device = 0;
+    if (st != UMB_OK || !trains) { return st; }
+    if (packed[0].params >= 0) {
+        tr->packed_bytes = umb__type_bytes(&g->value[packed[0].params].type);
+    }
+    int clip = -1;
+    side->hyper = input_of_floats(g, "hyper", UMB_HYPER_COUNT);
+    st = side->hyper < 0 ? UMB_ERR_NO_MEMORY : UMB_OK;
+    if (st == UMB_OK && tr->clip_norm > 0) { st = add_clip(tr, g, packed, &clip); }
+    for (g->device = 0; st == UMB_OK && g->device < tr->n_devices; g->device++) {
+        if (packed[g->device].params < 0) { continue; }
+        st = add_update(tr, side, &packed[g->device], clip);
+    }
+    g->device = 0;
+    return st;
 }
 
 /* What runs before differentiation. A relu behind a batch norm goes there rather than behind a
@@ -119,30 +174,85 @@ static enum umb_status fuse_forward(const struct umb_trainer *tr, struct umb_gra
 static enum umb_status fuse_backward(const struct umb_trainer *tr, struct umb_graph *g)
 {
     const struct umb_device_caps *caps = umb_device_get_caps(tr->device);
-    const enum umb_status st = umb__graph_fuse(g, caps);
-    return st == UMB_OK ? umb__graph_fuse_update(g, caps, UMB_LARGE_PARAM) : st;
+    enum umb_status st = umb__graph_fuse(g, caps);
+    for (g->device = 0; st == UMB_OK && g->device < tr->n_devices; g->device++) {
+        st = umb__graph_fuse_update(g, caps, UMB_LARGE_PARAM);
+    }
+    g->device = 0;
+    return st;
+}
+
+bool umb__trainer_shares(const struct umb_trainer *tr)
+{
+    int64_t rows = 0;
+    for (int d = 0; d < tr->n_devices; d++) {
+        rows += tr->share[d];
+    }
+    return rows > 0;
+}
+
+/* The net once for each device that takes rows, and the tasks' outputs of the whole batch. */
+static enum umb_status build_parts(struct umb_trainer *tr, struct umb_trainer_side *side)
+{
+    struct umb_graph *g = side->graph;
+    struct umb_net_values part[UMB_MAX_DEVICES];
+    int n = 0;
+    enum umb_status st = umb__net_build_images(tr->net, g, tr->batch, &side->net);
+    int64_t first = 0;
+    for (int d = 0; st == UMB_OK && d < tr->n_devices; d++) {
+        const struct umb_net_part p = {n, d, first, tr->share[d]};
+        first += tr->share[d];
+        if (!p.count) { continue; }
+        st = umb__net_build_part(tr->net, g, &p, &side->net, &part[n++]);
+        side->rows_value[d] = g->rows_value;
+    }
+    for (int t = 0; st == UMB_OK && t < tr->n_tasks; t++) {
+        const struct umb_net_task *task = umb__net_task(tr->net, t);
+        int in[UMB_MAX_DEVICES], out[UMB_OP_MAX_OUT];
+        for (int k = 0; k < n; k++) {
+            in[k] = part[k].value[task->output];
+        }
+        const char *name = umb__arena_printf(g->arena, "%s.whole", task->name);
+        const struct umb_graph_node_desc desc = {
+            .op = umb__op_find("stack"), .name = name, .n_in = n, .in = in};
+        g->device = task->device;
+        st = name ? umb__graph_node(g, &desc, out) : UMB_ERR_NO_MEMORY;
+        side->net.value[task->output] = out[0];
+    }
+    g->device = 0;
+    return st;
+}
+
+static enum umb_status build_net(struct umb_trainer *tr, int mode, struct umb_trainer_side *side)
+{
+    for (int d = 0; d < UMB_MAX_DEVICES; d++) {
+        side->rows_value[d] = -1;
+    }
+    if (mode == UMB_TRAINER_TRAIN && umb__trainer_shares(tr)) { return build_parts(tr, side); }
+    const enum umb_status st = umb__net_build(tr->net, side->graph, tr->batch, &side->net);
+    side->rows_value[0] = side->graph->rows_value;
+    return st;
 }
 
 static enum umb_status build_graph(struct umb_trainer *tr, int mode, struct umb_trainer_side *side)
 {
     enum umb_status st =
         umb__graph_create(tr->ctx, mode == UMB_TRAINER_TRAIN, tr->n_streams, &side->graph);
-    int *gradient = NULL, params, gradients = -1, n_gradient = 0;
-    if (st == UMB_OK) { side->graph->mixed = tr->mixed; }
-    if (st == UMB_OK) { st = umb__net_build(tr->net, side->graph, tr->batch, &side->net); }
+    int *gradient = NULL;
+    if (st != UMB_OK) { return st; }
+    side->graph->mixed = tr->mixed;
+    side->graph->more_caps = tr->more_caps;
+    st = build_net(tr, mode, side);
     if (st == UMB_OK) {
         st = mode == UMB_TRAINER_PREDICT
                  ? umb__tasks_answers(tr->net, side->graph, &side->net, side->answer)
                  : umb__tasks_attach(tr->net, side->graph, &side->net, side->task);
     }
+    if (st == UMB_OK) { st = umb__graph_transfer(side->graph); }
     if (st == UMB_OK) { st = fuse_forward(tr, side->graph); }
     if (st == UMB_OK && mode == UMB_TRAINER_TRAIN) { st = differentiate(tr, side, &gradient); }
-    if (st == UMB_OK && gradient) { n_gradient = side->weights; }
-    if (st == UMB_OK) {
-        st = umb__graph_pack(side->graph, gradient, n_gradient, &params, &gradients);
-    }
-    if (st == UMB_OK) { tr->packed_bytes = umb__type_bytes(&side->graph->value[params].type); }
-    if (st == UMB_OK && mode == UMB_TRAINER_TRAIN) { st = add_update(tr, side, params, gradients); }
+    if (st == UMB_OK) { st = add_updates(tr, mode, side, gradient); }
+    if (st == UMB_OK) { st = umb__graph_transfer(side->graph); }
     if (st == UMB_OK && tr->fuses) { st = fuse_backward(tr, side->graph); }
     return st == UMB_OK ? umb__graph_alias(side->graph) : st;
 }
@@ -179,6 +289,8 @@ enum umb_status umb__trainer_compile(struct umb_trainer *tr, int mode)
         .n_queues = tr->queues,
         .n_slots = UMB_TRAINER_SLOTS,
         .merge = tr->merges,
+        .more = tr->more,
+        .n_more = tr->n_devices - 1,
         .solver_of = tr->choices && mode == UMB_TRAINER_TRAIN ? chosen_solver : NULL,
         .solver_user = tr,
         .tuning = tr->tuning};
@@ -220,7 +332,8 @@ static enum umb_status init_value(struct umb_trainer *tr, const struct umb_value
         }
         umb__layout_from_file(&spec->layout, file, device);
         bool packed = v->kind == UMB_VALUE_PARAM;
-        st = umb__store_write(tr->store, packed ? "parameters" : v->name,
+        const struct umb_graph *g = tr->side[UMB_TRAINER_TRAIN].graph;
+        st = umb__store_write(tr->store, packed ? g->value[v->base].name : v->name,
                               packed ? v->base_offset : 0, (size_t)n * sizeof *device, device);
         if (packed) { tr->n_parameters += n; }
     }
@@ -263,6 +376,29 @@ static enum umb_status choose_optimizer(struct umb_trainer *tr, const struct umb
     return umb__attrs_create(tr->ctx, tr->arena, tr->optimizer, text, &tr->optimizer_attrs);
 }
 
+/* Nothing of the net may name a device that is not there. */
+static enum umb_status check_devices(struct umb_context *ctx, const struct umb_trainer_desc *d)
+{
+    const int highest = umb__net_highest_device(d->net);
+    if (highest > d->n_more) {
+        return umb__fail(ctx, UMB_ERR_INVALID, "the net names device %d; the trainer has %d",
+                         highest, d->n_more + 1);
+    }
+    int64_t rows = 0;
+    for (int i = 0; d->shares && i <= d->n_more; i++) {
+        if (d->shares[i] < 0) {
+            return umb__fail(ctx, UMB_ERR_INVALID, "shares: device %d has %lld rows", i,
+                             (long long)d->shares[i]);
+        }
+        rows += d->shares[i];
+    }
+    if (d->shares && rows != d->batch) {
+        return umb__fail(ctx, UMB_ERR_INVALID, "shares of %lld rows; expected the batch's %lld",
+                         (long long)rows, (long long)d->batch);
+    }
+    return UMB_OK;
+}
+
 static enum umb_status check_desc(struct umb_context *ctx, const struct umb_trainer_desc *d)
 {
     if (d->batch < 1 || d->batch > 1 << 20) {
@@ -276,11 +412,37 @@ static enum umb_status check_desc(struct umb_context *ctx, const struct umb_trai
         return umb__fail(ctx, UMB_ERR_INVALID, "queues is %d; expected 1 to %d", d->queues,
                          UMB_MAX_QUEUES);
     }
+    if (d->n_more < 0 || d->n_more >= UMB_MAX_DEVICES) {
+        return umb__fail(ctx, UMB_ERR_INVALID, "%d more devices; expected 0 to %d", d->n_more,
+                         UMB_MAX_DEVICES - 1);
+    }
     if (!(d->clip_norm >= 0) || d->clip_norm > 1e30) {
         return umb__fail(ctx, UMB_ERR_INVALID, "clip_norm is %g; expected a number from 0",
                          d->clip_norm);
     }
-    return UMB_OK;
+    return check_devices(ctx, d);
+}
+
+static void take_devices(struct umb_trainer *tr, const struct umb_trainer_desc *desc)
+{
+    tr->device = desc->device;
+    tr->n_devices = 1 + desc->n_more;
+    for (int i = 0; i < desc->n_more; i++) {
+        tr->more[i].device = desc->more[i];
+        tr->more_caps[i] = umb_device_get_caps(desc->more[i]);
+    }
+    for (int d = 0; desc->shares && d < tr->n_devices; d++) {
+        tr->share[d] = desc->shares[d];
+    }
+}
+
+static enum umb_status create_store(struct umb_trainer *tr)
+{
+    enum umb_status st = umb__store_create(tr->device, &tr->store);
+    for (int i = 0; st == UMB_OK && i < tr->n_devices - 1; i++) {
+        st = umb__store_add_device(tr->store, tr->more[i].device);
+    }
+    return st;
 }
 
 static enum umb_status choose_queues(struct umb_trainer *tr, int asked)
@@ -328,7 +490,7 @@ enum umb_status umb__trainer_create_tuned(struct umb_context *ctx,
     struct umb_trainer *tr = umb__calloc(ctx, 1, sizeof *tr);
     if (!tr) { return UMB_ERR_NO_MEMORY; }
     tr->ctx = ctx;
-    tr->device = desc->device;
+    take_devices(tr, desc);
     tr->net = desc->net;
     tr->batch = desc->batch;
     tr->seed = desc->seed;
@@ -346,7 +508,7 @@ enum umb_status umb__trainer_create_tuned(struct umb_context *ctx,
     }
     if (st == UMB_OK) { st = umb__trainer_open_tuning(tr, tuning); }
     if (st == UMB_OK) { st = make_tallies(tr); }
-    if (st == UMB_OK) { st = umb__store_create(tr->device, &tr->store); }
+    if (st == UMB_OK) { st = create_store(tr); }
     if (st == UMB_OK) { st = umb__trainer_compile(tr, UMB_TRAINER_TRAIN); }
     if (st == UMB_OK) { st = init_parameters(tr); }
     if (st != UMB_OK) {
@@ -371,6 +533,9 @@ void umb_trainer_destroy(struct umb_trainer *tr)
     }
     umb__store_destroy(tr->store);
     umb__tuning_close(tr->tuning);
+    for (int i = 0; i < UMB_MAX_DEVICES - 1; i++) {
+        umb__tuning_close(tr->more_tuning[i]);
+    }
     umb__free(tr->choices);
     umb__arena_destroy(tr->arena);
     umb__free(tr);

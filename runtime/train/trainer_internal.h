@@ -19,12 +19,17 @@ struct umb_trainer_side {
     struct umb_task_values task[UMB_MAX_TASKS];
     int answer[UMB_MAX_TASKS]; /* PREDICT */
     int weights, hyper;        /* TRAIN: inputs */
+    int rows_value[UMB_MAX_DEVICES]; /* of each part of the batch, −1: no op asked */
     int64_t rows[UMB_TRAINER_SLOTS][UMB_MAX_STREAMS];
 };
 
 struct umb_trainer {
     struct umb_context *ctx;
     struct umb_device *device;
+    struct umb_plan_member more[UMB_MAX_DEVICES - 1]; /* devices 1, 2 … */
+    int n_devices;
+    int64_t share[UMB_MAX_DEVICES]; /* rows of each stream a device takes; all 0: not shared */
+    const struct umb_device_caps *more_caps[UMB_MAX_DEVICES - 1];
     const struct umb_net *net;
     struct umb_store *store;
     struct umb_arena *arena;
@@ -37,13 +42,15 @@ struct umb_trainer {
     const char *optimizer_name; /* as the user gave it */
     const struct umb_op *optimizer;
     void *optimizer_attrs;
+    const char *optimizer_state[2][UMB_MAX_DEVICES]; /* their names in the store */
     double clip_norm;
     int64_t n_parameters, n_steps;
-    size_t packed_bytes; /* of all parameters side by side */
+    size_t packed_bytes; /* of device 0's parameters side by side */
     struct umb_trainer_side side[UMB_TRAINER_MODES];
     struct umb_tally tally[UMB_MAX_TASKS];
     int64_t uncounted;         /* labels that may lie in the device's counters */
     struct umb_tuning *tuning; /* NULL: off */
+    struct umb_tuning *more_tuning[UMB_MAX_DEVICES - 1];
     struct umb_trainer_tuning measure;
     char *choices; /* "node=solver\n…" of a resumed run, else NULL */
 };
@@ -56,6 +63,8 @@ int umb__trainer_n_optimizer_states(const struct umb_trainer *tr);
 /* A number among the optimizer's attributes; 0 where it has none of that name. */
 double umb__trainer_optimizer_attr(const struct umb_trainer *tr, const char *name);
 
+/* The batch is shared by several devices. */
+bool umb__trainer_shares(const struct umb_trainer *tr);
 /* Compiles a side that is not there yet. */
 UMB_MUST_USE enum umb_status umb__trainer_compile(struct umb_trainer *tr, int mode);
 /* trainer_tune.c: reads UMBEL_TUNE, which `asked` (may be NULL) goes before; and measures what a

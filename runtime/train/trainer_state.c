@@ -35,8 +35,8 @@ static bool tensor_at(const struct umb_trainer *tr, int copies, int index, struc
         *ret = (struct tensor_place){
             .value = value, .spec = &g->spec[value->spec], .bytes = umb__type_bytes(&value->type)};
         ret->buffer = !packed ? value->name
-                      : copy  ? umb__optimizer_state_names[copy - 1]
-                              : "parameters";
+                      : copy  ? tr->optimizer_state[copy - 1][value->device]
+                              : g->value[value->base].name;
         ret->offset = packed ? value->base_offset : 0;
         if (copy) {
             snprintf(ret->name, sizeof ret->name, "%s.%s", umb__optimizer_state_names[copy - 1],

@@ -25,15 +25,25 @@ void umb__trainer_slot(struct umb_trainer *tr, enum umb_trainer_mode mode, int s
     }
 }
 
-/* Rows per stream into the ambient input, where some op wants it. */
+/* Rows per stream into the ambient inputs, where some op wants them: of a part of the batch, those
+ * that lie in it. */
 static void set_ambient_rows(struct umb_trainer *tr, int mode, int slot, const int64_t *n)
 {
     struct umb_trainer_side *side = &tr->side[mode];
-    int32_t *rows =
-        side->graph->rows_value >= 0 ? input(tr, mode, slot, side->graph->rows_value) : NULL;
+    int64_t first = 0;
     for (int s = 0; s < tr->n_streams; s++) {
         side->rows[slot][s] = n[s];
-        if (rows) { rows[s] = (int32_t)n[s]; }
+    }
+    for (int d = 0; d < tr->n_devices; d++) {
+        const int64_t count =
+            umb__trainer_shares(tr) && mode == UMB_TRAINER_TRAIN ? tr->share[d] : tr->batch;
+        int32_t *rows =
+            side->rows_value[d] >= 0 ? input(tr, mode, slot, side->rows_value[d]) : NULL;
+        for (int s = 0; rows && s < tr->n_streams; s++) {
+            const int64_t real = n[s] - first;
+            rows[s] = (int32_t)(real < 0 ? 0 : real > count ? count : real);
+        }
+        first += count;
     }
 }
 

@@ -22,6 +22,10 @@ enum umb_status umb__trainer_open_tuning(struct umb_trainer *tr,
         tr->measure.full = choice == TUNE_FULL;
     }
     st = umb__tuning_open(tr->ctx, umb_device_get_caps(tr->device), &tr->tuning);
+    for (int i = 0; st == UMB_OK && i < tr->n_devices - 1; i++) {
+        st = umb__tuning_open(tr->ctx, tr->more_caps[i], &tr->more_tuning[i]);
+        tr->more[i].tuning = tr->more_tuning[i];
+    }
     if (st == UMB_OK && !tr->measure.clblast) {
         umb__trainer_use_clblast(tr, umb__tuned_clblast(tr->tuning));
     }
@@ -55,13 +59,35 @@ static void say(struct umb_trainer *tr, const struct umb_tune_summary *s, uint64
 }
 
 /* Who asked for measurements wants them kept; a training goes on without. */
-static enum umb_status save(struct umb_trainer *tr)
+static enum umb_status save(struct umb_trainer *tr, struct umb_tuning *tuning)
 {
-    const enum umb_status st = umb__tuning_save(tr->tuning);
+    const enum umb_status st = umb__tuning_save(tuning);
     if (st == UMB_OK || tr->measure.keep) { return st; }
     umb__log(tr->ctx, UMB_LOG_WARN, "tuning: %s; what was measured serves this run alone",
              umb_context_error(tr->ctx));
     return UMB_OK;
+}
+
+static enum umb_status tune_device(struct umb_trainer *tr, int mode, int device)
+{
+    const uint64_t start = umb__clock_ns();
+    const struct umb_tune_desc desc = {.device = device ? tr->more[device - 1].device : tr->device,
+                                       .graph = tr->side[mode].graph,
+                                       .member = device,
+                                       .tuning = device ? tr->more_tuning[device - 1] : tr->tuning,
+                                       .full = tr->measure.full,
+                                       .again = tr->measure.again && mode == UMB_TRAINER_TRAIN,
+                                       .listen = tr->measure.listen,
+                                       .user = tr->measure.user};
+    if (tr->measure.clblast) {
+        const enum umb_status st = umb__tune_clblast(tr->ctx, &desc);
+        return st == UMB_OK ? save(tr, desc.tuning) : st;
+    }
+    struct umb_tune_summary sum;
+    enum umb_status st = umb__tune_graph(tr->ctx, &desc, &sum);
+    if (st != UMB_OK || sum.n_measured == 0) { return st; }
+    say(tr, &sum, umb__clock_ns() - start);
+    return save(tr, desc.tuning);
 }
 
 enum umb_status umb__trainer_tune(struct umb_trainer *tr, int mode)
@@ -69,23 +95,11 @@ enum umb_status umb__trainer_tune(struct umb_trainer *tr, int mode)
     if (!tr->measure.wanted || (tr->measure.clblast && mode != UMB_TRAINER_TRAIN)) {
         return UMB_OK;
     }
-    const uint64_t start = umb__clock_ns();
-    const struct umb_tune_desc desc = {.device = tr->device,
-                                       .graph = tr->side[mode].graph,
-                                       .tuning = tr->tuning,
-                                       .full = tr->measure.full,
-                                       .again = tr->measure.again && mode == UMB_TRAINER_TRAIN,
-                                       .listen = tr->measure.listen,
-                                       .user = tr->measure.user};
-    if (tr->measure.clblast) {
-        const enum umb_status st = umb__tune_clblast(tr->ctx, &desc);
-        return st == UMB_OK ? save(tr) : st;
+    enum umb_status st = UMB_OK;
+    for (int d = 0; st == UMB_OK && d < (tr->measure.clblast ? 1 : tr->n_devices); d++) {
+        st = tune_device(tr, mode, d);
     }
-    struct umb_tune_summary sum;
-    enum umb_status st = umb__tune_graph(tr->ctx, &desc, &sum);
-    if (st != UMB_OK || sum.n_measured == 0) { return st; }
-    say(tr, &sum, umb__clock_ns() - start);
-    return save(tr);
+    return st;
 }
 
 const struct umb_tuning *umb__trainer_tuning(const struct umb_trainer *tr)

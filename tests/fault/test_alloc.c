@@ -51,7 +51,14 @@ static enum umb_status head(struct umb_net *net, const char *name, const char *r
 static enum umb_status describe(struct umb_net *net)
 {
     static const double half[2] = {0.5, 0.25};
-    struct umb_stream_desc a = {"a", 6, 6, 2, half, half, 2}, b = a;
+    struct umb_stream_desc a = {.name = "a",
+                                .height = 6,
+                                .width = 6,
+                                .channels = 2,
+                                .mean = half,
+                                .std = half,
+                                .n_norm = 2},
+                           b = a;
     b.name = "b";
     int in[2], h = -1;
     enum umb_status st = umb_net_stream(net, &a, &in[0]);

@@ -45,7 +45,10 @@ struct session session_open(struct umb_context *ctx, const struct session_desc *
                                  .clip_norm = desc->clip_norm,
                                  .mixed_precision = desc->mixed_precision,
                                  .seed = desc->seed,
-                                 .queues = desc->queues ? desc->queues : 1};
+                                 .queues = desc->queues ? desc->queues : 1,
+                                 .more = desc->more,
+                                 .n_more = desc->n_more,
+                                 .shares = desc->shares};
     must(&s, umb_trainer_create(ctx, &d, &s.tr));
     for (int i = 0; i < s.tr->n_streams; i++) {
         s.images_of[i] = room(&s, desc->batch * image_bytes(&s, i), 1);

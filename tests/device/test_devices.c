@@ -1,0 +1,297 @@
+/*
+ * A plan over several devices: whatever layer is put on whatever device, and however a batch is
+ * shared, training does what it does on one device, within rounding; and the same bits for any
+ * number of queues. The devices are one, opened several times: contexts of their own that know
+ * nothing of each other's events and memory.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "net_internal.h"
+#include "nets.h"
+#include "rng.h"
+#include "session.h"
+#include "world.h"
+
+#define N_MORE 2
+#define STEPS 5
+
+static struct umb_device *more[N_MORE];
+
+static int open_devices(void **state)
+{
+    if (open_world(state) != 0) { return -1; }
+    for (int i = 0; i < N_MORE; i++) {
+        if (umb_device_open(world.ctx, NULL, &more[i]) != UMB_OK) { return -1; }
+    }
+    return 0;
+}
+
+static int close_devices(void **state)
+{
+    for (int i = 0; i < N_MORE; i++) {
+        umb_device_close(more[i]);
+    }
+    return close_world(state);
+}
+
+static struct session open_with(const struct umb_net *net, const struct session_desc *other)
+{
+    struct session_desc desc = *other;
+    desc.device = world.device;
+    desc.net = net;
+    desc.optimizer = "sgd";
+    desc.attrs = "momentum=0.9";
+    desc.seed = 9;
+    return session_open(world.ctx, &desc);
+}
+
+static struct umb_safetensors *collect(struct session *s)
+{
+    struct umb_safetensors *file = NULL;
+    must(umb__safetensors_create(world.ctx, &file));
+    must(umb__trainer_collect(s->tr, file));
+    return file;
+}
+
+/* The largest difference of a tensor's numbers, as a share of the largest of them. */
+static double difference(const struct umb_safetensors_entry *a,
+                         const struct umb_safetensors_entry *b)
+{
+    const float *x = a->data, *y = b->data;
+    double worst = 0, largest = 1e-3;
+    assert_true(umb__shape_equal(&a->shape, &b->shape));
+    for (int64_t i = 0; i < umb__shape_count(&a->shape); i++) {
+        assert_true(isfinite(x[i]) && isfinite(y[i]));
+        worst = fmax(worst, fabs((double)x[i] - (double)y[i]));
+        largest = fmax(largest, fabs((double)x[i]));
+    }
+    return worst / largest;
+}
+
+/* Every tensor that the one's checkpoint has, the other has too, equal within `tolerance`; 0: to
+ * the bit. Texts may differ. */
+static void assert_alike(struct session *one, struct session *other, double tolerance,
+                         const char *what)
+{
+    struct umb_safetensors *a = collect(one), *b = collect(other);
+    const struct umb_graph *g = one->tr->side[UMB_TRAINER_TRAIN].graph;
+    int n = 0;
+    for (int v = 0; v < g->n_values; v++) {
+        if (g->value[v].spec < 0) { continue; }
+        const char *name = g->value[v].name;
+        const struct umb_safetensors_entry *x = umb__safetensors_find(a, name),
+                                           *y = umb__safetensors_find(b, name);
+        if (!x || !y) { fail_msg("%s: %s is not in both", what, name); }
+        const double d = difference(x, y);
+        if (d > tolerance) { fail_msg("%s: %s differs by %.3g", what, name, d); }
+        n++;
+    }
+    assert_true(n > 3);
+    for (int t = 0; t < one->tr->n_tasks; t++) {
+        assert_true(fabs(one->losses[t] - other->losses[t]) <= tolerance * 10);
+    }
+    umb__safetensors_destroy(a);
+    umb__safetensors_destroy(b);
+}
+
+#define ALIKE 1e-4
+
+static void train(struct session *s)
+{
+    for (int step = 0; step < STEPS; step++) {
+        session_fill(s, step);
+        session_step(s, 0.05);
+    }
+}
+
+/* Each layer and task on a device that `seed` draws, or with seed 0 on device 0. */
+static void put(struct umb_net *net, uint32_t seed, int n_devices)
+{
+    for (int l = 0; l < net->n_layers; l++) {
+        net->layer[l].device =
+            seed ? (int)(umb__random_u32(5, UMB_RNG_TEST, seed, (uint64_t)l) % (uint32_t)n_devices)
+                 : 0;
+    }
+    for (int t = 0; t < net->n_tasks; t++) {
+        net->task[t].device =
+            seed ? (int)(umb__random_u32(6, UMB_RNG_TEST, seed, (uint64_t)t) % (uint32_t)n_devices)
+                 : 0;
+    }
+}
+
+static void anywhere(struct umb_net *net, int64_t batch, double clip_norm)
+{
+    struct session one =
+        open_with(net, &(struct session_desc){.batch = batch, .clip_norm = clip_norm});
+    train(&one);
+    for (uint32_t seed = 1; seed <= 4; seed++) {
+        put(net, seed, 1 + N_MORE);
+        struct session_desc desc = {.batch = batch,
+                                    .clip_norm = clip_norm,
+                                    .queues = 1 + (int)seed % 2,
+                                    .more = more,
+                                    .n_more = N_MORE};
+        struct session many = open_with(net, &desc);
+        char what[32];
+        snprintf(what, sizeof what, "placement %u", seed);
+        train(&many);
+        assert_alike(&one, &many, ALIKE, what);
+        desc.queues = 3;
+        struct session again = open_with(net, &desc);
+        train(&again);
+        assert_alike(&many, &again, 0, what);
+        session_close(&again);
+        session_close(&many);
+    }
+    put(net, 0, 1);
+    session_close(&one);
+    umb_net_destroy(net);
+}
+
+static void layers_of_two_streams_are_anywhere(void **state)
+{
+    (void)state;
+    anywhere(test_net_two_streams(world.ctx), 4, 0);
+}
+
+static void layers_of_four_heads_are_anywhere(void **state)
+{
+    (void)state;
+    anywhere(test_net_mixed(world.ctx), 6, 0);
+}
+
+static void residual_layers_are_anywhere(void **state)
+{
+    (void)state;
+    anywhere(test_net_two_residual(world.ctx), 4, 0);
+}
+
+static void one_norm_clips_the_gradients_of_all_devices(void **state)
+{
+    (void)state;
+    anywhere(test_net_two_streams(world.ctx), 4, 0.05);
+}
+
+static void large_parameters_are_updated_where_they_are(void **state)
+{
+    (void)state;
+    anywhere(test_net_large(world.ctx), 2, 0);
+}
+
+/* Without batch norm and dropout, what several devices make of a batch is what one does. */
+static void a_batch_is_shared(void **state)
+{
+    (void)state;
+    static const int64_t shares[][3] = {{3, 2, 1}, {0, 5, 1}, {6, 0, 0}, {2, 2, 2}};
+    struct umb_net *net = test_net_mnist_fashion(world.ctx);
+    struct session one = open_with(net, &(struct session_desc){.batch = 6});
+    train(&one);
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
+        struct session_desc desc = {
+            .batch = 6, .more = more, .n_more = N_MORE, .shares = shares[i]};
+        struct session many = open_with(net, &desc);
+        char what[32];
+        snprintf(what, sizeof what, "shares %zu", i);
+        train(&many);
+        assert_alike(&one, &many, ALIKE, what);
+        session_close(&many);
+    }
+    session_close(&one);
+    umb_net_destroy(net);
+}
+
+/* Statistics and draws are a device's own, so only the bits over queues can be compared. */
+static void a_shared_batch_gives_the_same_bits(void **state)
+{
+    (void)state;
+    static const int64_t shares[] = {3, 2, 1};
+    struct umb_net *net = test_net_mixed(world.ctx);
+    struct session_desc desc = {.batch = 6, .more = more, .n_more = N_MORE, .shares = shares};
+    struct session one = open_with(net, &desc);
+    train(&one);
+    desc.queues = 4;
+    struct session other = open_with(net, &desc);
+    train(&other);
+    assert_alike(&one, &other, 0, "1 and 4 queues");
+    session_close(&other);
+    session_close(&one);
+    umb_net_destroy(net);
+}
+
+/* Rows that are not real count nothing, in whatever part they lie. */
+static void a_partial_batch_is_shared(void **state)
+{
+    (void)state;
+    static const int64_t shares[] = {3, 2, 1};
+    struct umb_net *net = test_net_mnist_fashion(world.ctx);
+    for (int64_t rows = 1; rows <= 5; rows += 2) {
+        struct session one = open_with(net, &(struct session_desc){.batch = 6});
+        struct session_desc desc = {.batch = 6, .more = more, .n_more = N_MORE, .shares = shares};
+        struct session many = open_with(net, &desc);
+        struct session *both[] = {&one, &many};
+        for (int i = 0; i < 2; i++) {
+            session_fill(both[i], 0);
+            both[i]->batch[0].n = rows;
+            session_step(both[i], 0.05);
+        }
+        assert_alike(&one, &many, ALIKE, "a partial batch");
+        session_close(&many);
+        session_close(&one);
+    }
+    umb_net_destroy(net);
+}
+
+static void expect_refusal(struct umb_net *net, const struct umb_trainer_desc *other,
+                           const char *piece)
+{
+    struct umb_trainer_desc desc = *other;
+    struct umb_trainer *tr = NULL;
+    desc.device = world.device;
+    desc.net = net;
+    desc.batch = 6;
+    desc.optimizer = "sgd";
+    assert_int_equal(umb_trainer_create(world.ctx, &desc, &tr), UMB_ERR_INVALID);
+    if (!strstr(umb_context_error(world.ctx), piece)) {
+        fail_msg("%s", umb_context_error(world.ctx));
+    }
+}
+
+static void nonsense_is_refused(void **state)
+{
+    (void)state;
+    static const int64_t few[] = {3, 2, 0}, negative[] = {7, -1, 0};
+    struct umb_net *net = test_net_two_streams(world.ctx);
+    net->layer[1].device = 2;
+    expect_refusal(net, &(struct umb_trainer_desc){0}, "names device 2; the trainer has 1");
+    expect_refusal(net, &(struct umb_trainer_desc){.n_more = -1}, "expected 0 to 7");
+    expect_refusal(net, &(struct umb_trainer_desc){.more = more, .n_more = N_MORE, .shares = few},
+                   "shares of 5 rows; expected the batch's 6");
+    expect_refusal(net,
+                   &(struct umb_trainer_desc){.more = more, .n_more = N_MORE, .shares = negative},
+                   "device 1 has -1 rows");
+    umb_net_destroy(net);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(layers_of_two_streams_are_anywhere),
+        cmocka_unit_test(layers_of_four_heads_are_anywhere),
+        cmocka_unit_test(residual_layers_are_anywhere),
+        cmocka_unit_test(one_norm_clips_the_gradients_of_all_devices),
+        cmocka_unit_test(large_parameters_are_updated_where_they_are),
+        cmocka_unit_test(a_batch_is_shared),
+        cmocka_unit_test(a_shared_batch_gives_the_same_bits),
+        cmocka_unit_test(a_partial_batch_is_shared),
+        cmocka_unit_test(nonsense_is_refused),
+    };
+    return cmocka_run_group_tests(tests, open_devices, close_devices);
+}
