@@ -119,17 +119,26 @@ static enum umb_status measure(struct session *s, const struct cli *cli, struct 
     return st;
 }
 
+/* Of all devices. */
+static uint64_t peak_bytes(const struct session *s)
+{
+    uint64_t bytes = 0;
+    for (int d = 0; d < s->devices.n; d++) {
+        bytes += umb_device_peak_bytes(s->devices.device[d]);
+    }
+    return bytes;
+}
+
 static void print_json(const struct session *s, const struct result *r)
 {
     json_t *all = json_pack(
         "{s:s, s:s, s:f, s:{s:f, s:f}, s:f, s:f, s:I, s:{s:f, s:f}, s:f, s:I, s:{s:f, s:f}}",
-        "experiment", s->exp->name, "device", umb_device_get_caps(s->device)->name, "images_per_s",
-        r->images_per_s, "step_ms", "median", median(r->ms), "min", r->ms[0], "first_step_s",
-        r->first_step_s, "peak_rss_mib", umb__peak_rss_mib(), "device_bytes",
-        (json_int_t)umb_device_peak_bytes(s->device), "overlap", "makespan_ms", median(r->ms),
-        "bound_ms", r->bound_ms, "host_us", median(r->host_us), "parameters",
-        (json_int_t)umb_trainer_n_parameters(s->trainer), "loss", "first", r->first_loss, "last",
-        r->last_loss);
+        "experiment", s->exp->name, "device", s->device_name, "images_per_s", r->images_per_s,
+        "step_ms", "median", median(r->ms), "min", r->ms[0], "first_step_s", r->first_step_s,
+        "peak_rss_mib", umb__peak_rss_mib(), "device_bytes", (json_int_t)peak_bytes(s), "overlap",
+        "makespan_ms", median(r->ms), "bound_ms", r->bound_ms, "host_us", median(r->host_us),
+        "parameters", (json_int_t)umb_trainer_n_parameters(s->trainer), "loss", "first",
+        r->first_loss, "last", r->last_loss);
     json_dumpf(all, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(all);
@@ -138,7 +147,7 @@ static void print_json(const struct session *s, const struct result *r)
 static void print_text(const struct session *s, const struct result *r)
 {
     char rate[CLI_NUMBER], bytes[CLI_NUMBER];
-    printf("%s on %s\n", s->exp->name, umb_device_get_caps(s->device)->name);
+    printf("%s on %s\n", s->exp->name, s->device_name);
     printf("  step         %.3f ms (median of %lld; fastest %.3f)\n", median(r->ms),
            (long long)n_steps, r->ms[0]);
     printf("  host         %.0f µs of the enqueuing thread a step\n", median(r->host_us));
@@ -147,7 +156,7 @@ static void print_text(const struct session *s, const struct result *r)
     printf("  lower bound  %.3f ms, %.0f %% of the step\n", r->bound_ms,
            100 * r->bound_ms / median(r->ms));
     printf("  memory       %s on the device, %.0f MiB at most in the process\n",
-           cli_bytes((double)umb_device_peak_bytes(s->device), bytes), umb__peak_rss_mib());
+           cli_bytes((double)peak_bytes(s), bytes), umb__peak_rss_mib());
 }
 
 static int run(struct session *s, const struct cli *cli, struct result *r)

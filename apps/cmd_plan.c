@@ -169,7 +169,7 @@ static void print_json(const struct view *v)
     }
     json_t *all =
         json_pack("{s:s, s:s, s:I, s:i, s:I, s:I, s:I, s:f, s:o, s:o}", "experiment",
-                  v->s->exp->name, "device", umb_device_get_caps(v->s->device)->name, "parameters",
+                  v->s->exp->name, "device", v->s->device_name, "parameters",
                   (json_int_t)umb_trainer_n_parameters(v->s->trainer), "queues",
                   umb__plan_n_queues(v->plan), "steps", (json_int_t)umb__plan_n_steps(v->plan),
                   "scratch_bytes", (json_int_t)umb__plan_scratch_bytes(v->plan), "unshared_bytes",
@@ -319,7 +319,7 @@ static void print_text(const struct view *v)
 {
     char scratch[CLI_NUMBER], unshared[CLI_NUMBER], parameters[CLI_NUMBER];
     printf("%s on %s: %s parameters, %d nodes in %zu steps on %d queue%s\n\n", v->s->exp->name,
-           umb_device_get_caps(v->s->device)->name,
+           v->s->device_name,
            cli_count((double)umb_trainer_n_parameters(v->s->trainer), parameters),
            v->graph->n_nodes, umb__plan_n_steps(v->plan), umb__plan_n_queues(v->plan),
            umb__plan_n_queues(v->plan) == 1 ? "" : "s");

@@ -95,7 +95,7 @@ static void announce(const struct session *s)
     printf("%s: %zu task%s, %s parameters, %s training images, on %s, into %s\n", s->exp->name,
            s->exp->n_tasks, s->exp->n_tasks == 1 ? "" : "s",
            cli_count((double)umb_trainer_n_parameters(s->trainer), parameters),
-           cli_count(n, images), umb_device_get_caps(s->device)->name, s->run->path);
+           cli_count(n, images), s->device_name, s->run->path);
     fflush(stdout);
 }
 
@@ -108,7 +108,7 @@ static enum umb_status train(struct session *s, const struct cli *cli, struct pr
     announce(s);
     struct umb_loop_desc desc = {.exp = s->exp,
                                  .trainer = s->trainer,
-                                 .device = s->device,
+                                 .device_name = s->device_name,
                                  .run = s->run,
                                  .resume = resume,
                                  .stop = &stop,

@@ -60,14 +60,42 @@ enum umb_status session_build(struct session *s, const struct cli *cli)
     return st;
 }
 
+/* What each device takes of a batch that they share. */
+static enum umb_status choose_shares(const struct session *s, const struct cli *cli,
+                                     const struct umb_trainer_desc *desc, int64_t *shares)
+{
+    enum umb_status st = UMB_OK;
+    if (s->devices.equal) {
+        umb__shares_even(desc->batch, s->devices.n, shares);
+    } else {
+        st = umb__shares_measure(cli->ctx, desc, shares);
+    }
+    for (int d = 0; st == UMB_OK && d < s->devices.n; d++) {
+        umb__log(cli->ctx, UMB_LOG_INFO, "%s: %lld of %lld samples a step and stream",
+                 umb_device_get_caps(s->devices.device[d])->name, (long long)shares[d],
+                 (long long)desc->batch);
+    }
+    return st;
+}
+
+static enum umb_status open_devices(struct session *s, const struct cli *cli)
+{
+    end_waking(s);
+    const enum umb_status st = umb__experiment_devices(s->exp, cli->device, &s->devices);
+    if (st != UMB_OK) { return st; }
+    s->device = s->devices.device[0];
+    umb__exp_devices_name(&s->devices, s->device_name, sizeof s->device_name);
+    return UMB_OK;
+}
+
 enum umb_status session_build_tuned(struct session *s, const struct cli *cli,
                                     const struct umb_trainer_tuning *tuning)
 {
     const struct umb_exp_train *t = &s->exp->train;
-    enum umb_status st = umb__experiment_net(s->exp, &s->net);
-    end_waking(s);
-    if (st == UMB_OK) { st = umb_device_open(cli->ctx, cli->device, &s->device); }
+    enum umb_status st = open_devices(s, cli);
+    if (st == UMB_OK) { st = umb__experiment_net(s->exp, &s->net); }
     if (st != UMB_OK) { return st; }
+    int64_t shares[UMB_MAX_DEVICES] = {0};
     struct umb_trainer_desc desc = {.device = s->device,
                                     .net = s->net,
                                     .batch = t->batch,
@@ -76,8 +104,14 @@ enum umb_status session_build_tuned(struct session *s, const struct cli *cli,
                                     .clip_norm = t->clip_norm,
                                     .mixed_precision = t->mixed,
                                     .seed = t->seed,
-                                    .queues = (int)t->queues};
-    return umb__trainer_create_tuned(cli->ctx, &desc, tuning, &s->trainer);
+                                    .queues = (int)t->queues,
+                                    .more = s->devices.device + 1,
+                                    .n_more = s->devices.n - 1};
+    if (s->devices.share) {
+        st = choose_shares(s, cli, &desc, shares);
+        desc.shares = shares;
+    }
+    return st == UMB_OK ? umb__trainer_create_tuned(cli->ctx, &desc, tuning, &s->trainer) : st;
 }
 
 static enum umb_status bind(struct session *s, bool with_data)
@@ -109,7 +143,7 @@ void session_finish(struct session *s)
     cli_log_to(NULL);
     end_waking(s);
     umb_trainer_destroy(s->trainer);
-    umb_device_close(s->device);
+    umb__exp_devices_close(&s->devices);
     umb_net_destroy(s->net);
     umb__safetensors_destroy(s->checkpoint);
     umb__free(s->checkpoint_path);

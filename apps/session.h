@@ -14,7 +14,9 @@ struct session {
     struct umb_experiment *exp;
     struct umb_run *run; /* NULL: none yet */
     struct umb_net *net;
-    struct umb_device *device;
+    struct umb_exp_devices devices;
+    struct umb_device *device; /* the first of them */
+    char device_name[UMB_DEVICES_TEXT];
     struct umb_trainer *trainer;
     struct umb_safetensors *checkpoint; /* of a run that is only read */
     char *checkpoint_path;

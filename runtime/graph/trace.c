@@ -20,14 +20,20 @@ static enum umb_status clock_offset(const struct umb_plan *p, int device, struct
                                     uint64_t *ret_offset)
 {
     struct umb_device *d = p->side[device].device;
+    struct umb_buffer *buffer = NULL;
     umb_event *e = NULL;
+    const uint64_t nothing = 0;
     uint64_t queued, start, end = 0;
-    enum umb_status st = umb__queue_marker(queue, NULL, 0, &e);
+    enum umb_status st = umb__buffer_create(d, sizeof nothing, &buffer);
+    if (st == UMB_OK) {
+        st = umb__queue_write(queue, buffer, 0, sizeof nothing, &nothing, NULL, 0, &e);
+    }
     if (st == UMB_OK) { st = umb__queue_flush(queue); }
     if (st == UMB_OK) { st = umb__event_wait(d, e); }
     const uint64_t now = umb__clock_ns();
     if (st == UMB_OK) { st = umb__event_times(d, e, &queued, &start, &end); }
     umb__event_release(e);
+    umb__buffer_destroy(buffer);
     *ret_offset = now - end;
     return st;
 }

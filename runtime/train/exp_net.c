@@ -92,8 +92,9 @@ static enum umb_status add_streams(struct builder *b)
     enum umb_status st = order_streams(exp);
     for (size_t s = 0; st == UMB_OK && s < exp->n_streams; s++) {
         const struct umb_exp_data *d = &exp->data[exp->stream[s]];
-        struct umb_stream_desc desc = {d->name, d->shape[0], d->shape[1], d->shape[2],
-                                       d->mean, d->std,      d->n_norm, 0};
+        struct umb_stream_desc desc = {
+            d->name, d->shape[0], d->shape[1], d->shape[2],
+            d->mean, d->std,      d->n_norm,   exp->trunk[trunk_of(exp, exp->stream[s])].device};
         st = umb_net_stream(b->net, &desc, &b->image[s]);
         if (st != UMB_OK) { st = umb__yaml_fail_prefix(exp->ctx, d->node, st); }
     }
@@ -128,7 +129,10 @@ static enum umb_status join(struct builder *b, struct run *r, int *ret_value)
 {
     *ret_value = b->image[r->first];
     if (r->count == 1) { return UMB_OK; }
-    struct umb_layer_desc desc = {.op = "join", .in = &b->image[r->first], .n_in = (int)r->count};
+    struct umb_layer_desc desc = {.op = "join",
+                                  .in = &b->image[r->first],
+                                  .n_in = (int)r->count,
+                                  .device = b->exp->trunk[r->trunk].device};
     desc.name = umb__arena_printf(b->exp->tree->arena, "%s.join%zu", b->exp->trunk[r->trunk].name,
                                   r->first + 1);
     return desc.name ? umb_net_layer(b->net, &desc, ret_value) : UMB_ERR_NO_MEMORY;
@@ -156,6 +160,7 @@ static enum umb_status apply_trunk(struct builder *b, struct run *r, bool again)
     w->exp = exp;
     w->net = b->net;
     w->prefix = exp->n_trunks > 1 ? umb__arena_printf(exp->tree->arena, "%s.", trunk->name) : "";
+    w->device = trunk->device;
     w->again = again ? exp->data[exp->stream[r->first]].name : NULL;
     if (!w->prefix) { return UMB_ERR_NO_MEMORY; }
     enum umb_status st = join(b, r, &w->at);
@@ -236,7 +241,8 @@ static enum umb_status cut(const struct view *v, int value, int *ret_piece)
         }
     }
     struct umb_arena *arena = b->exp->tree->arena;
-    struct umb_layer_desc desc = {.op = "rows", .in = &value, .n_in = 1};
+    struct umb_layer_desc desc = {
+        .op = "rows", .in = &value, .n_in = 1, .device = b->exp->trunk[v->run->trunk].device};
     desc.name =
         umb__arena_printf(arena, "rows%zu.%s", b->n_cache + 1,
                           b->exp->data[b->exp->stream[v->run->first + (size_t)v->row]].name);
@@ -290,7 +296,8 @@ static enum umb_status add_task(struct builder *b, const struct umb_exp_task *t,
     enum umb_status st = umb__exp_check_output(exp, t, &shape);
     if (st != UMB_OK) { return st; }
     struct umb_task_desc desc = {t->name,       output,    t->loss,
-                                 t->loss_attrs, t->weight, (const char *const *)t->metrics, 0};
+                                 t->loss_attrs, t->weight, (const char *const *)t->metrics,
+                                 t->device};
     st = umb_net_task(b->net, &desc);
     return st == UMB_OK ? st : umb__yaml_fail_prefix(exp->ctx, t->node, st);
 }
@@ -301,6 +308,7 @@ static enum umb_status add_head(struct builder *b, const struct umb_exp_task *t)
     struct view view = find_view(b, t);
     struct umb_walk w = {.exp = exp,
                          .net = b->net,
+                         .device = t->device,
                          .prefix = umb__arena_printf(exp->tree->arena, "%s.", t->name),
                          .outer = find_in_trunk,
                          .outer_names = trunk_names,

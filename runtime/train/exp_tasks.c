@@ -156,11 +156,12 @@ static enum umb_status read_head(struct umb_experiment *exp, struct umb_exp_task
 static enum umb_status read_task(struct umb_experiment *exp, const struct umb_yaml *node,
                                  struct umb_exp_task *t)
 {
-    static const char *const keys[] = {"data", "target", "map",    "trunk",
-                                       "head", "loss",   "weight", "metrics"};
+    static const char *const keys[] = {"data", "target", "map",     "trunk", "head",
+                                       "loss", "weight", "metrics", "device"};
     t->name = node->key;
     t->node = node;
     t->weight = 1;
+    t->on = umb__yaml_get(node, "device");
     enum umb_status st = umb__yaml_check_name(exp->ctx, node, node->key);
     if (st == UMB_OK) { st = umb__yaml_keys(exp->ctx, node, keys, COUNT(keys)); }
     if (st == UMB_OK) { st = read_parts(exp, t); }

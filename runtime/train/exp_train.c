@@ -195,6 +195,24 @@ static enum umb_status read_precision(struct umb_experiment *exp, const struct u
     return umb__yaml_unknown(exp->ctx, node, "precision", name, names, COUNT(names));
 }
 
+/* Devices. */
+
+static enum umb_status read_parallel(struct umb_experiment *exp, const struct umb_yaml *node)
+{
+    static const char *const names[] = {[UMB_PARALLEL_AUTO] = "auto",
+                                        [UMB_PARALLEL_HEADS] = "heads",
+                                        [UMB_PARALLEL_DATA] = "data",
+                                        [UMB_PARALLEL_OFF] = "off"};
+    const char *name = NULL;
+    enum umb_status st = umb__yaml_text(exp->ctx, node, &name);
+    for (size_t i = 0; st == UMB_OK && i < COUNT(names); i++) {
+        exp->train.parallel = (enum umb_exp_parallel)i;
+        if (strcmp(names[i], name) == 0) { return UMB_OK; }
+    }
+    return st == UMB_OK ? umb__yaml_unknown(exp->ctx, node, "parallel", name, names, COUNT(names))
+                        : st;
+}
+
 /* The section. */
 
 static enum umb_status read_numbers(struct umb_experiment *exp, const struct umb_yaml *map)
@@ -239,7 +257,7 @@ enum umb_status umb__exp_read_train(struct umb_experiment *exp, const struct umb
 {
     static const char *const keys[] = {
         "epochs",     "batch", "optimizer", "schedule",   "clip_norm", "weight_decay", "seed",
-        "early_stop", "keep",  "log_every", "validation", "queues",    "precision"};
+        "early_stop", "keep",  "log_every", "validation", "queues",    "precision",    "parallel"};
     set_defaults(exp);
     if (!node) { return UMB_OK; }
     enum umb_status st = umb__yaml_keys(exp->ctx, node, keys, COUNT(keys));
@@ -247,9 +265,11 @@ enum umb_status umb__exp_read_train(struct umb_experiment *exp, const struct umb
                           *decay = umb__yaml_get(node, "weight_decay"),
                           *schedule = umb__yaml_get(node, "schedule"),
                           *stop = umb__yaml_get(node, "early_stop"),
-                          *precision = umb__yaml_get(node, "precision");
+                          *precision = umb__yaml_get(node, "precision"),
+                          *parallel = umb__yaml_get(node, "parallel");
     if (st == UMB_OK) { st = read_numbers(exp, node); }
     if (st == UMB_OK && precision) { st = read_precision(exp, precision); }
+    if (st == UMB_OK && parallel) { st = read_parallel(exp, parallel); }
     if (st == UMB_OK && optimizer) { st = read_optimizer(exp, optimizer); }
     if (st == UMB_OK && decay) { st = read_weight_decay(exp, decay); }
     if (st == UMB_OK && schedule) { st = read_schedule(exp, schedule); }

@@ -60,11 +60,21 @@ static enum umb_status read_name(struct umb_experiment *exp)
     return umb__yaml_check_name(exp->ctx, exp->tree->root, name);
 }
 
+/* A list of layers, or {device: SELECTOR, layers: […]}. */
 static enum umb_status add_trunk(struct umb_experiment *exp, const char *name,
-                                 const struct umb_yaml *layers)
+                                 const struct umb_yaml *node)
 {
-    exp->trunk[exp->n_trunks++] = (struct umb_exp_trunk){name, layers};
-    return umb__yaml_want(exp->ctx, layers, UMB_YAML_LIST);
+    static const char *const keys[] = {"device", "layers"};
+    struct umb_exp_trunk *t = &exp->trunk[exp->n_trunks++];
+    *t = (struct umb_exp_trunk){.name = name, .layers = node};
+    if (node->kind != UMB_YAML_MAP) { return umb__yaml_want(exp->ctx, node, UMB_YAML_LIST); }
+    enum umb_status st = umb__yaml_keys(exp->ctx, node, keys, COUNT(keys));
+    t->on = umb__yaml_get(node, "device");
+    t->layers = umb__yaml_get(node, "layers");
+    if (st == UMB_OK && !t->layers) {
+        return umb__yaml_fail(exp->ctx, node, "layers: is missing; expected a list of layers");
+    }
+    return st == UMB_OK ? umb__yaml_want(exp->ctx, t->layers, UMB_YAML_LIST) : st;
 }
 
 static enum umb_status read_trunks(struct umb_experiment *exp)

@@ -15,6 +15,7 @@
 #include "tasks.h"
 #include "yaml_tree.h"
 #include <umbel/data.h>
+#include <umbel/device.h>
 #include <umbel/net.h>
 
 #define UMB_MAX_NORM 4
@@ -38,6 +39,8 @@ struct umb_exp_data {
 struct umb_exp_trunk {
     const char *name; /* "trunk" for the only one */
     const struct umb_yaml *layers;
+    const struct umb_yaml *on; /* its `device`; NULL: none */
+    int device;                /* among the run's; 0 until exp_devices.c has chosen */
 };
 
 /* Derived classes: which labels make class i of a task. */
@@ -57,6 +60,8 @@ struct umb_exp_task {
     enum umb_judge judge;
     double weight;
     const char **metrics; /* NULL-terminated, or NULL */
+    const struct umb_yaml *on; /* its `device`; NULL: none */
+    int device;                /* as umb_exp_trunk's */
     /* From binding on: */
     size_t target;
     int64_t n_classes; /* behind the map; 0 for REAL targets */
@@ -71,6 +76,14 @@ struct umb_exp_early_stop {
     double minimum_change;
 };
 
+/* What several devices are for, where no `device` key says so. */
+enum umb_exp_parallel {
+    UMB_PARALLEL_AUTO,  /* equal devices share batches; of unequal ones further ones have heads */
+    UMB_PARALLEL_HEADS, /* the trunk on the first, the heads on the others */
+    UMB_PARALLEL_DATA,  /* batches are shared */
+    UMB_PARALLEL_OFF,   /* the first alone is used */
+};
+
 struct umb_exp_train {
     int64_t epochs, batch, log_every, keep;
     const char *optimizer, *optimizer_attrs;
@@ -80,6 +93,7 @@ struct umb_exp_train {
     uint64_t seed;
     double validation;
     int64_t queues; /* 0: as the environment says */
+    enum umb_exp_parallel parallel;
     struct umb_exp_early_stop early_stop;
 };
 
@@ -115,6 +129,21 @@ UMB_MUST_USE enum umb_status umb__experiment_shapes(const struct umb_experiment 
                                                     char **ret_json);
 UMB_MUST_USE enum umb_status umb__experiment_bind(struct umb_experiment *exp, const char *json,
                                                   const char *source);
+/* The devices of an experiment: those of a selector (umb_devices_open; NULL: UMBEL_DEVICE), and what
+ * its `device` keys name beside them. Says in the experiment which trunk and task is where, for
+ * umb__experiment_net. */
+struct umb_exp_devices {
+    struct umb_device *device[UMB_MAX_DEVICES]; /* [n] opened */
+    int n;
+    bool share, equal; /* batches are shared; all are of one kind */
+};
+UMB_MUST_USE enum umb_status umb__experiment_devices(struct umb_experiment *exp,
+                                                     const char *selector,
+                                                     struct umb_exp_devices *ret_devices);
+void umb__exp_devices_close(struct umb_exp_devices *d);
+/* "cpu-zen4 + llvmpipe": what run and reports call them. */
+const char *umb__exp_devices_name(const struct umb_exp_devices *d, char *buffer, size_t size);
+#define UMB_DEVICES_TEXT 256
 /* Builds the net of a bound experiment; tasks and streams in the experiment's order. */
 UMB_MUST_USE enum umb_status umb__experiment_net(struct umb_experiment *exp,
                                                  struct umb_net **ret_net);

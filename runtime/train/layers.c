@@ -211,7 +211,8 @@ static enum umb_status add_op(struct umb_walk *w, const struct umb_yaml *node, c
     if (++w->n_layers > UMB_MAX_LAYERS) {
         return umb__yaml_fail(w->exp->ctx, node, "more than %d layers", UMB_MAX_LAYERS);
     }
-    struct umb_layer_desc desc = {.op = op, .attrs = attrs, .in = in, .n_in = n_in};
+    struct umb_layer_desc desc = {
+        .op = op, .attrs = attrs, .in = in, .n_in = n_in, .device = w->device};
     enum umb_status st = full_name(w, given, op, &desc.name, &desc.share);
     if (st == UMB_OK) { st = umb_net_layer(w->net, &desc, &w->at); }
     if (st == UMB_OK || st == UMB_ERR_NO_MEMORY) { return st; }

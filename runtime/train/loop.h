@@ -40,7 +40,7 @@ typedef void (*umb_loop_listener)(void *user, const struct umb_loop_report *repo
 struct umb_loop_desc {
     struct umb_experiment *exp; /* with open data and a net built */
     struct umb_trainer *trainer;
-    struct umb_device *device;
+    const char *device_name; /* for the run's start */
     struct umb_run *run;
     bool resume;
     const volatile sig_atomic_t *stop; /* not 0: save and return UMB_ERR_INTERRUPTED; may be NULL */

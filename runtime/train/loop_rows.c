@@ -30,11 +30,11 @@ enum umb_status umb__loop_row_start(struct umb_loop *l)
     const struct umb_trainer *tr = l->desc->trainer;
     umb__loop_log(l, "%s %s on %s: %lld parameters, seed %llu, %lld steps an epoch",
                   l->desc->resume ? "resuming" : "training", l->exp->name,
-                  umb_device_get_caps(l->desc->device)->name,
+                  l->desc->device_name,
                   (long long)umb_trainer_n_parameters(tr), (unsigned long long)l->exp->train.seed,
                   (long long)l->steps_per_epoch);
     json_t *row = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "event", "start", "device",
-                            umb_device_get_caps(l->desc->device)->name, "experiment", l->exp->name,
+                            l->desc->device_name, "experiment", l->exp->name,
                             "seed", (json_int_t)l->exp->train.seed, "parameters",
                             (json_int_t)umb_trainer_n_parameters(tr), "step",
                             (json_int_t)umb_trainer_n_steps(tr), "steps_per_epoch",

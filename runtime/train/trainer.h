@@ -31,6 +31,13 @@ UMB_MUST_USE enum umb_status umb__trainer_create_tuned(struct umb_context *ctx,
                                                        const struct umb_trainer_desc *desc,
                                                        const struct umb_trainer_tuning *tuning,
                                                        struct umb_trainer **ret_trainer);
+/* Rows for each of n devices: shares.c. By time: of a step of the whole batch, alone. */
+void umb__shares_even(int64_t batch, int n, int64_t *ret_shares);
+void umb__shares_by_time(int64_t batch, int n, const uint64_t *ns, int64_t *ret_shares);
+/* Times the desc's devices (desc->shares is not looked at); a net whose layers name none. */
+UMB_MUST_USE enum umb_status umb__shares_measure(struct umb_context *ctx,
+                                                 const struct umb_trainer_desc *desc,
+                                                 int64_t *ret_shares);
 /* NULL: UMBEL_TUNE is off. */
 const struct umb_tuning *umb__trainer_tuning(const struct umb_trainer *tr);
 

@@ -117,7 +117,7 @@ static enum umb_status run_loop(struct rig *r, const char *path, bool resume)
           "run");
     struct umb_loop_desc desc = {.exp = r->exp,
                                  .trainer = r->trainer,
-                                 .device = r->device,
+                                 .device_name = "a device",
                                  .run = r->run,
                                  .resume = resume,
                                  .stop = &r->stop,
