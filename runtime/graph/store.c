@@ -1,9 +1,8 @@
 #include "store.h"
 
-#include <string.h>
-
 #include "alloc.h"
 #include "fail.h"
+#include "names.h"
 
 struct entry {
     char *name;
@@ -17,6 +16,7 @@ struct umb_store {
     struct umb_queue *queue;
     struct entry *entry;
     size_t n, capacity;
+    struct umb_names names; /* of entries */
 };
 
 enum umb_status umb__store_create(struct umb_device *device, struct umb_store **ret_store)
@@ -43,16 +43,15 @@ void umb__store_destroy(struct umb_store *s)
         umb__free(s->entry[i].name);
         umb__buffer_destroy(s->entry[i].buffer);
     }
+    umb__names_finish(&s->names);
     umb__free(s->entry);
     umb__free(s);
 }
 
 static struct entry *find(const struct umb_store *s, const char *name)
 {
-    for (size_t i = 0; i < s->n; i++) {
-        if (strcmp(s->entry[i].name, name) == 0) { return &s->entry[i]; }
-    }
-    return NULL;
+    const int i = umb__names_find(&s->names, name);
+    return i < 0 ? NULL : &s->entry[i];
 }
 
 static enum umb_status append(struct umb_store *s, const char *name, size_t bytes,
@@ -70,6 +69,7 @@ static enum umb_status append(struct umb_store *s, const char *name, size_t byte
         e.name ? umb__buffer_create(s->device, bytes, &e.buffer) : UMB_ERR_NO_MEMORY;
     if (st == UMB_OK) { st = umb__queue_fill_zero(s->queue, e.buffer, 0, bytes, NULL, 0, NULL); }
     if (st == UMB_OK) { st = umb__queue_finish(s->queue); }
+    if (st == UMB_OK) { st = umb__names_add(s->ctx, &s->names, e.name, (int)s->n); }
     if (st != UMB_OK) {
         umb__buffer_destroy(e.buffer);
         umb__free(e.name);
