@@ -186,10 +186,10 @@ static void add_update(struct bench *b, const int *gradient, int n_gradient)
 }
 
 /* The next pass, unless one before has failed. */
-#define PASS(b, name, call)                                                                        \
-    do {                                                                                           \
-        if ((b)->status == UMB_OK) { (b)->status = (call); }                                       \
-        mark(b, name);                                                                             \
+#define PASS(b, name, call)                                  \
+    do {                                                     \
+        if ((b)->status == UMB_OK) { (b)->status = (call); } \
+        mark(b, name);                                       \
     } while (0)
 
 static void make_graph(struct bench *b, const char *shape, int n_nodes)
@@ -263,8 +263,7 @@ static enum umb_status measure(struct bench *b, const char *shape, int n_nodes, 
     b->n_heads = b->n_layers = 0;
     b->seed = umb__calloc(b->ctx, most, sizeof *b->seed);
     b->dseed = umb__calloc(b->ctx, most, sizeof *b->dseed);
-    b->status = b->seed && b->dseed ? umb__graph_create(b->ctx, true, 1, &b->g)
-                                    : UMB_ERR_NO_MEMORY;
+    b->status = b->seed && b->dseed ? umb__graph_create(b->ctx, true, 1, &b->g) : UMB_ERR_NO_MEMORY;
     b->began_ns = b->at_ns = umb__clock_ns();
     if (b->status == UMB_OK) { make_graph(b, shape, n_nodes); }
     if (b->status == UMB_OK) { plan_graph(b, n_queues); }

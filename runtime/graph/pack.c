@@ -21,18 +21,32 @@ static int64_t packed_count(const struct umb_graph *g)
     return n;
 }
 
-/* True when `gradient` may simply be made in its packed place: it has no other name and one
- * producer. */
-static bool can_move(const struct umb_graph *g, const int *gradient, int n_gradient, int param)
+/* What is packed: gradient[n_gradient] by parameter, −1: none; n_names[values]: of how many each
+ * value is the gradient. */
+struct packing {
+    struct umb_graph *g;
+    const int *gradient;
+    int n_gradient;
+    int *n_names;
+};
+
+static enum umb_status count_names(struct packing *p)
 {
-    int d = gradient[param];
+    p->n_names = umb__calloc(p->g->ctx, (size_t)p->g->n_values + 1, sizeof *p->n_names);
+    for (int v = 0; p->n_names && v < p->n_gradient; v++) {
+        if (p->gradient[v] >= 0) { p->n_names[p->gradient[v]]++; }
+    }
+    return p->n_names ? UMB_OK : UMB_ERR_NO_MEMORY;
+}
+
+/* True when gradient d may simply be made in its packed place: it has no other name and one
+ * producer. */
+static bool can_move(const struct packing *p, int d)
+{
+    const struct umb_graph *g = p->g;
     const struct umb_value *v = &g->value[d];
     if (v->kind != UMB_VALUE_TEMP || v->base >= 0 || v->producer < 0) { return false; }
-    if (g->node[v->producer].op->flags & UMB_OP_VIEW) { return false; }
-    for (int p = 0; p < n_gradient; p++) {
-        if (p != param && gradient[p] == d) { return false; }
-    }
-    return true;
+    return !(g->node[v->producer].op->flags & UMB_OP_VIEW) && p->n_names[d] == 1;
 }
 
 /* A value of its own that holds a copy of `from`, or zeros for −1. */
@@ -56,11 +70,11 @@ static enum umb_status copied(struct umb_graph *g, int param, int from, int *ret
     return st;
 }
 
-static enum umb_status place_gradient(struct umb_graph *g, const int *gradient, int n_gradient,
-                                      int param, int packed, size_t offset)
+static enum umb_status place_gradient(const struct packing *p, int param, int packed, size_t offset)
 {
-    int d = param < n_gradient ? gradient[param] : -1;
-    if (d < 0 || !can_move(g, gradient, n_gradient, param)) {
+    struct umb_graph *g = p->g;
+    int d = param < p->n_gradient ? p->gradient[param] : -1;
+    if (d < 0 || !can_move(p, d)) {
         enum umb_status st = copied(g, param, d, &d);
         if (st != UMB_OK) { return st; }
     }
@@ -69,19 +83,10 @@ static enum umb_status place_gradient(struct umb_graph *g, const int *gradient, 
     return UMB_OK;
 }
 
-enum umb_status umb__graph_pack(struct umb_graph *g, const int *gradient, int n_gradient,
-                                int *ret_params, int *ret_gradients)
+/* Lays the parameters out, and their gradients beside them where there are any (−1: none). */
+static enum umb_status place_all(const struct packing *p, int params, int gradients)
 {
-    struct umb_type type = {.dtype = UMB_F32, .shape = {1, {packed_count(g)}}};
-    int params = -1, gradients = -1;
-    enum umb_status st = umb__shape_check(g->ctx, &type.shape);
-    if (st != UMB_OK) { return umb__fail_prefix(g->ctx, st, "the network's parameters"); }
-    params = umb__graph_value(g, "parameters", UMB_VALUE_PARAM, &type);
-    if (params < 0) { return UMB_ERR_NO_MEMORY; }
-    if (gradient) {
-        gradients = umb__graph_value(g, "gradients", UMB_VALUE_STATE, &type);
-        if (gradients < 0) { return UMB_ERR_NO_MEMORY; }
-    }
+    struct umb_graph *g = p->g;
     size_t offset = 0;
     for (int i = 0; i < 2 * params; i++) {
         const int v = i % params;
@@ -90,12 +95,32 @@ enum umb_status umb__graph_pack(struct umb_graph *g, const int *gradient, int n_
         if (g->value[v].kind != UMB_VALUE_PARAM || g->value[v].base >= 0 || later) { continue; }
         g->value[v].base = params;
         g->value[v].base_offset = offset;
-        if (gradient) {
-            st = place_gradient(g, gradient, n_gradient, v, gradients, offset);
-            if (st != UMB_OK) { return st; }
-        }
+        const enum umb_status st = gradients < 0 ? UMB_OK : place_gradient(p, v, gradients, offset);
+        if (st != UMB_OK) { return st; }
         offset += (size_t)((count + PACK - 1) / PACK * PACK) * sizeof(float);
     }
+    return UMB_OK;
+}
+
+enum umb_status umb__graph_pack(struct umb_graph *g, const int *gradient, int n_gradient,
+                                int *ret_params, int *ret_gradients)
+{
+    struct umb_type type = {.dtype = UMB_F32, .shape = {1, {packed_count(g)}}};
+    struct packing p = {.g = g, .gradient = gradient, .n_gradient = gradient ? n_gradient : 0};
+    int params = -1, gradients = -1;
+    enum umb_status st = umb__shape_check(g->ctx, &type.shape);
+    if (st != UMB_OK) { return umb__fail_prefix(g->ctx, st, "the network's parameters"); }
+    st = count_names(&p);
+    if (st != UMB_OK) { return st; }
+    params = umb__graph_value(g, "parameters", UMB_VALUE_PARAM, &type);
+    if (params < 0) { st = UMB_ERR_NO_MEMORY; }
+    if (st == UMB_OK && gradient) {
+        gradients = umb__graph_value(g, "gradients", UMB_VALUE_STATE, &type);
+        if (gradients < 0) { st = UMB_ERR_NO_MEMORY; }
+    }
+    if (st == UMB_OK) { st = place_all(&p, params, gradients); }
+    umb__free(p.n_names);
+    if (st != UMB_OK) { return st; }
     *ret_params = params;
     if (ret_gradients) { *ret_gradients = gradients; }
     return UMB_OK;
