@@ -1,6 +1,7 @@
 /*
  * planning.h: made-up training graphs of many small layers, and every pass over them up to a plan,
- * timed; for the benchmark of planning and the test that it stays linear.
+ * timed; for the benchmark of planning and the test that it stays linear. Seconds are the
+ * processor's.
  */
 #ifndef UMB_PLANNING_H
 #define UMB_PLANNING_H

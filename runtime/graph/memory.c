@@ -10,9 +10,9 @@
 
 #include "lives.h"
 
-/* At this many the pairs take a twentieth of a second. Placed in one walk, made-up nets of 6,000 to
+/* At this many the pairs take a fiftieth of a second. Placed in one walk, made-up nets of 6,000 to
  * 20,000 values took up to 3 % more memory in all, some with equal heads 16 % (2026-11-30). */
-#define MOST_PAIRED 8192
+#define MOST_PAIRED 4096
 
 bool umb__in_scratch(const struct umb_graph *g, int root)
 {

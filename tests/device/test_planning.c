@@ -2,8 +2,9 @@
  * test_planning.c: that planning takes time in proportion to the graph, pass by pass, and that what
  * comes out is what the graph says.
  *
- * A graph SMALL times as large must not take MOST_RATIO times as long: 2,000 against 32,000 nodes
- * is 16 for what is linear and 256 for what is quadratic. Each time is the best of some.
+ * A graph of LARGE nodes must not take MOST_RATIO times as long as one of SMALL: what is linear
+ * takes 16 times as long, what is quadratic 256. Each time is the best of some, of the processor
+ * alone.
  */
 #include <setjmp.h>
 #include <stdarg.h>
