@@ -15,12 +15,14 @@
 #include <string.h>
 
 #include "graph_edit.h"
+#include "readers.h"
 #include "steps.h"
 #include "text.h"
 
 struct fusing {
     struct umb_graph *g;
     const struct umb_device_caps *caps;
+    struct umb_readers *readers;
 };
 
 static int *attr_int(const struct umb_attr_desc *list, const struct umb_node *n, const char *name)
@@ -43,11 +45,12 @@ static bool is_op(const struct umb_graph *g, int node, const char *name)
 
 /* Relu into its maker. */
 
-static void fuse_relu(struct umb_graph *g, int i)
+static void fuse_relu(const struct fusing *f, int i)
 {
+    struct umb_graph *g = f->g;
     const int before = g->node[i].in[0], after = g->node[i].out[0];
     if (!is_op(g, i, "relu") || !umb__graph_is_inner(g, before) ||
-        umb__graph_only_reader(g, before) != i) {
+        umb__readers_only(f->readers, before) != i) {
         return;
     }
     struct umb_node *maker = &g->node[g->value[before].producer];
@@ -84,21 +87,25 @@ static bool pays(const struct fusing *f, const struct umb_node *n, bool *flag, i
 
 /* The bias's gradient. */
 
-/* The node before i that makes gradients to weights from dy. */
-static int find_weights(const struct umb_graph *g, int i, int dy)
+/* The last node before i that makes gradients to weights from dy; −1: none. */
+static int find_weights(const struct fusing *f, int i, int dy)
 {
-    for (int j = i - 1; j >= 0; j--) {
-        const struct umb_node *n = &g->node[j];
-        if (n->op && n->n_in > 1 && n->in[1] == dy && inner_flag(n, "dbias")) { return j; }
+    const struct umb_readers *r = f->readers;
+    int last = -1;
+    for (int k = umb__readers_first(r, dy); k >= 0; k = umb__readers_next(r, dy, k)) {
+        const int j = r->reading[k].node;
+        if (r->reading[k].input == 1 && j < i && j > last && inner_flag(&f->g->node[j], "dbias")) {
+            last = j;
+        }
     }
-    return -1;
+    return last;
 }
 
 static void fuse_bias(const struct fusing *f, int i)
 {
     struct umb_graph *g = f->g;
     if (!is_op(g, i, "bias_backward")) { return; }
-    const int j = find_weights(g, i, g->node[i].in[0]), db = g->node[i].out[0];
+    const int j = find_weights(f, i, g->node[i].in[0]), db = g->node[i].out[0];
     if (j < 0) { return; }
     struct umb_node *n = &g->node[j];
     bool *dbias = inner_flag(n, "dbias");
@@ -112,10 +119,11 @@ static void fuse_bias(const struct fusing *f, int i)
 /* Gradients to what several dense layers read. */
 
 /* The node that makes a term of sum i, for which it alone is made; −1: it is none of those. */
-static int find_term(const struct umb_graph *g, int i, int k)
+static int find_term(const struct fusing *f, int i, int k)
 {
+    const struct umb_graph *g = f->g;
     const int d = g->node[i].in[k];
-    if (!umb__graph_is_inner(g, d) || umb__graph_only_reader(g, d) != i) { return -1; }
+    if (!umb__graph_is_inner(g, d) || umb__readers_only(f->readers, d) != i) { return -1; }
     const int maker = g->value[d].producer;
     if (!is_op(g, maker, "dense_backward_data") || *inner_flag(&g->node[maker], "mask")) {
         return -1;
@@ -124,14 +132,15 @@ static int find_term(const struct umb_graph *g, int i, int k)
 }
 
 /* x, then dy and the weight of each term; NULL, n 0: the terms are not of one kind. */
-static enum umb_status list_terms(struct umb_graph *g, int i, int **ret_in, int *ret_n)
+static enum umb_status list_terms(const struct fusing *f, int i, int **ret_in, int *ret_n)
 {
+    struct umb_graph *g = f->g;
     const struct umb_node *sum = &g->node[i];
     int *in = umb__arena_calloc(g->arena, 2 * (size_t)sum->n_in + 1, sizeof *in), n = 0;
     if (!in) { return UMB_ERR_NO_MEMORY; }
     *ret_n = 0;
     for (int k = 0; k < sum->n_in; k++) {
-        const int maker = find_term(g, i, k);
+        const int maker = find_term(f, i, k);
         if (maker < 0) { return UMB_OK; }
         const struct umb_node *term = &g->node[maker];
         if (n == 0) { in[n++] = term->in[2]; }
@@ -167,7 +176,7 @@ static enum umb_status fuse_terms(const struct fusing *f, int i)
     if (!is_op(g, i, "sum") || g->node[i].n_in < 2 || *inner_flag(&g->node[i], "mask")) {
         return UMB_OK;
     }
-    enum umb_status st = list_terms(g, i, &in, &n);
+    enum umb_status st = list_terms(f, i, &in, &n);
     if (st != UMB_OK || n == 0) { return st; }
     struct umb_node fused = g->node[i];
     fused.op = umb__op_find("dense_backward_sum");
@@ -183,16 +192,17 @@ static enum umb_status fuse_terms(const struct fusing *f, int i)
         g->value[d].producer = -1;
     }
     g->node[i] = fused;
-    return UMB_OK;
+    return umb__readers_note(f->readers, i);
 }
 
 /* Masks. */
 
 /* The node that makes d, through views of it which nobody else reads; −1: none. */
-static int find_maker(const struct umb_graph *g, int d, int reader)
+static int find_maker(const struct fusing *f, int d, int reader)
 {
+    const struct umb_graph *g = f->g;
     for (;;) {
-        if (!umb__graph_is_inner(g, d) || umb__graph_only_reader(g, d) != reader) { return -1; }
+        if (!umb__graph_is_inner(g, d) || umb__readers_only(f->readers, d) != reader) { return -1; }
         reader = g->value[d].producer;
         const struct umb_node *n = &g->node[reader];
         if (!n->op || n->out[0] != d) { return -1; }
@@ -222,7 +232,7 @@ static int find_masker(const struct fusing *f, int i)
 {
     struct umb_graph *g = f->g;
     if (!is_op(g, i, "relu_backward") || !umb__graph_is_inner(g, g->node[i].out[0])) { return -1; }
-    const int y = g->node[i].in[0], maker = find_maker(g, g->node[i].in[1], i);
+    const int y = g->node[i].in[0], maker = find_maker(f, g->node[i].in[1], i);
     if (maker < 0) { return -1; }
     const struct umb_node *n = &g->node[maker];
     bool *mask = inner_flag(n, "mask");
@@ -234,6 +244,19 @@ static int find_masker(const struct fusing *f, int i)
     return knows && (of_several || pays(f, n, mask, -1)) ? maker : -1;
 }
 
+/* Those that read v read w from now on. */
+static enum umb_status read_instead(const struct fusing *f, int v, int w)
+{
+    struct umb_readers *r = f->readers;
+    enum umb_status st = UMB_OK;
+    for (int k = umb__readers_first(r, v); k >= 0 && st == UMB_OK; k = umb__readers_next(r, v, k)) {
+        const struct umb_reading at = r->reading[k];
+        f->g->node[at.node].in[at.input] = w;
+        st = umb__readers_note_input(r, at.node, at.input);
+    }
+    return st;
+}
+
 static enum umb_status fuse_mask(const struct fusing *f, int i)
 {
     struct umb_graph *g = f->g;
@@ -242,35 +265,40 @@ static enum umb_status fuse_mask(const struct fusing *f, int i)
     const int y = g->node[i].in[0], d = g->node[i].in[1], masked = g->node[i].out[0];
     struct umb_node *n = &g->node[maker];
     if (is_op(g, maker, "sum")) {
-        const enum umb_status st = mask_sum(g, n, y);
+        enum umb_status st = mask_sum(g, n, y);
+        if (st == UMB_OK) { st = umb__readers_note(f->readers, maker); }
         if (st != UMB_OK) { return st; }
     }
     *inner_flag(n, "mask") = true;
-    for (int j = i + 1; j < g->n_nodes; j++) {
-        for (int k = 0; k < g->node[j].n_in; k++) {
-            if (g->node[j].in[k] == masked) { g->node[j].in[k] = d; }
-        }
-    }
     g->value[masked].producer = -1;
     g->node[i].op = NULL;
-    return UMB_OK;
+    return read_instead(f, masked, d);
+}
+
+static enum umb_status fuse_all(const struct fusing *f)
+{
+    const int n = f->g->n_nodes;
+    enum umb_status st = UMB_OK;
+    for (int i = 0; i < n; i++) {
+        fuse_relu(f, i);
+    }
+    for (int i = 0; i < n && st == UMB_OK; i++) {
+        st = fuse_terms(f, i);
+    }
+    for (int i = 0; i < n && st == UMB_OK; i++) {
+        fuse_bias(f, i);
+        st = fuse_mask(f, i);
+    }
+    return st;
 }
 
 enum umb_status umb__graph_fuse(struct umb_graph *g, const struct umb_device_caps *caps)
 {
-    const struct fusing f = {g, caps};
-    for (int i = 0; i < g->n_nodes; i++) {
-        fuse_relu(g, i);
-    }
-    for (int i = 0; i < g->n_nodes; i++) {
-        const enum umb_status st = fuse_terms(&f, i);
-        if (st != UMB_OK) { return st; }
-    }
-    for (int i = 0; i < g->n_nodes; i++) {
-        fuse_bias(&f, i);
-        const enum umb_status st = fuse_mask(&f, i);
-        if (st != UMB_OK) { return st; }
-    }
+    struct umb_readers readers;
+    enum umb_status st = umb__readers_init(&readers, g);
+    if (st == UMB_OK) { st = fuse_all(&(struct fusing){g, caps, &readers}); }
+    umb__readers_finish(&readers);
+    if (st != UMB_OK) { return st; }
     umb__graph_compact(g);
     return umb__graph_verify(g);
 }

@@ -7,6 +7,7 @@
 
 #include "batch_norm.h"
 #include "graph_edit.h"
+#include "readers.h"
 
 static bool is_op(const struct umb_graph *g, int node, const char *name)
 {
@@ -14,11 +15,12 @@ static bool is_op(const struct umb_graph *g, int node, const char *name)
 }
 
 /* A batch normalisation that nothing is fused into makes v, for one reader. */
-static bool is_plain_norm(const struct umb_graph *g, int v)
+static bool is_plain_norm(const struct umb_readers *r, int v)
 {
+    const struct umb_graph *g = r->g;
     const int producer = g->value[v].producer;
     if (!is_op(g, producer, "batch_norm") || g->node[producer].out[0] != v ||
-        !umb__graph_is_inner(g, v) || umb__graph_only_reader(g, v) < 0) {
+        !umb__graph_is_inner(g, v) || umb__readers_only(r, v) < 0) {
         return false;
     }
     const struct umb_batch_norm_attrs *a = g->node[producer].attrs;
@@ -26,14 +28,15 @@ static bool is_plain_norm(const struct umb_graph *g, int v)
 }
 
 /* Which of the two that node `add` sums is a batch normalisation to take it in; −1: neither. */
-static int norm_of_add(const struct umb_graph *g, int add)
+static int norm_of_add(const struct umb_readers *r, int add)
 {
+    const struct umb_graph *g = r->g;
     const struct umb_node *n = &g->node[add];
     if (!is_op(g, add, "add") || n->n_in != 2 || n->in[0] == n->in[1] ||
-        !umb__graph_is_inner(g, n->out[0]) || umb__graph_only_reader(g, n->out[0]) < 0) {
+        !umb__graph_is_inner(g, n->out[0]) || umb__readers_only(r, n->out[0]) < 0) {
         return -1;
     }
-    return is_plain_norm(g, n->in[0]) ? 0 : is_plain_norm(g, n->in[1]) ? 1 : -1;
+    return is_plain_norm(r, n->in[0]) ? 0 : is_plain_norm(r, n->in[1]) ? 1 : -1;
 }
 
 /* Node `norm` becomes node `last`, which made `out`: by then all it reads is there. */
@@ -60,15 +63,15 @@ static enum umb_status take_residual(struct umb_graph *g, struct umb_node *n, in
     return UMB_OK;
 }
 
-static enum umb_status fuse(struct umb_graph *g, int relu)
+static enum umb_status fuse(struct umb_graph *g, struct umb_readers *r, int relu)
 {
     const int v = g->node[relu].in[0], out = g->node[relu].out[0];
     int norm = g->value[v].producer;
     enum umb_status st = UMB_OK;
-    if (is_plain_norm(g, v)) {
+    if (is_plain_norm(r, v)) {
         ((struct umb_batch_norm_attrs *)g->node[norm].attrs)->relu = true;
     } else {
-        const int add = norm, which = norm_of_add(g, add);
+        const int add = norm, which = norm_of_add(r, add);
         if (which < 0) { return UMB_OK; }
         const int *terms = g->node[add].in;
         norm = g->value[terms[which]].producer;
@@ -80,16 +83,19 @@ static enum umb_status fuse(struct umb_graph *g, int relu)
         g->node[add].op = NULL;
     }
     move(g, norm, relu, out);
-    return UMB_OK;
+    return umb__readers_note(r, relu);
 }
 
 enum umb_status umb__graph_fuse_norm(struct umb_graph *g)
 {
-    for (int i = 0; i < g->n_nodes; i++) {
+    struct umb_readers r;
+    enum umb_status st = umb__readers_init(&r, g);
+    for (int i = 0; i < g->n_nodes && st == UMB_OK; i++) {
         if (!is_op(g, i, "relu") || g->value[g->node[i].in[0]].base >= 0) { continue; }
-        const enum umb_status st = fuse(g, i);
-        if (st != UMB_OK) { return st; }
+        st = fuse(g, &r, i);
     }
+    umb__readers_finish(&r);
+    if (st != UMB_OK) { return st; }
     umb__graph_compact(g);
     return umb__graph_verify(g);
 }

@@ -8,6 +8,7 @@
 #include "conv.h"
 #include "graph_edit.h"
 #include "pool.h"
+#include "readers.h"
 #include "steps.h"
 
 /* What stands behind a convolution: the nodes that go, and the value that stays. */
@@ -36,18 +37,19 @@ static bool is_relu(const struct umb_graph *g, int node)
 }
 
 /* conv → [relu →] pool, or conv → max_pool → relu. */
-static bool find_tail(const struct umb_graph *g, int conv, struct tail *ret)
+static bool find_tail(const struct umb_readers *r, int conv, struct tail *ret)
 {
+    const struct umb_graph *g = r->g;
     const int v = g->node[conv].out[0];
-    struct tail t = {.pool = umb__graph_only_reader(g, v), .relu = -1};
+    struct tail t = {.pool = umb__readers_only(r, v), .relu = -1};
     if (is_relu(g, t.pool)) {
         t.relu = t.pool;
-        t.pool = umb__graph_only_reader(g, g->node[t.relu].out[0]);
+        t.pool = umb__readers_only(r, g->node[t.relu].out[0]);
     }
     if (t.pool < 0) { return false; }
     t.kind = kind_of(g, t.pool);
     t.last = g->node[t.pool].out[0];
-    const int next = umb__graph_only_reader(g, t.last);
+    const int next = umb__readers_only(r, t.last);
     if (t.kind == UMB_CONV_POOL_MAX && t.relu < 0 && is_relu(g, next)) {
         t.relu = next;
         t.last = g->node[next].out[0];
@@ -208,18 +210,21 @@ static enum umb_status fuse(struct umb_graph *g, int conv, const struct tail *t,
 enum umb_status umb__graph_fuse_pool(struct umb_graph *g, const struct umb_device_caps *caps)
 {
     const struct umb_op *conv = umb__op_find("conv");
+    struct umb_readers r;
     bool *trained = mark_trained(g);
-    enum umb_status st = trained ? UMB_OK : UMB_ERR_NO_MEMORY;
+    enum umb_status st = umb__readers_init(&r, g);
+    if (!trained) { st = UMB_ERR_NO_MEMORY; }
     for (int i = 0; st == UMB_OK && i < g->n_nodes; i++) {
         const struct umb_conv_attrs *a = g->node[i].attrs;
         struct tail t;
         if (g->node[i].op != conv || a->pool || a->activation != UMB_ACT_LINEAR ||
-            !find_tail(g, i, &t)) {
+            !find_tail(&r, i, &t)) {
             continue;
         }
         const struct question q = ask(g, caps, i, &t);
         if (pays(&q, trained)) { st = fuse(g, i, &t, &q); }
     }
+    umb__readers_finish(&r);
     umb__free(trained);
     if (st != UMB_OK) { return st; }
     umb__graph_compact(g);

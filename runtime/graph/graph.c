@@ -32,6 +32,7 @@ void umb__graph_destroy(struct umb_graph *g)
     umb__free(g->value);
     umb__free(g->node);
     umb__free(g->spec);
+    umb__names_finish(&g->params);
     umb__free(g);
 }
 
@@ -86,22 +87,13 @@ static int ambient_value(struct umb_graph *g, enum umb_param_kind kind)
     return *slot;
 }
 
-/* The parameter or state of that name; other values may be called the same. */
-static int find_param(const struct umb_graph *g, const char *name)
-{
-    for (int v = 0; v < g->n_values; v++) {
-        if (g->value[v].spec >= 0 && strcmp(g->value[v].name, name) == 0) { return v; }
-    }
-    return -1;
-}
-
 /* The value of one parameter: a new one, or the existing one of that name when layers share. */
 static enum umb_status param_value(struct umb_graph *g, const char *prefix,
                                    const struct umb_param_spec *spec, int *ret_value)
 {
     const char *name = umb__arena_printf(g->arena, "%s.%s", prefix, spec->name);
     if (!name) { return UMB_ERR_NO_MEMORY; }
-    int v = find_param(g, name);
+    int v = umb__names_find(&g->params, name); /* other values may be called the same */
     if (v >= 0) {
         if (!umb__shape_equal(&g->value[v].type.shape, &spec->type.shape)) {
             char a[UMB_SHAPE_TEXT], b[UMB_SHAPE_TEXT];
@@ -124,7 +116,7 @@ static enum umb_status param_value(struct umb_graph *g, const char *prefix,
     g->spec[g->n_specs].name = g->value[v].name;
     g->value[v].spec = g->n_specs++;
     *ret_value = v;
-    return UMB_OK;
+    return umb__names_add(g->ctx, &g->params, g->value[v].name, v);
 }
 
 /* Runs the op's infer on the data inputs; io->params and io->out are its answer, checked. */

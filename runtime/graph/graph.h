@@ -10,6 +10,7 @@
 #ifndef UMB_GRAPH_H
 #define UMB_GRAPH_H
 
+#include "names.h"
 #include "op.h"
 
 enum umb_value_kind {
@@ -60,6 +61,7 @@ struct umb_graph {
     struct umb_param_spec
         *spec; /* of parameters and op states, in order of creation; names are full */
     int n_specs, spec_capacity;
+    struct umb_names params;      /* values of specs */
     int rows_value, random_value; /* ambient inputs, −1 until an op asked for them */
     int device; /* of the nodes and values that are added from now on */
     /* Of devices 1, 2 …; NULL where there is one. Passes are given device 0's. */

@@ -12,10 +12,16 @@
 #include <string.h>
 
 #include "plan_internal.h"
+#include "system.h"
 
 /* A launch costs 10 to 15 µs until a second thread is awake: less than a twentieth of this. */
 #define LONGEST_NS 300e3
 #define MOST_MEMBERS 256
+
+/* Steps that are ready: a heap by place in the list. */
+struct ready {
+    int *step, n;
+};
 
 struct merge {
     struct umb_plan *p;
@@ -25,11 +31,14 @@ struct merge {
     int *succ_start, *succ;
     bool *taken;
     bool *fits;                       /* may merge at all */
+    int *kind;                        /* of those that fit: the first step that is alike */
+    struct ready *alike;              /* by kind: those that are ready and not taken */
+    int *slots;                       /* of all kinds' heaps */
     const struct umb_kernel **kernel; /* those met so far, and whether they can be built so */
     bool *can;
     int *n_steps; /* of each */
     int n_kernels;
-    int *ready, n_ready;  /* a heap by place in the list */
+    struct ready ready;   /* taken ones too */
     struct umb_step *out; /* the merged list */
     size_t n_out;
     double *flops, *bytes, *cost;
@@ -97,27 +106,97 @@ static enum umb_status find_fits(struct merge *m)
     return UMB_OK;
 }
 
-static void push(struct merge *m, int step)
+/* ---- kinds ---- */
+
+static uint64_t hash_text(uint64_t hash, const char *text)
 {
-    int i = m->n_ready++;
-    for (; i > 0 && step < m->ready[(i - 1) / 2]; i = (i - 1) / 2) {
-        m->ready[i] = m->ready[(i - 1) / 2];
-    }
-    m->ready[i] = step;
+    return text ? umb__hash(hash, text, strlen(text)) : hash;
 }
 
-static int pop(struct merge *m)
+/* Equal for steps that are alike. */
+static uint64_t hash_step(const struct umb_plan *p, const struct umb_step *s)
 {
-    const int top = m->ready[0], last = m->ready[--m->n_ready];
+    const struct umb_node *n = &p->graph->node[s->node];
+    uint64_t hash = umb__hash(UMB_HASH_START, &s->kernel, sizeof(struct umb_kernel *));
+    hash = umb__hash(hash, &n->op, sizeof(struct umb_op *));
+    hash = umb__hash(hash, &n->phase, sizeof n->phase);
+    hash = umb__hash(hash, s->local, sizeof s->local);
+    hash = hash_text(hash, s->options);
+    for (size_t k = 0; k < s->n_args; k++) {
+        if (!umb__names_value(&s->args[k])) { continue; }
+        const int home = home_of(p, s->args[k].value);
+        hash = umb__hash(hash, &home, sizeof home);
+    }
+    return hash;
+}
+
+/* A hash table, at most half full, of a step of each kind. */
+static enum umb_status find_kinds(struct merge *m)
+{
+    const struct umb_plan *p = m->p;
+    size_t capacity = 64;
+    while (capacity < 2 * (size_t)m->n) {
+        capacity *= 2;
+    }
+    int *first = umb__arena_calloc(m->arena, capacity, sizeof *first); /* 0: free, else step + 1 */
+    if (!first) { return UMB_ERR_NO_MEMORY; }
+    for (int i = 0; i < m->n; i++) {
+        const struct umb_step *s = &p->steps.step[i];
+        m->kind[i] = -1;
+        if (!m->fits[i]) { continue; }
+        size_t at = (size_t)hash_step(p, s) & (capacity - 1);
+        while (first[at] && !alike(p, &p->steps.step[first[at] - 1], s)) {
+            at = (at + 1) & (capacity - 1);
+        }
+        if (!first[at]) { first[at] = i + 1; }
+        m->kind[i] = first[at] - 1;
+    }
+    return UMB_OK;
+}
+
+/* Each kind's heap has as many slots as there are steps of it. */
+static void lay_out_heaps(struct merge *m)
+{
+    int *slot = m->slots;
+    for (int i = 0; i < m->n; i++) {
+        if (m->kind[i] >= 0) { m->alike[m->kind[i]].n++; }
+    }
+    for (int k = 0; k < m->n; k++) {
+        m->alike[k].step = slot;
+        slot += m->alike[k].n;
+        m->alike[k].n = 0;
+    }
+}
+
+/* ---- what is ready ---- */
+
+static void push(struct ready *r, int step)
+{
+    int i = r->n++;
+    for (; i > 0 && step < r->step[(i - 1) / 2]; i = (i - 1) / 2) {
+        r->step[i] = r->step[(i - 1) / 2];
+    }
+    r->step[i] = step;
+}
+
+static int pop(struct ready *r)
+{
+    const int top = r->step[0], last = r->step[--r->n];
     int i = 0;
-    for (int child = 1; child < m->n_ready; child = 2 * i + 1) {
-        if (child + 1 < m->n_ready && m->ready[child + 1] < m->ready[child]) { child++; }
-        if (m->ready[child] >= last) { break; }
-        m->ready[i] = m->ready[child];
+    for (int child = 1; child < r->n; child = 2 * i + 1) {
+        if (child + 1 < r->n && r->step[child + 1] < r->step[child]) { child++; }
+        if (r->step[child] >= last) { break; }
+        r->step[i] = r->step[child];
         i = child;
     }
-    m->ready[i] = last;
+    r->step[i] = last;
     return top;
+}
+
+static void make_ready(struct merge *m, int step)
+{
+    push(&m->ready, step);
+    if (m->kind[step] >= 0) { push(&m->alike[m->kind[step]], step); }
 }
 
 static enum umb_status allocate(struct merge *m)
@@ -132,13 +211,17 @@ static enum umb_status allocate(struct merge *m)
     m->kernel = umb__arena_calloc(m->arena, n, sizeof(struct umb_kernel *));
     m->can = umb__arena_calloc(m->arena, n, sizeof *m->can);
     m->n_steps = umb__arena_calloc(m->arena, n, sizeof *m->n_steps);
-    m->ready = umb__arena_calloc(m->arena, n, sizeof *m->ready);
+    m->kind = umb__arena_calloc(m->arena, n, sizeof *m->kind);
+    m->alike = umb__arena_calloc(m->arena, n, sizeof *m->alike);
+    m->slots = umb__arena_calloc(m->arena, n, sizeof *m->slots);
+    m->ready.step = umb__arena_calloc(m->arena, n, sizeof *m->ready.step);
     m->out = umb__arena_calloc(m->arena, n, sizeof *m->out);
     m->flops = umb__arena_calloc(m->p->arena, n, sizeof *m->flops);
     m->bytes = umb__arena_calloc(m->p->arena, n, sizeof *m->bytes);
     m->cost = umb__arena_calloc(m->p->arena, n, sizeof *m->cost);
     const bool ok = m->missing && m->succ_start && m->succ && m->taken && m->fits && m->kernel &&
-                    m->can && m->n_steps && m->ready && m->out && m->flops && m->bytes && m->cost;
+                    m->can && m->n_steps && m->kind && m->alike && m->slots && m->ready.step &&
+                    m->out && m->flops && m->bytes && m->cost;
     return ok ? UMB_OK : UMB_ERR_NO_MEMORY;
 }
 
@@ -146,28 +229,23 @@ static void find_successors(struct merge *m)
 {
     umb__deps_turn(&m->p->deps, m->succ_start, m->succ, m->missing);
     for (int i = 0; i < m->n; i++) {
-        if (m->missing[i] == 0) { push(m, i); }
+        if (m->missing[i] == 0) { make_ready(m, i); }
     }
 }
 
-/* The step and those that are ready beside it and of its kind; how many. */
+/* The step, which is the first that is ready, and those beside it that are of its kind; how many.
+ */
 static int take_alike(struct merge *m, int first, int *member)
 {
     int n = 0;
-    member[n++] = first;
-    m->taken[first] = true;
-    for (int r = 0; r < m->n_ready && m->fits[first] && n < MOST_MEMBERS; r++) {
-        const int other = m->ready[r];
-        if (m->taken[other] || !m->fits[other] ||
-            !alike(m->p, &m->p->steps.step[first], &m->p->steps.step[other])) {
-            continue;
-        }
-        m->taken[other] = true;
-        int at = n++; /* in the list's order */
-        for (; at > 1 && member[at - 1] > other; at--) {
-            member[at] = member[at - 1];
-        }
-        member[at] = other;
+    if (m->kind[first] < 0) {
+        member[n++] = first;
+        return n;
+    }
+    struct ready *alike = &m->alike[m->kind[first]];
+    while (alike->n > 0 && n < MOST_MEMBERS) {
+        member[n] = pop(alike); /* in the list's order */
+        m->taken[member[n++]] = true;
     }
     return n;
 }
@@ -183,22 +261,22 @@ static enum umb_status append(struct merge *m, const int *member, int n)
         m->bytes[at] += p->bytes[member[k]];
         m->cost[at] += p->cost_ns[member[k]];
     }
-    m->out[at] = *step[0];
+    m->out[at] = p->steps.step[member[0]];
     return n == 1 ? UMB_OK : umb__step_merge(&m->p->steps, step, (size_t)n, &m->out[at]);
 }
 
 static enum umb_status walk(struct merge *m)
 {
     int member[MOST_MEMBERS];
-    while (m->n_ready > 0) {
-        const int first = pop(m);
+    while (m->ready.n > 0) {
+        const int first = pop(&m->ready);
         if (m->taken[first]) { continue; }
         const int n = take_alike(m, first, member);
         const enum umb_status st = append(m, member, n);
         if (st != UMB_OK) { return st; }
         for (int k = 0; k < n; k++) {
             for (int e = m->succ_start[member[k]]; e < m->succ_start[member[k] + 1]; e++) {
-                if (--m->missing[m->succ[e]] == 0) { push(m, m->succ[e]); }
+                if (--m->missing[m->succ[e]] == 0) { make_ready(m, m->succ[e]); }
             }
         }
     }
@@ -224,7 +302,9 @@ enum umb_status umb__plan_merge(struct umb_plan *p)
     enum umb_status st = umb__arena_create(p->ctx, &m.arena);
     if (st == UMB_OK) { st = allocate(&m); }
     if (st == UMB_OK) { st = find_fits(&m); }
+    if (st == UMB_OK) { st = find_kinds(&m); }
     if (st == UMB_OK) {
+        lay_out_heaps(&m);
         find_successors(&m);
         st = walk(&m);
     }

@@ -11,12 +11,6 @@
 
 #define PACK (int64_t)(UMB_PACK_BYTES / sizeof(float))
 
-static bool is_packed(const struct umb_graph *g, int v)
-{
-    return g->value[v].kind == UMB_VALUE_PARAM && g->value[v].base < 0 &&
-           g->value[v].device == g->device;
-}
-
 /* On whatever device. */
 static bool has_params(const struct umb_graph *g)
 {
@@ -24,6 +18,12 @@ static bool has_params(const struct umb_graph *g)
         if (g->value[v].kind == UMB_VALUE_PARAM) { return true; }
     }
     return false;
+}
+
+static bool is_packed(const struct umb_graph *g, int v)
+{
+    return g->value[v].kind == UMB_VALUE_PARAM && g->value[v].base < 0 &&
+           g->value[v].device == g->device;
 }
 
 static int64_t packed_count(const struct umb_graph *g)
@@ -36,18 +36,32 @@ static int64_t packed_count(const struct umb_graph *g)
     return n;
 }
 
-/* True when `gradient` may simply be made in its packed place: it has no other name and one
- * producer. */
-static bool can_move(const struct umb_graph *g, const int *gradient, int n_gradient, int param)
+/* What is packed: gradient[n_gradient] by parameter, −1: none; n_names[values]: of how many each
+ * value is the gradient. */
+struct packing {
+    struct umb_graph *g;
+    const int *gradient;
+    int n_gradient;
+    int *n_names;
+};
+
+static enum umb_status count_names(struct packing *p)
 {
-    int d = gradient[param];
+    p->n_names = umb__calloc(p->g->ctx, (size_t)p->g->n_values + 1, sizeof *p->n_names);
+    for (int v = 0; p->n_names && v < p->n_gradient; v++) {
+        if (p->gradient[v] >= 0) { p->n_names[p->gradient[v]]++; }
+    }
+    return p->n_names ? UMB_OK : UMB_ERR_NO_MEMORY;
+}
+
+/* True when gradient d may simply be made in its packed place: it has no other name and one
+ * producer. */
+static bool can_move(const struct packing *p, int d)
+{
+    const struct umb_graph *g = p->g;
     const struct umb_value *v = &g->value[d];
     if (v->kind != UMB_VALUE_TEMP || v->base >= 0 || v->producer < 0) { return false; }
-    if (g->node[v->producer].op->flags & UMB_OP_VIEW) { return false; }
-    for (int p = 0; p < n_gradient; p++) {
-        if (p != param && gradient[p] == d) { return false; }
-    }
-    return true;
+    return !(g->node[v->producer].op->flags & UMB_OP_VIEW) && p->n_names[d] == 1;
 }
 
 /* A value of its own that holds a copy of `from`, or zeros for −1. */
@@ -71,11 +85,11 @@ static enum umb_status copied(struct umb_graph *g, int param, int from, int *ret
     return st;
 }
 
-static enum umb_status place_gradient(struct umb_graph *g, const int *gradient, int n_gradient,
-                                      int param, int packed, size_t offset)
+static enum umb_status place_gradient(const struct packing *p, int param, int packed, size_t offset)
 {
-    int d = param < n_gradient ? gradient[param] : -1;
-    if (d < 0 || !can_move(g, gradient, n_gradient, param)) {
+    struct umb_graph *g = p->g;
+    int d = param < p->n_gradient ? p->gradient[param] : -1;
+    if (d < 0 || !can_move(p, d)) {
         enum umb_status st = copied(g, param, d, &d);
         if (st != UMB_OK) { return st; }
     }
@@ -84,25 +98,10 @@ static enum umb_status place_gradient(struct umb_graph *g, const int *gradient, 
     return UMB_OK;
 }
 
-enum umb_status umb__graph_pack(struct umb_graph *g, const int *gradient, int n_gradient,
-                                int *ret_params, int *ret_gradients)
+/* Lays the parameters out, and their gradients beside them where there are any (−1: none). */
+static enum umb_status place_all(const struct packing *p, int params, int gradients)
 {
-    struct umb_type type = {.dtype = UMB_F32, .shape = {1, {packed_count(g)}}};
-    int params = -1, gradients = -1;
-    if (type.shape.dim[0] == 0 && has_params(g)) {
-        *ret_params = *ret_gradients = -1;
-        return UMB_OK;
-    }
-    enum umb_status st = umb__shape_check(g->ctx, &type.shape);
-    if (st != UMB_OK) { return umb__fail_prefix(g->ctx, st, "the network's parameters"); }
-    const char *name = umb__graph_device_name(g, "parameters", g->device);
-    params = name ? umb__graph_value(g, name, UMB_VALUE_PARAM, &type) : -1;
-    if (params < 0) { return UMB_ERR_NO_MEMORY; }
-    if (gradient) {
-        name = umb__graph_device_name(g, "gradients", g->device);
-        gradients = name ? umb__graph_value(g, name, UMB_VALUE_STATE, &type) : -1;
-        if (gradients < 0) { return UMB_ERR_NO_MEMORY; }
-    }
+    struct umb_graph *g = p->g;
     size_t offset = 0;
     for (int i = 0; i < 2 * params; i++) {
         const int v = i % params;
@@ -111,12 +110,38 @@ enum umb_status umb__graph_pack(struct umb_graph *g, const int *gradient, int n_
         if (!is_packed(g, v) || later) { continue; }
         g->value[v].base = params;
         g->value[v].base_offset = offset;
-        if (gradient) {
-            st = place_gradient(g, gradient, n_gradient, v, gradients, offset);
-            if (st != UMB_OK) { return st; }
-        }
+        const enum umb_status st = gradients < 0 ? UMB_OK : place_gradient(p, v, gradients, offset);
+        if (st != UMB_OK) { return st; }
         offset += (size_t)((count + PACK - 1) / PACK * PACK) * sizeof(float);
     }
+    return UMB_OK;
+}
+
+enum umb_status umb__graph_pack(struct umb_graph *g, const int *gradient, int n_gradient,
+                                int *ret_params, int *ret_gradients)
+{
+    struct umb_type type = {.dtype = UMB_F32, .shape = {1, {packed_count(g)}}};
+    struct packing p = {.g = g, .gradient = gradient, .n_gradient = gradient ? n_gradient : 0};
+    int params = -1, gradients = -1;
+    if (type.shape.dim[0] == 0 && has_params(g)) {
+        *ret_params = *ret_gradients = -1;
+        return UMB_OK;
+    }
+    enum umb_status st = umb__shape_check(g->ctx, &type.shape);
+    if (st != UMB_OK) { return umb__fail_prefix(g->ctx, st, "the network's parameters"); }
+    st = count_names(&p);
+    if (st != UMB_OK) { return st; }
+    const char *name = umb__graph_device_name(g, "parameters", g->device);
+    params = name ? umb__graph_value(g, name, UMB_VALUE_PARAM, &type) : -1;
+    if (params < 0) { st = UMB_ERR_NO_MEMORY; }
+    if (st == UMB_OK && gradient) {
+        name = umb__graph_device_name(g, "gradients", g->device);
+        gradients = name ? umb__graph_value(g, name, UMB_VALUE_STATE, &type) : -1;
+        if (gradients < 0) { st = UMB_ERR_NO_MEMORY; }
+    }
+    if (st == UMB_OK) { st = place_all(&p, params, gradients); }
+    umb__free(p.n_names);
+    if (st != UMB_OK) { return st; }
     *ret_params = params;
     if (ret_gradients) { *ret_gradients = gradients; }
     return UMB_OK;

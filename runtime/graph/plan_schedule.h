@@ -76,8 +76,9 @@ UMB_MUST_USE enum umb_status umb__memory_build(const struct umb_graph *g,
                                                const struct umb_schedule *schedule, int device,
                                                struct umb_memory *ret_memory);
 void umb__memory_finish(struct umb_memory *m);
-/* Independent of how memory_build decided: recomputes the event graph's order from queues and
- * waits, and compares every pair. */
+/* Independent of how memory_build decided: works out the event graph's order anew from queues and
+ * waits, and says no exactly where two values share memory that neither is done with before the
+ * other is used. UMB_ERR_INVALID names them. */
 UMB_MUST_USE enum umb_status umb__memory_verify(const struct umb_graph *g,
                                                 const struct umb_steps *steps,
                                                 const struct umb_schedule *schedule, int device,

@@ -1,9 +1,8 @@
 #include "store.h"
 
-#include <string.h>
-
 #include "alloc.h"
 #include "fail.h"
+#include "names.h"
 
 struct entry {
     char *name;
@@ -19,6 +18,7 @@ struct umb_store {
     struct umb_queue *queue[UMB_MAX_DEVICES];
     struct entry *entry;
     size_t n, capacity;
+    struct umb_names names; /* of entries */
 };
 
 enum umb_status umb__store_add_device(struct umb_store *s, struct umb_device *device)
@@ -53,16 +53,15 @@ void umb__store_destroy(struct umb_store *s)
         umb__free(s->entry[i].name);
         umb__buffer_destroy(s->entry[i].buffer);
     }
+    umb__names_finish(&s->names);
     umb__free(s->entry);
     umb__free(s);
 }
 
 static struct entry *find(const struct umb_store *s, const char *name)
 {
-    for (size_t i = 0; i < s->n; i++) {
-        if (strcmp(s->entry[i].name, name) == 0) { return &s->entry[i]; }
-    }
-    return NULL;
+    const int i = umb__names_find(&s->names, name);
+    return i < 0 ? NULL : &s->entry[i];
 }
 
 static enum umb_status append(struct umb_store *s, int device, const char *name, size_t bytes,
@@ -81,6 +80,7 @@ static enum umb_status append(struct umb_store *s, int device, const char *name,
         e.name ? umb__buffer_create(s->device[device], bytes, &e.buffer) : UMB_ERR_NO_MEMORY;
     if (st == UMB_OK) { st = umb__queue_fill_zero(queue, e.buffer, 0, bytes, NULL, 0, NULL); }
     if (st == UMB_OK) { st = umb__queue_finish(queue); }
+    if (st == UMB_OK) { st = umb__names_add(s->ctx, &s->names, e.name, (int)s->n); }
     if (st != UMB_OK) {
         umb__buffer_destroy(e.buffer);
         umb__free(e.name);

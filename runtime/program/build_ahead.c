@@ -72,13 +72,18 @@ static bool collect(struct ahead *a, size_t n)
     a->unit = umb__calloc(NULL, n, sizeof *a->unit);
     if (!a->unit) { return false; }
     for (size_t i = 0; i < n; i++) {
-        const struct umb_kernel *k = a->descs[i].kernel;
-        struct unit u = {.launch = i};
-        if (!known(a, &a->descs[i]) &&
-            umb__program_missing(a->device, k, a->descs[i].options, &u.source_bytes)) {
-            a->unit[a->n_units++] = u;
+        if (!known(a, &a->descs[i])) { a->unit[a->n_units++] = (struct unit){.launch = i}; }
+    }
+    /* Only now, and so once for each program: it takes making its text. */
+    size_t n_missing = 0;
+    for (size_t i = 0; i < a->n_units; i++) {
+        struct unit u = a->unit[i];
+        const struct umb_launch_desc *d = &a->descs[u.launch];
+        if (umb__program_missing(a->device, d->kernel, d->options, &u.source_bytes)) {
+            a->unit[n_missing++] = u;
         }
     }
+    a->n_units = n_missing;
     qsort(a->unit, a->n_units, sizeof *a->unit, longest_first);
     return true;
 }

@@ -1,11 +1,10 @@
 #include "net_internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "text.h"
-
-#define MOST_OPS 128 /* that a wrong name is compared with */
 
 enum umb_status umb_net_create(struct umb_context *ctx, struct umb_net **ret_net)
 {
@@ -27,6 +26,7 @@ void umb_net_destroy(struct umb_net *net)
     if (!net) { return; }
     umb__graph_destroy(net->probe);
     umb__arena_destroy(net->arena);
+    umb__names_finish(&net->layer_names);
     umb__free(net->layer);
     umb__free(net->value);
     umb__free(net);
@@ -178,15 +178,24 @@ enum umb_status umb_net_stream(struct umb_net *net, const struct umb_stream_desc
 
 static int find_layer(const struct umb_net *net, const char *name)
 {
-    for (int l = 0; l < net->n_layers; l++) {
-        if (strcmp(net->layer[l].name, name) == 0) { return l; }
+    return umb__names_find(&net->layer_names, name);
+}
+
+/* The op's, a new one where it has none; there are fewer ops than kinds. */
+static struct layer_kind *kind_of(struct umb_net *net, const struct umb_op *op)
+{
+    struct layer_kind *k = net->kind;
+    while (k->op && k->op != op) {
+        k++;
+        assert(k < net->kind + UMB_NET_MOST_OPS);
     }
-    return -1;
+    k->op = op;
+    return k;
 }
 
 /* The desc's name, or the first free of "conv1", "conv2" … */
 static enum umb_status choose_name(struct umb_net *net, const struct umb_layer_desc *desc,
-                                   const char **ret_name)
+                                   const struct umb_op *op, const char **ret_name)
 {
     if (desc->name) {
         if (umb__net_check_name(net, "layer", desc->name) != UMB_OK) { return UMB_ERR_INVALID; }
@@ -198,10 +207,11 @@ static enum umb_status choose_name(struct umb_net *net, const struct umb_layer_d
         return *ret_name ? UMB_OK : UMB_ERR_NO_MEMORY;
     }
     char name[96];
-    for (int i = 1;; i++) {
-        snprintf(name, sizeof name, "%.64s%d", desc->op, i);
-        if (find_layer(net, name) < 0) { break; }
-    }
+    struct layer_kind *kind = kind_of(net, op);
+    do {
+        snprintf(name, sizeof name, "%.64s%d", desc->op, ++kind->next_number);
+    } while (find_layer(net, name) >= 0);
+    kind->next_number--; /* the layer may yet be refused */
     *ret_name = umb__arena_strdup(net->arena, name);
     return *ret_name ? UMB_OK : UMB_ERR_NO_MEMORY;
 }
@@ -267,6 +277,9 @@ static enum umb_status append_layer(struct umb_net *net, const struct umb_op *op
     enum umb_status st = umb__graph_node(net->probe, &desc, out);
     if (st != UMB_OK) { return st; }
     struct net_value v = {.layer = net->n_layers, .stream = -1, .probe = out[0]};
+    st = umb__names_add(net->ctx, &net->layer_names, name, net->n_layers);
+    if (st != UMB_OK) { return st; }
+    kind_of(net, op)->n_layers++;
     net->layer[net->n_layers++] = l;
     return add_value(net, v, ret_value);
 }
@@ -285,12 +298,9 @@ static int take_activation(const struct umb_op *op, void *attrs)
 }
 
 /* Tells the layers that draw random numbers apart, where the caller did not. */
-static void number_draws(const struct umb_net *net, const struct umb_op *op, void *attrs)
+static void number_draws(struct umb_net *net, const struct umb_op *op, void *attrs)
 {
-    int64_t n = 0;
-    for (int l = 0; l < net->n_layers; l++) {
-        n += net->layer[l].op == op;
-    }
+    const int64_t n = kind_of(net, op)->n_layers;
     for (const struct umb_attr_desc *d = op->attrs; d && d->name; d++) {
         if (strcmp(d->name, "stream") != 0 || d->type != UMB_ATTR_INT) { continue; }
         int64_t *field = (int64_t *)(void *)((char *)attrs + d->offset);
@@ -314,11 +324,11 @@ static enum umb_status append_activation(struct umb_net *net, const char *layer,
 
 static enum umb_status unknown_op(struct umb_net *net, const char *name)
 {
-    const char *known[MOST_OPS];
+    const char *known[UMB_NET_MOST_OPS];
     size_t n = 0;
     for (const umb_op_family *family = umb__op_table; *family; family++) {
         for (const struct umb_op *const *op = *family; *op; op++) {
-            if (((*op)->flags & UMB_OP_LAYER) && n < MOST_OPS) { known[n++] = (*op)->name; }
+            if (((*op)->flags & UMB_OP_LAYER) && n < UMB_NET_MOST_OPS) { known[n++] = (*op)->name; }
         }
     }
     const char *near = umb__nearest(name, known, n);
@@ -332,7 +342,7 @@ enum umb_status umb_net_layer(struct umb_net *net, const struct umb_layer_desc *
     const struct umb_op *op = umb__op_find(desc->op);
     if (!op || !(op->flags & UMB_OP_LAYER)) { return unknown_op(net, desc->op); }
     const char *name = NULL, *param_name = NULL;
-    enum umb_status st = choose_name(net, desc, &name);
+    enum umb_status st = choose_name(net, desc, op, &name);
     if (st == UMB_OK) { st = check_share(net, desc, op, name, &param_name); }
     if (st != UMB_OK) { return st; }
     void *attrs;

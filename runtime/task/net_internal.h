@@ -6,6 +6,7 @@
 
 #include "tasks.h"
 
+#define UMB_NET_MOST_OPS 128
 #define UMB_NET_NAME 100 /* bytes of a name, so that tensor names made from it stay below 256 */
 
 /* One call of umb_net_layer (or the node of its activation), to be written into graphs. */
@@ -28,6 +29,13 @@ struct net_value {
     int probe;         /* in the probe graph */
 };
 
+/* What is kept of an op that layers have. */
+struct layer_kind {
+    const struct umb_op *op;
+    int64_t n_layers;
+    int next_number; /* numbers up to it are taken: "conv1", "conv2" … */
+};
+
 struct umb_net {
     struct umb_context *ctx;
     struct umb_arena *arena;
@@ -37,6 +45,8 @@ struct umb_net {
     int n_streams, n_tasks;
     struct layer *layer;
     int n_layers, layer_capacity;
+    struct umb_names layer_names;
+    struct layer_kind kind[UMB_NET_MOST_OPS];
     struct net_value *value;
     int n_values, value_capacity;
 };

@@ -259,21 +259,31 @@ static enum umb_status build_graph(struct umb_trainer *tr, int mode, struct umb_
 
 /* ---- plans ---- */
 
-/* The solver of a resumed run's checkpoint for a node: a piece of "node=solver\n…", or NULL. */
+/* The node's line among those from `line` to `end` or the end of the text; NULL: none. */
+static const char *find_choice(const char *line, const char *end, const char *node)
+{
+    const size_t n = strlen(node);
+    while (line != end && *line) {
+        if (strncmp(line, node, n) == 0 && line[n] == '=') { return line; }
+        line += strcspn(line, "\n");
+        line += *line == '\n';
+    }
+    return NULL;
+}
+
+/* The solver of a resumed run's checkpoint for a node, or NULL. Lines are in the order of nodes, so
+ * that of the next node comes next, as a rule. */
 static const char *chosen_solver(void *user, const char *node)
 {
     struct umb_trainer *tr = user;
-    size_t n = strlen(node);
-    for (const char *line = tr->choices; line && *line;) {
-        const char *end = strchr(line, '\n');
-        size_t length = end ? (size_t)(end - line) : strlen(line);
-        if (length > n && memcmp(line, node, n) == 0 && line[n] == '=') {
-            char *name = umb__arena_calloc(tr->arena, length - n, 1);
-            return name ? memcpy(name, line + n + 1, length - n - 1) : NULL;
-        }
-        line = end ? end + 1 : NULL;
-    }
-    return NULL;
+    const char *line = find_choice(tr->next_choice, NULL, node);
+    if (!line) { line = find_choice(tr->choices, tr->next_choice, node); }
+    if (!line) { return NULL; }
+    const char *solver = line + strlen(node) + 1;
+    const size_t length = strcspn(solver, "\n");
+    tr->next_choice = solver + length + (solver[length] == '\n');
+    char *name = umb__arena_calloc(tr->arena, length + 1, 1);
+    return name ? memcpy(name, solver, length) : NULL;
 }
 
 enum umb_status umb__trainer_compile(struct umb_trainer *tr, int mode)
@@ -282,6 +292,7 @@ enum umb_status umb__trainer_compile(struct umb_trainer *tr, int mode)
     if (side->plan) { return UMB_OK; }
     *side = (struct umb_trainer_side){.weights = -1, .hyper = -1};
     enum umb_status st = build_graph(tr, mode, side);
+    tr->next_choice = tr->choices;
     struct umb_plan_desc desc = {
         .device = tr->device,
         .graph = side->graph,

@@ -52,7 +52,8 @@ struct umb_trainer {
     struct umb_tuning *tuning; /* NULL: off */
     struct umb_tuning *more_tuning[UMB_MAX_DEVICES - 1];
     struct umb_trainer_tuning measure;
-    char *choices; /* "node=solver\n…" of a resumed run, else NULL */
+    char *choices;           /* "node=solver\n…" of a resumed run, else NULL */
+    const char *next_choice; /* a line of it: where the next node's is looked for first */
 };
 
 /* The optimizer's state buffers in the store, each of packed_bytes. */

@@ -1,11 +1,13 @@
 /* test_base_text.c: growing strings, nearest names, strict numbers, environment, hashes, clocks. */
 #include "alloc.h"
+#include "names.h"
 #include "system.h"
 #include "text.h"
 #include <locale.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -304,6 +306,29 @@ static void the_process_has_memory_and_processors(void **state)
     assert_true(grown > mib + 50);
 }
 
+static void names_have_numbers(void **state)
+{
+    (void)state;
+    enum { N = 5000 };
+    static char name[N][16];
+    struct umb_names t = {0};
+    assert_int_equal(umb__names_find(&t, "layer0"), -1);
+    for (int i = 0; i < N; i++) {
+        snprintf(name[i], sizeof name[i], "layer%d", i);
+        assert_int_equal(umb__names_add(NULL, &t, name[i], 3 * i), UMB_OK);
+    }
+    assert_int_equal(umb__names_add(NULL, &t, "layer7", 1), UMB_OK); /* it keeps its number */
+    assert_int_equal(umb__names_add(NULL, &t, "", 1), UMB_OK);
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(umb__names_find(&t, name[i]), 3 * i);
+    }
+    assert_int_equal(umb__names_find(&t, ""), 1);
+    assert_int_equal(umb__names_find(&t, "layer5000"), -1);
+    assert_int_equal(t.n, N + 1);
+    umb__names_finish(&t);
+    assert_int_equal(umb__names_find(&t, "layer7"), -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +337,7 @@ int main(void)
         cmocka_unit_test(nearest_names),
         cmocka_unit_test(nearest_names_of_swapped_letters),
         cmocka_unit_test(too_far_names_have_none),
+        cmocka_unit_test(names_have_numbers),
         cmocka_unit_test(whole_numbers),
         cmocka_unit_test(not_whole_numbers),
         cmocka_unit_test(whole_numbers_in_range),
