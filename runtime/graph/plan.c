@@ -90,7 +90,8 @@ void umb__plan_destroy(struct umb_plan *p)
 
 enum umb_status umb__plan_verify(const struct umb_plan *p)
 {
-    return umb__memory_verify(p->graph, &p->steps, &p->schedule, &p->memory);
+    const enum umb_status st = umb__schedule_verify(p->graph, &p->steps, &p->deps, &p->schedule);
+    return st == UMB_OK ? umb__memory_verify(p->graph, &p->steps, &p->schedule, &p->memory) : st;
 }
 
 size_t umb__plan_n_steps(const struct umb_plan *p)
