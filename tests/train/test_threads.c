@@ -197,6 +197,8 @@ static void messages_of_several_threads_are_whole(void **state)
     }
     for (int i = 0; i < N_THREADS; i++) {
         pthread_join(f[i].thread, NULL);
+    }
+    for (int i = 0; i < N_THREADS; i++) {
         assert_int_equal(f[i].torn, 0);
     }
     assert_int_equal(shared.lines, 500 * N_THREADS);
