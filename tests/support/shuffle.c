@@ -17,7 +17,7 @@
 
 #define MOST_GATES 512
 #define LONGEST_SLEEP_NS 100000
-#define LONGEST_HOLD_NS 1000000
+#define LONGEST_HOLD_NS 500000
 
 __typeof__(umb__schedule_build) __real_umb__schedule_build, __wrap_umb__schedule_build;
 __typeof__(umb__bound_step_enqueue) __real_umb__bound_step_enqueue, __wrap_umb__bound_step_enqueue;
