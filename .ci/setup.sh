@@ -6,7 +6,7 @@ logs=build-logs
 wait_for_lock='-o DPkg::Lock::Timeout=300'
 
 # A row is a Debian package, and how to see that what it brings is there already: a command, a
-# pkg-config module, or a driver the OpenCL loader knows.
+# pkg-config module, a driver the OpenCL loader knows, or an option that clang links with.
 build_needs='
 gcc                 command cc
 g++                 command c++
@@ -30,6 +30,7 @@ libcmocka-dev       module  cmocka
 # Tests that use these are left out, by name, where a system does not package them.
 test_wants='
 clang               command clang
+libclang-rt-dev     links   -fsanitize=thread
 mesa-opencl-icd     driver  rusticl
 oclgrind            command oclgrind
 clang-19            command clang-19
@@ -56,6 +57,7 @@ is_there() {
     case $1 in
     command) command -v "$2" >/dev/null 2>&1 ;;
     module) pkg-config --exists "$2" 2>/dev/null ;;
+    links) echo 'int main(void) { return 0; }' | clang "$2" -x c - -o /dev/null 2>/dev/null ;;
     driver) ls "${OCL_ICD_VENDORS:-/etc/OpenCL/vendors}/$2"*.icd >/dev/null 2>&1 ;;
     esac
 }

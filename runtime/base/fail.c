@@ -84,3 +84,10 @@ enum umb_status umb__fail_prefix(struct umb_context *ctx, enum umb_status status
     pthread_mutex_unlock(&ctx->message_lock);
     return status;
 }
+
+void umb__fail_message(struct umb_context *ctx, char *text, size_t size)
+{
+    pthread_mutex_lock(&ctx->message_lock);
+    snprintf(text, size, "%s", ctx->message);
+    pthread_mutex_unlock(&ctx->message_lock);
+}

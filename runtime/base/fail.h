@@ -9,6 +9,7 @@
 #define UMB_FAIL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <umbel/context.h>
 
 /* Keeps the message (cut at 4095 bytes, control bytes replaced) and returns status. ctx may be
@@ -20,6 +21,10 @@ enum umb_status umb__fail(struct umb_context *ctx, enum umb_status status, const
  * status. */
 enum umb_status umb__fail_prefix(struct umb_context *ctx, enum umb_status status, const char *fmt,
                                  ...) UMB_PRINTF(3, 4);
+
+/* Copies the present message, cut to size: for threads that share the context with one that may be
+ * failing at the same time, where umb_context_error's pointer would show half of either. */
+void umb__fail_message(struct umb_context *ctx, char *text, size_t size);
 
 /* True when a line of this level would reach the receiver: ask before building an expensive line.
  */

@@ -44,10 +44,11 @@ static enum umb_status schedule(struct umb_plan *p)
         const struct umb_step *s = &p->steps.step[i];
         p->step_kind[i] = s->device + (int)s->transfer * p->n_devices;
     }
-    if (p->n_devices > 1) {
-        p->lanes.kind = p->lane_kind;
-        p->lanes.step_kind = p->step_kind;
+    if (p->n_devices == 1) {
+        return umb__schedule_build(p->ctx, &p->deps, p->cost_ns, p->n_queues, &p->schedule);
     }
+    p->lanes.kind = p->lane_kind;
+    p->lanes.step_kind = p->step_kind;
     return umb__schedule_build_on(p->ctx, &p->deps, p->cost_ns, &p->lanes, &p->schedule);
 }
 
@@ -184,7 +185,7 @@ void umb__plan_destroy(struct umb_plan *p)
 
 enum umb_status umb__plan_verify(const struct umb_plan *p)
 {
-    enum umb_status st = UMB_OK;
+    enum umb_status st = umb__schedule_verify(p->graph, &p->steps, &p->deps, &p->schedule);
     for (int d = 0; st == UMB_OK && d < p->n_devices; d++) {
         st = umb__memory_verify(p->graph, &p->steps, &p->schedule, d, &p->side[d].memory);
     }

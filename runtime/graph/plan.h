@@ -88,8 +88,8 @@ UMB_MUST_USE enum umb_status umb__plan_trace(struct umb_plan *p, int slot);
  * min(work-groups, units). Every step is timed alone for it (a few more runs on one queue). */
 UMB_MUST_USE enum umb_status umb__plan_bound(struct umb_plan *p, int slot, uint64_t *ret_bound_ns);
 
-/* Proves that no two values share memory while both are in use, from the event graph;
- * UMB_ERR_INVALID names the pair. */
+/* Proves from the event graph that every step begins behind all that it depends on, and that no two
+ * values share memory while both are in use; UMB_ERR_INVALID names the pair. */
 UMB_MUST_USE enum umb_status umb__plan_verify(const struct umb_plan *p);
 
 #endif

@@ -59,7 +59,19 @@ UMB_MUST_USE enum umb_status umb__schedule_build_on(struct umb_context *ctx,
                                                     const double *cost_ns,
                                                     const struct umb_queues *queues,
                                                     struct umb_schedule *ret_schedule);
+/* With order[n] (every step behind its predecessors) and queue[n] by step as somebody else chose
+ * them, in place of list scheduling; waits and clocks are found as always. */
+UMB_MUST_USE enum umb_status umb__schedule_arrange(struct umb_context *ctx,
+                                                   const struct umb_deps *deps, const int *order,
+                                                   const int *queue, int n_queues,
+                                                   struct umb_schedule *ret_schedule);
 void umb__schedule_finish(struct umb_schedule *s);
+/* Proves that every step begins behind all that it depends on, from order, queues and waits alone;
+ * UMB_ERR_INVALID names two steps of which one does not wait for the other. */
+UMB_MUST_USE enum umb_status umb__schedule_verify(const struct umb_graph *g,
+                                                  const struct umb_steps *steps,
+                                                  const struct umb_deps *deps,
+                                                  const struct umb_schedule *schedule);
 
 /* The device that holds a root; UMB_ON_HOST: none. */
 int umb__root_device(const struct umb_graph *g, const struct umb_steps *steps, int root);

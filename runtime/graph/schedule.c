@@ -212,6 +212,24 @@ static enum umb_status place(struct umb_context *ctx, struct build *b, struct um
     return ok ? UMB_OK : UMB_ERR_NO_MEMORY;
 }
 
+/* Waits and clocks of a schedule whose order and queues are there, unless st says that they are
+ * not; then it is given up. */
+static enum umb_status complete(struct umb_context *ctx, const struct umb_deps *deps,
+                                enum umb_status st, struct umb_schedule *s,
+                                struct umb_schedule *ret_schedule)
+{
+    if (st == UMB_OK) {
+        synchronise(deps, s);
+        st = index_waits(ctx, s);
+    }
+    if (st != UMB_OK) {
+        umb__schedule_finish(s);
+        return st;
+    }
+    *ret_schedule = *s;
+    return UMB_OK;
+}
+
 enum umb_status umb__schedule_build(struct umb_context *ctx, const struct umb_deps *deps,
                                     const double *cost_ns, int n_queues,
                                     struct umb_schedule *ret_schedule)
@@ -233,16 +251,20 @@ enum umb_status umb__schedule_build_on(struct umb_context *ctx, const struct umb
             s.order[i] = i;
         }
     }
+    return complete(ctx, deps, st, &s, ret_schedule);
+}
+
+enum umb_status umb__schedule_arrange(struct umb_context *ctx, const struct umb_deps *deps,
+                                      const int *order, const int *queue, int n_queues,
+                                      struct umb_schedule *ret_schedule)
+{
+    struct umb_schedule s;
+    enum umb_status st = allocate(ctx, deps->n, n_queues, &s);
     if (st == UMB_OK) {
-        synchronise(deps, &s);
-        st = index_waits(ctx, &s);
+        memcpy(s.order, order, (size_t)deps->n * sizeof *order);
+        memcpy(s.queue, queue, (size_t)deps->n * sizeof *queue);
     }
-    if (st != UMB_OK) {
-        umb__schedule_finish(&s);
-        return st;
-    }
-    *ret_schedule = s;
-    return UMB_OK;
+    return complete(ctx, deps, st, &s, ret_schedule);
 }
 
 void umb__schedule_finish(struct umb_schedule *s)

@@ -6,7 +6,6 @@
 #include "labels.h"
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 
 /* One stream's part: its samples, and where their targets are put before they become labels. */
@@ -103,7 +102,7 @@ static void report(struct umb_feed *f, enum umb_status st)
         f->ready++;
     } else {
         f->status = st;
-        snprintf(f->message, sizeof f->message, "%s", umb_context_error(f->ctx));
+        umb__fail_message(f->ctx, f->message, sizeof f->message);
     }
     pthread_cond_broadcast(&f->changed);
     pthread_mutex_unlock(&f->lock);

@@ -97,27 +97,6 @@ static void the_same_seed_twice(void **state)
 
 /* ---- slots ---- */
 
-/* The session's batch into a slot. */
-static void fill_slot(struct session *s, int slot)
-{
-    struct umb_slot_view view;
-    int64_t n[UMB_MAX_STREAMS];
-    umb__trainer_slot(s->tr, UMB_TRAINER_TRAIN, slot, &view);
-    for (int i = 0; i < s->tr->n_streams; i++) {
-        const struct umb_stream_desc *d = umb__net_stream(s->tr->net, i);
-        n[i] = s->tr->batch;
-        memcpy(view.images[i], s->images_of[i],
-               (size_t)(n[i] * d->height * d->width * d->channels));
-    }
-    for (int t = 0; t < s->tr->n_tasks; t++) {
-        const struct umb_net_task *task = umb__net_task(s->tr->net, t);
-        size_t labels = (size_t)(s->tr->batch * umb__shape_count(&task->label.shape));
-        memcpy(view.labels[t], s->labels_of[t], labels * 4);
-        memcpy(view.mask[t], s->mask_of[t], (size_t)s->tr->batch * sizeof(float));
-    }
-    umb__trainer_set_rows(s->tr, UMB_TRAINER_TRAIN, slot, n);
-}
-
 static void slots_in_turn(struct umb_net *net)
 {
     for (int queues = 1; queues <= 4; queues += 3) {
@@ -130,7 +109,7 @@ static void slots_in_turn(struct umb_net *net)
                                  UMB_OK);
             }
             session_fill(&b, step);
-            fill_slot(&b, slot);
+            session_fill_slot(&b, slot);
             assert_int_equal(umb__trainer_submit(b.tr, UMB_TRAINER_TRAIN, slot, 0.01), UMB_OK);
         }
         for (int step = 10 - UMB_TRAINER_SLOTS; step < 10; step++) {

@@ -109,6 +109,22 @@ void session_fill(struct session *s, int step)
     }
 }
 
+void session_fill_slot(struct session *s, int slot)
+{
+    struct umb_slot_view view;
+    int64_t n[UMB_MAX_STREAMS];
+    umb__trainer_slot(s->tr, UMB_TRAINER_TRAIN, slot, &view);
+    for (int i = 0; i < s->tr->n_streams; i++) {
+        n[i] = s->batch[i].n;
+        memcpy(view.images[i], s->images_of[i], (size_t)(s->tr->batch * image_bytes(s, i)));
+    }
+    for (int t = 0; t < s->tr->n_tasks; t++) {
+        memcpy(view.labels[t], s->labels_of[t], (size_t)(s->tr->batch * label_count(s, t)) * 4);
+        memcpy(view.mask[t], s->mask_of[t], (size_t)s->tr->batch * sizeof(float));
+    }
+    umb__trainer_set_rows(s->tr, UMB_TRAINER_TRAIN, slot, n);
+}
+
 void session_step(struct session *s, double rate)
 {
     must(s, umb_trainer_step(s->tr, s->batch, s->labels, rate, s->losses));

@@ -36,6 +36,8 @@ void session_close(struct session *s);
 /* Batch number `step` of a never-ending data set: full, every sample labelled. Samples are numbered
  * through, so that the first rows do not depend on the size of the batch. */
 void session_fill(struct session *s, int step);
+/* What was filled, into a slot of the training plan that is free; to be submitted by the caller. */
+void session_fill_slot(struct session *s, int slot);
 void session_step(struct session *s, double rate);
 /* fill and step, for steps first … first+n−1. */
 void session_train(struct session *s, int first, int n);

@@ -33,6 +33,9 @@ static void world_open(struct world *w, int n_values)
         snprintf(name, sizeof name, "v%d", v);
         assert_int_equal(umb__graph_value(w->g, name, UMB_VALUE_TEMP, &type), v);
     }
+    w->g->node = umb__calloc(w->ctx, 1, sizeof *w->g->node); /* that all steps are of */
+    assert_non_null(w->g->node);
+    w->g->node->name = "made up";
     assert_int_equal(umb__steps_init(w->ctx, n_values, &w->steps), UMB_OK);
     w->cost = NULL;
 }
@@ -194,6 +197,7 @@ static void random_lists_keep_their_meaning(void **state)
             random_world(&w, seed);
             plan_world(&w, queues[q], &d, &s, &m);
             check_schedule(&w, &s, seed);
+            assert_int_equal(umb__schedule_verify(w.g, &w.steps, &d, &s), UMB_OK);
             if (umb__memory_verify(w.g, &w.steps, &s, 0, &m) != UMB_OK) {
                 fail_msg("seed %llu: %s", (unsigned long long)seed, umb_context_error(w.ctx));
             }
@@ -347,6 +351,39 @@ static void verify_catches_a_missing_wait(void **state)
     world_close(&w);
 }
 
+/* Waits are only there where nothing else orders two steps: without any one of them there is a pair
+ * that runs in any order. */
+static void each_missing_wait_is_caught(void **state)
+{
+    (void)state;
+    int tried = 0;
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        struct world w;
+        struct umb_deps d;
+        struct umb_schedule s;
+        struct umb_memory m;
+        random_world(&w, seed);
+        plan_world(&w, 2 + (int)(seed % 4), &d, &s, &m);
+        assert_int_equal(umb__schedule_verify(w.g, &w.steps, &d, &s), UMB_OK);
+        for (int e = 0; e < s.wait_start[s.n]; e++, tried++) {
+            const int waited_for = s.wait[e];
+            int waiting = 0;
+            while (s.wait_start[waiting + 1] <= e) {
+                waiting++;
+            }
+            s.wait[e] = waiting; /* for itself: for nothing */
+            if (umb__schedule_verify(w.g, &w.steps, &d, &s) != UMB_ERR_INVALID) {
+                fail_msg("seed %llu: step %d need not wait for %d", (unsigned long long)seed,
+                         waiting, waited_for);
+            }
+            s.wait[e] = waited_for;
+        }
+        unplan(&d, &s, &m);
+        world_close(&w);
+    }
+    assert_true(tried > 300);
+}
+
 static void pieces_of_a_value_are_told_apart(void **state)
 {
     (void)state;
@@ -379,6 +416,7 @@ int main(void)
         cmocka_unit_test(implied_waits_are_left_out),
         cmocka_unit_test(verify_catches_shared_memory),
         cmocka_unit_test(verify_catches_a_missing_wait),
+        cmocka_unit_test(each_missing_wait_is_caught),
         cmocka_unit_test(pieces_of_a_value_are_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
