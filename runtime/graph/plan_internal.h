@@ -42,9 +42,14 @@ struct umb_plan {
     struct umb_bound_step **bound; /* [steps] */
     struct umb_plan_move *move;
     int n_moves, bound_slot;
-    umb_event *last_done;                   /* of the latest run of any slot */
-    umb_event **event;                      /* [steps] scratch for submit */
-    uint64_t *start_ns, *end_ns, *alone_ns; /* [steps] after a trace; alone_ns after a bound */
+    umb_event *last_done;        /* of the latest run of any slot */
+    umb_event **event;           /* [steps] scratch for submit */
+    uint64_t *start_ns, *end_ns; /* [steps] after a trace */
+    /* After umb__plan_time_alone (alone.c). */
+    double *alone_ns, *groups;  /* [steps] */
+    double launch_ns;           /* between two commands of a queue */
+    double *sample_ns, *gap_ns; /* [runs kept][steps], [runs kept] */
+    int n_alone;
 };
 
 /* lower.c: solvers and steps of every node, and what they cost. */
@@ -72,5 +77,9 @@ UMB_MUST_USE enum umb_status umb__plan_enqueue(struct umb_plan *p, int slot,
                                                struct umb_queue *const *queues, bool one_queue,
                                                bool all_events);
 void umb__plan_release_events(struct umb_plan *p);
+/* trace.c: one run on profiling queues, waited for; every step's start and end [steps], in the
+ * device's clock. */
+UMB_MUST_USE enum umb_status umb__plan_timed_run(struct umb_plan *p, int slot, bool one_queue,
+                                                 uint64_t *start, uint64_t *end);
 
 #endif
