@@ -7,8 +7,8 @@
 
 #define WARM_UP 3
 #define FEWEST_STEPS 5 /* of a turn */
-#define MOST_TURNS 10
-#define ALONE_RUNS 2 /* of a turn */
+#define MOST_TURNS 20
+#define ALONE_RUNS 3 /* of a turn; a plan keeps 64 */
 
 struct turns {
     const struct session *s;
@@ -99,11 +99,11 @@ enum umb_status bench_take_turns(const struct session *s, const int64_t *images,
                                  struct bench_turns *r)
 {
     struct turns t = {.s = s, .images = images, .r = r};
-    int64_t turns = r->n_steps / FEWEST_STEPS;
-    turns = turns < 1 ? 1 : turns > MOST_TURNS ? MOST_TURNS : turns;
+    int64_t n_turns = r->n_steps / FEWEST_STEPS;
+    n_turns = n_turns < 1 ? 1 : n_turns > MOST_TURNS ? MOST_TURNS : n_turns;
     enum umb_status st = warm_up(&t);
-    for (int64_t k = 0; st == UMB_OK && k < turns; k++) {
-        st = time_steps(&t, r->n_steps * k / turns, r->n_steps * (k + 1) / turns);
+    for (int64_t k = 0; st == UMB_OK && k < n_turns; k++) {
+        st = time_steps(&t, r->n_steps * k / n_turns, r->n_steps * (k + 1) / n_turns);
         for (int run = 0; st == UMB_OK && run < ALONE_RUNS; run++) {
             st = time_alone(&t);
         }

@@ -15,7 +15,7 @@
 #include "plan_internal.h"
 
 /* The latest are kept: enough for a median, and few enough to forget how the machine was. */
-#define KEPT_RUNS 32
+#define KEPT_RUNS 64
 
 static enum umb_status allocate(struct umb_plan *p)
 {

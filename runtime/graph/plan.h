@@ -79,7 +79,7 @@ UMB_MUST_USE enum umb_status umb__plan_trace(struct umb_plan *p, int slot);
 /* A run on one profiling queue: what each step takes with the device to itself. The slot must be
  * filled; counts as a run. Called several times, by turns with the runs that the bound is to be
  * compared with, and best while one of those is under way, so that everything is enqueued before
- * it begins, as in training. The latest 32 are kept. */
+ * it begins, as in training. The latest 64 are kept. */
 UMB_MUST_USE enum umb_status umb__plan_time_alone(struct umb_plan *p, int slot);
 /* The rest is for plans that were timed so, else UMB_ERR_INVALID. The lower bound of a run
  * (bound.h) from the steps' median times alone. */
