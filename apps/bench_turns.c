@@ -7,8 +7,8 @@
 
 #define WARM_UP 3
 #define FEWEST_STEPS 5 /* of a turn */
-#define MOST_TURNS 20
-#define ALONE_RUNS 3 /* of a turn; a plan keeps 64 */
+#define ALONE_RUNS 3   /* of a turn */
+#define MOST_TURNS (BENCH_MOST_TRACED / ALONE_RUNS)
 
 struct turns {
     const struct session *s;
@@ -84,13 +84,29 @@ static enum umb_status time_steps(struct turns *t, int64_t first, int64_t end)
     return st;
 }
 
+static double traced_ms(const struct turns *t)
+{
+    const struct umb_plan *plan = umb__trainer_plan(t->s->trainer, UMB_TRAINER_TRAIN);
+    uint64_t end = 0;
+    for (size_t i = 0; i < umb__plan_n_steps(plan); i++) {
+        const uint64_t ns = umb__plan_step(plan, i).end_ns;
+        end = ns > end ? ns : end;
+    }
+    return (double)end * 1e-6;
+}
+
 /* Behind a plain step, so that all is enqueued when it begins, as in a plain step. */
-static enum umb_status time_alone(struct turns *t)
+static enum umb_status time_kernels(struct turns *t, bool alone)
 {
     const double rate = t->s->exp->train.schedule.rate;
     double ignored = 0;
     enum umb_status st = submit(t);
-    if (st == UMB_OK) { st = umb__trainer_time_alone(t->s->trainer, slot_of(t->n_runs++), rate); }
+    const int slot = slot_of(t->n_runs++);
+    if (st == UMB_OK) {
+        st = alone ? umb__trainer_time_alone(t->s->trainer, slot, rate)
+                   : umb__trainer_trace(t->s->trainer, slot, rate);
+    }
+    if (st == UMB_OK && !alone) { t->r->traced_ms[t->r->n_traced++] = traced_ms(t); }
     if (st == UMB_OK) { st = wait(t, t->n_runs - 2, &ignored); }
     return st == UMB_OK ? wait(t, t->n_runs - 1, &ignored) : st;
 }
@@ -104,8 +120,8 @@ enum umb_status bench_take_turns(const struct session *s, const int64_t *images,
     enum umb_status st = warm_up(&t);
     for (int64_t k = 0; st == UMB_OK && k < n_turns; k++) {
         st = time_steps(&t, r->n_steps * k / n_turns, r->n_steps * (k + 1) / n_turns);
-        for (int run = 0; st == UMB_OK && run < ALONE_RUNS; run++) {
-            st = time_alone(&t);
+        for (int run = 0; st == UMB_OK && run < 2 * ALONE_RUNS; run++) {
+            st = time_kernels(&t, run % 2);
         }
     }
     if (st == UMB_OK) { r->images_per_s = t.seen / t.seconds; }

@@ -3,10 +3,11 @@
  * simulations.
  *
  * A run on one queue is disturbed by whatever else the machine does, as a plain run is, and by as
- * much; so the two are measured by turns and both told by their medians. A step's own median leaves
- * out disturbances that hit few runs, and those hit some step in every run: the sum of medians lies
- * below the median of sums. So the medians are stretched to have the sum that half of the runs stay
- * below. Times alone are then those of a run like any other.
+ * much; so the two are measured by turns and both told by their medians, or by the same lower share
+ * where quiet moments are wanted. A step's own median leaves out disturbances that hit few runs,
+ * and those hit some step in every run: the sum of medians lies below the median of sums. So the
+ * medians are stretched to have the sum that half of the runs stay below. Times alone are then
+ * those of a run like any other.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -45,10 +46,13 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double median(double *values, size_t n)
+/* The value that the share q of them stays below; sorts them. */
+static double quantile(double *values, size_t n, double q)
 {
     qsort(values, n, sizeof *values, ascending);
-    return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+    const double at = q * (double)(n - 1);
+    const size_t low = (size_t)at, high = low + 1 < n ? low + 1 : low;
+    return values[low] + (at - (double)low) * (values[high] - values[low]);
 }
 
 /* Times of a run, which is one after another; what is between two of them, on average. */
@@ -64,25 +68,25 @@ static void keep(struct umb_plan *p, const uint64_t *start, const uint64_t *end)
     p->gap_ns[at] = n > 1 ? between / (double)(n - 1) : 0;
 }
 
-/* alone_ns from the runs that are kept. */
-static void settle(struct umb_plan *p)
+void umb__plan_settle_alone(struct umb_plan *p, double q)
 {
     const size_t n = p->steps.n, kept = (size_t)(p->n_alone < KEPT_RUNS ? p->n_alone : KEPT_RUNS);
-    double value[KEPT_RUNS], sum[KEPT_RUNS] = {0}, medians = 0;
+    double value[KEPT_RUNS], sum[KEPT_RUNS] = {0}, parts = 0;
+    if (kept == 0) { return; }
     for (size_t i = 0; i < n; i++) {
         for (size_t r = 0; r < kept; r++) {
             value[r] = p->sample_ns[r * n + i];
             sum[r] += value[r];
         }
-        p->alone_ns[i] = median(value, kept);
-        medians += p->alone_ns[i];
+        p->alone_ns[i] = quantile(value, kept, q);
+        parts += p->alone_ns[i];
     }
-    const double stretch = medians > 0 ? median(sum, kept) / medians : 1;
+    const double stretch = parts > 0 ? quantile(sum, kept, q) / parts : 1;
     for (size_t i = 0; i < n; i++) {
         p->alone_ns[i] *= stretch;
     }
     memcpy(value, p->gap_ns, kept * sizeof *value);
-    p->launch_ns = median(value, kept);
+    p->launch_ns = quantile(value, kept, q);
 }
 
 enum umb_status umb__plan_time_alone(struct umb_plan *p, int slot)
@@ -97,7 +101,7 @@ enum umb_status umb__plan_time_alone(struct umb_plan *p, int slot)
     if (st == UMB_OK) { st = umb__plan_timed_run(p, slot, true, start, end); }
     if (st == UMB_OK) {
         keep(p, start, end);
-        settle(p);
+        umb__plan_settle_alone(p, 0.5);
     }
     umb__free(start);
     umb__free(end);

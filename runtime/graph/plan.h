@@ -81,8 +81,11 @@ UMB_MUST_USE enum umb_status umb__plan_trace(struct umb_plan *p, int slot);
  * compared with, and best while one of those is under way, so that everything is enqueued before
  * it begins, as in training. The latest 64 are kept. */
 UMB_MUST_USE enum umb_status umb__plan_time_alone(struct umb_plan *p, int slot);
+/* From now on a step's time alone is what the share q (0…1) of those runs stays below; after each
+ * run it is the median again. */
+void umb__plan_settle_alone(struct umb_plan *p, double q);
 /* The rest is for plans that were timed so, else UMB_ERR_INVALID. The lower bound of a run
- * (bound.h) from the steps' median times alone. */
+ * (bound.h) from the steps' times alone. */
 UMB_MUST_USE enum umb_status umb__plan_bound(const struct umb_plan *p, uint64_t *ret_bound_ns);
 /* What a run would take (simulate.h) on 1…64 queues and that many compute units. */
 struct umb_forecast {

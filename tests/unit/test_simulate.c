@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -335,6 +336,48 @@ static void no_unit_is_idle_while_a_kernel_has_room(void **state)
     }
 }
 
+/* Twice the steps take about twice the work: a hundred thousand, in layers of ten that each wait
+ * for two of the layer before, are played in the time that a test has. */
+static void many_steps_are_played_soon(void **state)
+{
+    (void)state;
+    enum { N = 100000 };
+    struct umb_deps d = {.n = N};
+    d.start = umb__calloc(ctx, N + 1, sizeof *d.start);
+    d.pred = umb__calloc(ctx, 2 * N, sizeof *d.pred);
+    double *alone = umb__calloc(ctx, N, sizeof *alone),
+           *groups = umb__calloc(ctx, N, sizeof *groups);
+    assert_true(d.start && d.pred && alone && groups);
+    for (int i = 0; i < N; i++) {
+        d.start[i + 1] = d.start[i];
+        for (int k = 0; i >= 20 && k < 2; k++) {
+            d.pred[d.start[i + 1]++] = i - 10 - (i + k * 3) % 10;
+        }
+        alone[i] = 100 + i % 37;
+        groups[i] = 1 + i % 5;
+    }
+    const int units = 4;
+    struct umb_timed_steps t = {&d, alone, groups, NULL, 1, &units};
+    struct umb_simulation_desc desc = {.steps = &t, .launch_ns = 3, .launch_on_unit = true};
+    struct umb_schedule s;
+    struct umb_simulation sim;
+    struct umb_bound bound;
+    assert_int_equal(umb__schedule_build(ctx, &d, alone, 8, &s), UMB_OK);
+    desc.schedule = &s;
+    const clock_t began = clock();
+    assert_int_equal(umb__simulate(ctx, &desc, &sim), UMB_OK);
+    const double seconds = (double)(clock() - began) / CLOCKS_PER_SEC;
+    assert_int_equal(umb__bound(ctx, &t, &bound), UMB_OK);
+    assert_true(sim.makespan_ns >= bound.ns);
+    if (seconds > 5) { fail_msg("%d steps took %.1f s", N, seconds); } /* 0.05 s; sanitized 10× */
+    umb__simulation_finish(&sim);
+    umb__schedule_finish(&s);
+    umb__free(d.start);
+    umb__free(d.pred);
+    umb__free(alone);
+    umb__free(groups);
+}
+
 /* Waits that go round in a circle are an error, not an endless loop. */
 static void a_circle_of_waits_is_refused(void **state)
 {
@@ -386,6 +429,7 @@ int main(void)
         cmocka_unit_test(any_schedule_is_played_rightly),
         cmocka_unit_test(one_queue_takes_the_sum),
         cmocka_unit_test(no_unit_is_idle_while_a_kernel_has_room),
+        cmocka_unit_test(many_steps_are_played_soon),
         cmocka_unit_test(a_circle_of_waits_is_refused),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
