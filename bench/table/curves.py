@@ -2,6 +2,7 @@
 
 Both axes are logarithmic. Colours follow the reader's scheme (light or dark).
 """
+import html
 import math
 
 from .chart import STYLE, text, vertical
@@ -86,7 +87,7 @@ def picture(title, legend, parts, n):
         x += 44 + 6.4 * len(label)
     body = '\n'.join(f'  {part}' for part in head + parts)
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
-            f'viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{title}">\n'
+            f'viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{html.escape(title)}">\n'
             f'  <style>{STYLE}{LINES}  </style>\n{body}\n</svg>\n')
 
 
