@@ -161,6 +161,21 @@ static void check_forecasts(struct umb_plan *p, uint64_t bound_ns)
     }
 }
 
+/* On one queue it is the sum of what the steps take alone, of which a share of runs stays below. */
+static void check_shares(struct umb_plan *p)
+{
+    const int units = (int)umb_device_get_caps(world.device)->compute_units;
+    double before = 0;
+    for (int quarter = 0; quarter <= 4; quarter++) {
+        struct umb_forecast f;
+        umb__plan_settle_alone(p, quarter / 4.0);
+        assert_int_equal(umb__plan_forecast(p, 1, units, &f), UMB_OK);
+        assert_true(f.makespan_ns >= before && f.makespan_ns > 0);
+        before = f.makespan_ns;
+    }
+    umb__plan_settle_alone(p, 0.5);
+}
+
 static void traces_have_sane_times(void **state)
 {
     (void)state;
@@ -178,6 +193,7 @@ static void traces_have_sane_times(void **state)
         }
         assert_int_equal(umb__plan_bound(rig.plan, &bound), UMB_OK);
         check_forecasts(rig.plan, bound);
+        check_shares(rig.plan);
         assert_true(makespan > 0 && bound > 0);
         /* Two runs are compared, on a machine that does other things too. */
         if (queues == 1 && makespan > CLOCK_NS && bound > 3 * makespan) {
