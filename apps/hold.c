@@ -26,7 +26,7 @@ enum umb_status hold_batches(const struct session *s, const struct cli *cli, int
 }
 
 /* The first run is slower than others: caches are cold. */
-#define ALONE_RUNS 9
+#define ALONE_RUNS 12
 
 enum umb_status hold_time_alone(const struct session *s)
 {

@@ -4,6 +4,9 @@
 #include "hold.h"
 #include <jansson.h>
 
+/* The machine at rest: the share of the runs alone that are as fast. */
+#define CALM 0.25
+
 /* 1, 2, 4 … 64 queues, and as many units. */
 #define N_POWERS 7
 
@@ -131,7 +134,10 @@ enum umb_status plan_simulate(const struct session *s, const struct cli *cli, bo
     int64_t images[UMB_TRAINER_SLOTS];
     enum umb_status st = hold_batches(s, cli, images);
     if (st == UMB_OK) { st = hold_time_alone(s); }
-    if (st == UMB_OK) { st = forecast_all(s, &f); }
+    if (st == UMB_OK) {
+        umb__plan_settle_alone(umb__trainer_plan(s->trainer, UMB_TRAINER_TRAIN), CALM);
+        st = forecast_all(s, &f);
+    }
     if (st != UMB_OK) { return st; }
     if (json) {
         print_json(s, &f);
