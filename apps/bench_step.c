@@ -1,13 +1,9 @@
 /* umbel bench step: whole training steps of an experiment, on data held in memory. */
 #include "bench.h"
-#include "hold.h"
+#include "bench_turns.h"
 #include "system.h"
 #include <jansson.h>
-#include <math.h>
 #include <stdlib.h>
-#include <time.h>
-
-#define WARM_UP 3
 
 static int64_t n_steps = 50;
 static bool json;
@@ -23,19 +19,13 @@ static const struct cli_usage usage = {
     .command = "bench step",
     .synopsis = "FILE",
     .text = "Times whole training steps: upload, forward, backward, update. The batches are held "
-            "in\nmemory, so that nothing waits for files.",
+            "in\nmemory, so that nothing waits for files. By turns with them the kernels are timed "
+            "one by\n"
+            "one, for the lower bound of the step and for what it takes in a simulation.",
     .example = "umbel bench step shapes --steps 100",
     .options = options,
     .min_arguments = 1,
     .max_arguments = 1};
-
-struct result {
-    double *ms;      /* [n_steps], sorted */
-    double *host_us; /* [n_steps], sorted: processor time of the thread that enqueues */
-    double first_step_s, images_per_s, bound_ms;
-    /* of the batches held, summed: at first, and with 3 steps or more at last */
-    double first_loss, last_loss;
-};
 
 static int ascending(const void *a, const void *b)
 {
@@ -49,74 +39,53 @@ static double median(const double *sorted)
     return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
 }
 
-static double thread_us(void)
+/* The figures of a step's schedule. */
+struct overlap {
+    double makespan_ms, bound_ms, simulated_ms, idle, launch_us;
+    /* both from the least disturbed runs, on the device's clock */
+    double calm_traced_ms, calm_simulated_ms;
+};
+
+/* Of as many runs of one queue as of the schedule: the share that counts as undisturbed. */
+#define CALM 0.1
+
+static enum umb_status weigh_calm(struct umb_plan *plan, struct bench_turns *r, struct overlap *o)
 {
-    struct timespec t = {0};
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
+    struct umb_forecast f;
+    umb__plan_settle_alone(plan, CALM);
+    enum umb_status st = umb__plan_forecast(plan, 0, 0, &f);
+    umb__plan_settle_alone(plan, 0.5);
+    if (st != UMB_OK) { return st; }
+    qsort(r->traced_ms, (size_t)r->n_traced, sizeof *r->traced_ms, ascending);
+    o->calm_traced_ms = r->traced_ms[(int)(CALM * (r->n_traced - 1))];
+    o->calm_simulated_ms = f.makespan_ns * 1e-6;
+    return UMB_OK;
 }
 
-static enum umb_status step(const struct session *s, int64_t i)
+static enum umb_status weigh(const struct session *s, struct bench_turns *r, struct overlap *o)
 {
-    double rate = s->exp->train.schedule.rate;
-    return umb__trainer_submit(s->trainer, UMB_TRAINER_TRAIN, (int)(i % UMB_TRAINER_SLOTS), rate);
+    struct umb_plan *plan = umb__trainer_plan(s->trainer, UMB_TRAINER_TRAIN);
+    struct umb_forecast f;
+    enum umb_status st = umb__plan_forecast(plan, 0, 0, &f);
+    if (st != UMB_OK) { return st; }
+    *o = (struct overlap){.makespan_ms = median(r->ms),
+                          .bound_ms = f.bound_ns * 1e-6,
+                          .simulated_ms = f.makespan_ns * 1e-6,
+                          .idle = f.idle,
+                          .launch_us = f.launch_ns * 1e-3};
+    return weigh_calm(plan, r, o);
 }
 
-/* Waits for step i, and adds the tasks' losses to *sum; NaN where a task had no label. */
-static enum umb_status wait(const struct session *s, int64_t i, double *sum)
-{
-    double losses[UMB_MAX_TASKS];
-    enum umb_status st =
-        umb__trainer_wait(s->trainer, UMB_TRAINER_TRAIN, (int)(i % UMB_TRAINER_SLOTS), losses);
-    for (int t = 0; st == UMB_OK && t < umb_net_n_tasks(s->net); t++) {
-        *sum += isnan(losses[t]) ? 0 : losses[t];
-    }
-    return st;
-}
-
-/* Steps follow one another without a gap; a step's time is from the end of the one before to its
- * own. */
-static enum umb_status time_steps(const struct session *s, struct result *r, const int64_t *images)
-{
-    int64_t all = WARM_UP + n_steps, seen = 0;
-    uint64_t began = 0, last = 0;
-    double ignored = 0;
-    enum umb_status st = step(s, 0);
-    for (int64_t i = 0; st == UMB_OK && i < all; i++) {
-        double host_began = thread_us();
-        if (i > 0 && i + 1 < all) { st = step(s, i + 1); }
-        double *loss = i < UMB_TRAINER_SLOTS          ? &r->first_loss
-                       : i >= all - UMB_TRAINER_SLOTS ? &r->last_loss
-                                                      : &ignored;
-        if (st == UMB_OK) { st = wait(s, i, loss); }
-        uint64_t now = umb__clock_ns();
-        if (i == 0) {
-            r->first_step_s = (double)umb__process_age_ns() * 1e-9;
-            if (st == UMB_OK) { st = step(s, 1); }
-        }
-        if (i == WARM_UP - 1) { began = now; }
-        if (i >= WARM_UP) {
-            r->ms[i - WARM_UP] = (double)(now - last) * 1e-6;
-            r->host_us[i - WARM_UP] = thread_us() - host_began;
-            seen += images[i % UMB_TRAINER_SLOTS];
-        }
-        last = now;
-    }
-    if (st == UMB_OK) { r->images_per_s = (double)seen / ((double)(last - began) * 1e-9); }
-    return st;
-}
-
-static enum umb_status measure(struct session *s, const struct cli *cli, struct result *r)
+static enum umb_status measure(struct session *s, const struct cli *cli, struct bench_turns *r,
+                               struct overlap *o)
 {
     int64_t images[UMB_TRAINER_SLOTS];
     enum umb_status st = hold_batches(s, cli, images);
-    if (st == UMB_OK) { st = time_steps(s, r, images); }
-    if (st == UMB_OK) { st = hold_bound(s, &r->bound_ms); }
-    if (st == UMB_OK) {
-        qsort(r->ms, (size_t)n_steps, sizeof *r->ms, ascending);
-        qsort(r->host_us, (size_t)n_steps, sizeof *r->host_us, ascending);
-    }
-    return st;
+    if (st == UMB_OK) { st = bench_take_turns(s, images, r); }
+    if (st != UMB_OK) { return st; }
+    qsort(r->ms, (size_t)n_steps, sizeof *r->ms, ascending);
+    qsort(r->host_us, (size_t)n_steps, sizeof *r->host_us, ascending);
+    return weigh(s, r, o);
 }
 
 /* Of all devices. */
@@ -129,14 +98,20 @@ static uint64_t peak_bytes(const struct session *s)
     return bytes;
 }
 
-static void print_json(const struct session *s, const struct result *r)
+static void print_json(const struct session *s, const struct bench_turns *r,
+                       const struct overlap *o)
 {
     json_t *all = json_pack(
-        "{s:s, s:s, s:f, s:{s:f, s:f}, s:f, s:f, s:I, s:{s:f, s:f}, s:f, s:I, s:{s:f, s:f}}",
+        "{s:s, s:s, s:f, s:{s:f, s:f}, s:f, s:f, s:I, s:{s:f, s:f, s:f, s:f, s:f, s:i, s:{s:f, "
+        "s:f}}, s:f, s:I, "
+        "s:{s:f, s:f}}",
         "experiment", s->exp->name, "device", s->device_name, "images_per_s", r->images_per_s,
         "step_ms", "median", median(r->ms), "min", r->ms[0], "first_step_s", r->first_step_s,
         "peak_rss_mib", umb__peak_rss_mib(), "device_bytes", (json_int_t)peak_bytes(s), "overlap",
-        "makespan_ms", median(r->ms), "bound_ms", r->bound_ms, "host_us", median(r->host_us),
+        "makespan_ms", o->makespan_ms, "bound_ms", o->bound_ms, "simulated_ms", o->simulated_ms,
+        "idle", o->idle, "launch_us", o->launch_us, "queues",
+        umb__plan_n_queues(umb__trainer_plan(s->trainer, UMB_TRAINER_TRAIN)), "calm", "traced_ms",
+        o->calm_traced_ms, "simulated_ms", o->calm_simulated_ms, "host_us", median(r->host_us),
         "parameters", (json_int_t)umb_trainer_n_parameters(s->trainer), "loss", "first",
         r->first_loss, "last", r->last_loss);
     json_dumpf(all, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
@@ -144,7 +119,8 @@ static void print_json(const struct session *s, const struct result *r)
     json_decref(all);
 }
 
-static void print_text(const struct session *s, const struct result *r)
+static void print_text(const struct session *s, const struct bench_turns *r,
+                       const struct overlap *o)
 {
     char rate[CLI_NUMBER], bytes[CLI_NUMBER];
     printf("%s on %s\n", s->exp->name, s->device_name);
@@ -153,24 +129,27 @@ static void print_text(const struct session *s, const struct result *r)
     printf("  host         %.0f µs of the enqueuing thread a step\n", median(r->host_us));
     printf("  images/s     %s\n", cli_count(r->images_per_s, rate));
     printf("  first step   %.2f s after the start\n", r->first_step_s);
-    printf("  lower bound  %.3f ms, %.0f %% of the step\n", r->bound_ms,
-           100 * r->bound_ms / median(r->ms));
+    printf("  lower bound  %.3f ms, %.0f %% of the step\n", o->bound_ms,
+           100 * o->bound_ms / o->makespan_ms);
+    printf("  simulated    %.3f ms, %.0f %% of the step; a unit is idle %.0f %% of that\n",
+           o->simulated_ms, 100 * o->simulated_ms / o->makespan_ms, 100 * o->idle);
     printf("  memory       %s on the device, %.0f MiB at most in the process\n",
            cli_bytes((double)peak_bytes(s), bytes), umb__peak_rss_mib());
 }
 
-static int run(struct session *s, const struct cli *cli, struct result *r)
+static int run(struct session *s, const struct cli *cli, struct bench_turns *r)
 {
+    struct overlap o;
     enum umb_status st = session_read(s, cli, cli->argument[0], &sets);
     if (st == UMB_OK) { st = umb__experiment_open(s->exp); }
     if (st == UMB_OK) { st = session_build(s, cli); }
     if (st != UMB_OK) { return cli_fail_setup(cli, st); }
-    st = measure(s, cli, r);
+    st = measure(s, cli, r, &o);
     if (st != UMB_OK) { return cli_fail_work(cli, st); }
     if (json) {
-        print_json(s, r);
+        print_json(s, r, &o);
     } else {
-        print_text(s, r);
+        print_text(s, r, &o);
     }
     return EXIT_DONE;
 }
@@ -181,7 +160,7 @@ int bench_step(int argc, char **argv)
     struct session s = {0};
     int code;
     if (!cli_start(&cli, &usage, argc, argv, &code)) { return code; }
-    struct result r = {.ms = calloc(2 * (size_t)n_steps, sizeof *r.ms)};
+    struct bench_turns r = {.n_steps = n_steps, .ms = calloc(2 * (size_t)n_steps, sizeof *r.ms)};
     r.host_us = r.ms + n_steps;
     code = r.ms ? run(&s, &cli, &r) : cli_wrong(&cli, "out of memory");
     free(r.ms);

@@ -1,16 +1,18 @@
 /* umbel plan: the compiled graph of an experiment's training step. */
 #include "clblast.h"
 #include "hold.h"
+#include "plan_simulate.h"
 #include <jansson.h>
 #include <string.h>
 
-static bool json, dot;
+static bool json, dot, simulate;
 static struct cli_list sets;
 
 static const struct cli_option options[] = {
     {"--set", CLI_LIST, &sets, "KEY=VALUE", "overrides a key of the experiment"},
     {"--json", CLI_FLAG, &json, NULL, "one JSON object instead of text"},
     {"--dot", CLI_FLAG, &dot, NULL, "the graph for Graphviz"},
+    {"--simulate", CLI_FLAG, &simulate, NULL, "what it would take on other queues and units"},
     {0}};
 
 static const struct cli_usage usage = {
@@ -335,6 +337,10 @@ static void print_text(const struct view *v)
 
 static int show(struct session *s, const struct cli *cli)
 {
+    if (simulate) {
+        enum umb_status played = plan_simulate(s, cli, json);
+        return played == UMB_OK ? EXIT_DONE : cli_fail_work(cli, played);
+    }
     struct view v = {.s = s,
                      .graph = umb__trainer_graph(s->trainer, UMB_TRAINER_TRAIN),
                      .plan = umb__trainer_plan(s->trainer, UMB_TRAINER_TRAIN)};

@@ -10,7 +10,10 @@
 /* Fills every training slot; ret_images[UMB_TRAINER_SLOTS]: images of all streams in each. */
 UMB_MUST_USE enum umb_status hold_batches(const struct session *s, const struct cli *cli,
                                           int64_t *ret_images);
-/* Traces one step and computes the lower bound of the plan's makespan; parameters change. */
+/* Times the steps of the training plan alone, some runs each behind a plain one; parameters change.
+ */
+UMB_MUST_USE enum umb_status hold_time_alone(const struct session *s);
+/* The same, and the lower bound of the plan's makespan. */
 UMB_MUST_USE enum umb_status hold_bound(const struct session *s, double *ret_bound_ms);
 
 #endif

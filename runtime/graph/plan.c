@@ -21,13 +21,15 @@ static enum umb_status check_desc(struct umb_context *ctx, const struct umb_plan
 
 /* Device 0's queues for kernels, device 1's …; then, of several devices, theirs for what leaves
  * them and for what comes. */
-static void list_lanes(struct umb_plan *p)
+int umb__plan_list_lanes(const struct umb_plan *p, int n_queues, int kind[UMB_SCHEDULE_QUEUES])
 {
-    const int n = p->n_devices, n_kernels = n * p->n_queues;
-    p->lanes.n = n == 1 ? n_kernels : n_kernels + 2 * n;
-    for (int lane = 0; lane < p->lanes.n; lane++) {
-        p->lane_kind[lane] = lane < n_kernels ? lane / p->n_queues : n + lane - n_kernels;
+    const int n = p->n_devices, n_kernels = n * n_queues;
+    const int n_lanes = n == 1 ? n_kernels : n_kernels + 2 * n;
+    if (n_lanes > UMB_SCHEDULE_QUEUES) { return 0; }
+    for (int lane = 0; lane < n_lanes; lane++) {
+        kind[lane] = lane < n_kernels ? lane / n_queues : n + lane - n_kernels;
     }
+    return n_lanes;
 }
 
 int umb__plan_lane_device(const struct umb_plan *p, int lane)
@@ -37,12 +39,14 @@ int umb__plan_lane_device(const struct umb_plan *p, int lane)
 
 static enum umb_status schedule(struct umb_plan *p)
 {
-    list_lanes(p);
+    p->lanes.n = umb__plan_list_lanes(p, p->n_queues, p->lane_kind);
     p->step_kind = umb__arena_calloc(p->arena, p->steps.n + 1, sizeof *p->step_kind);
-    if (!p->step_kind) { return UMB_ERR_NO_MEMORY; }
+    p->step_place = umb__arena_calloc(p->arena, p->steps.n + 1, sizeof *p->step_place);
+    if (!p->step_kind || !p->step_place) { return UMB_ERR_NO_MEMORY; }
     for (size_t i = 0; i < p->steps.n; i++) {
         const struct umb_step *s = &p->steps.step[i];
         p->step_kind[i] = s->device + (int)s->transfer * p->n_devices;
+        p->step_place[i] = s->device + (s->transfer ? p->n_devices : 0);
     }
     if (p->n_devices == 1) {
         return umb__schedule_build(p->ctx, &p->deps, p->cost_ns, p->n_queues, &p->schedule);

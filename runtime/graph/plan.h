@@ -84,9 +84,28 @@ int umb__plan_n_devices(const struct umb_plan *p);
 /* Runs slot once on profiling queues and keeps every step's device times. The slot must be filled.
  * Counts as a run (parameters change). */
 UMB_MUST_USE enum umb_status umb__plan_trace(struct umb_plan *p, int slot);
-/* After umb__plan_trace: max(critical path, Σ work ÷ compute units), each step's work being time ·
- * min(work-groups, units). Every step is timed alone for it (a few more runs on one queue). */
-UMB_MUST_USE enum umb_status umb__plan_bound(struct umb_plan *p, int slot, uint64_t *ret_bound_ns);
+/* A run on one profiling queue: what each step takes with the device to itself. The slot must be
+ * filled; counts as a run. Called several times, by turns with the runs that the bound is to be
+ * compared with, and best while one of those is under way, so that everything is enqueued before
+ * it begins, as in training. The latest 64 are kept. */
+UMB_MUST_USE enum umb_status umb__plan_time_alone(struct umb_plan *p, int slot);
+/* From now on a step's time alone is what the share q (0…1) of those runs stays below; after each
+ * run it is the median again. */
+void umb__plan_settle_alone(struct umb_plan *p, double q);
+/* The rest is for plans that were timed so, else UMB_ERR_INVALID. The lower bound of a run
+ * (bound.h) from the steps' times alone. */
+UMB_MUST_USE enum umb_status umb__plan_bound(const struct umb_plan *p, uint64_t *ret_bound_ns);
+/* What a run would take (simulate.h) on 1…64 queues of each device, of that many compute units; 0:
+ * on as many as the plan has, and as the devices have. */
+struct umb_forecast {
+    int n_queues, units; /* units of the first device */
+    double makespan_ns, bound_ns;
+    double launch_ns; /* between two commands of one queue, as measured */
+    double idle;      /* share of the makespan in which a unit does nothing */
+    size_t scratch_bytes;
+};
+UMB_MUST_USE enum umb_status umb__plan_forecast(struct umb_plan *p, int n_queues, int units,
+                                                struct umb_forecast *ret_forecast);
 
 /* Proves from the event graph that every step begins behind all that it depends on, and that no two
  * values share memory while both are in use; UMB_ERR_INVALID names the pair. */

@@ -45,7 +45,8 @@ struct umb_plan {
     int n_queues, n_slots;      /* queues for kernels, of each device */
     struct umb_queues lanes;    /* all queues: umb__plan_lanes */
     int lane_kind[UMB_SCHEDULE_QUEUES];
-    int *step_kind;             /* [steps] */
+    int *step_kind;             /* [steps] of queue */
+    int *step_place;            /* [steps] device, or n_devices + device of a transfer */
     struct umb_bridge *bridge[UMB_MAX_DEVICES]; /* from each device to the others; NULL for one */
     char **staging;             /* [temporaries] host memory of those on the host, else NULL */
     struct umb_pinned **pinned; /* [temporaries] that it lies in */
@@ -64,8 +65,13 @@ struct umb_plan {
     struct umb_bound_step **bound; /* [steps] */
     struct umb_plan_move *move;
     int n_moves, bound_slot;
-    umb_event **event;                      /* [steps] scratch for submit */
-    uint64_t *start_ns, *end_ns, *alone_ns; /* [steps] after a trace; alone_ns after a bound */
+    umb_event **event;           /* [steps] scratch for submit */
+    uint64_t *start_ns, *end_ns; /* [steps] after a trace */
+    /* After umb__plan_time_alone (alone.c). */
+    double *alone_ns, *groups;  /* [steps] */
+    double launch_ns;           /* between two commands of a queue */
+    double *sample_ns, *gap_ns; /* [runs kept][steps], [runs kept] */
+    int n_alone;
 };
 
 /* lower.c: solvers and steps of every node, and what they cost. */
@@ -92,11 +98,17 @@ struct umb_view umb__plan_view(const struct umb_plan *p, int device, int slot, i
  * one for what leaves it and one for what comes. Kinds: device, n_devices + device, 2 n_devices +
  * device. */
 int umb__plan_lane_device(const struct umb_plan *p, int lane);
+/* The queues' kinds with n_queues of each device for kernels; how many there are, or 0: too many. */
+int umb__plan_list_lanes(const struct umb_plan *p, int n_queues, int kind[UMB_SCHEDULE_QUEUES]);
 /* run.c: enqueues one run on the given queues; with all_events every step's event is left in
  * p->event. */
 UMB_MUST_USE enum umb_status umb__plan_enqueue(struct umb_plan *p, int slot,
                                                struct umb_queue *const *queues, bool one_queue,
                                                bool all_events);
 void umb__plan_release_events(struct umb_plan *p);
+/* trace.c: one run on profiling queues, waited for; every step's start and end [steps], in the
+ * device's clock. */
+UMB_MUST_USE enum umb_status umb__plan_timed_run(struct umb_plan *p, int slot, bool one_queue,
+                                                 uint64_t *start, uint64_t *end);
 
 #endif

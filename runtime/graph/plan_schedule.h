@@ -11,6 +11,7 @@
 
 #include "graph.h"
 #include "steps.h"
+#include <umbel/device.h>
 
 /* The memory that a value id (graph value or temporary) names. */
 struct umb_extent {
@@ -33,7 +34,8 @@ void umb__deps_finish(struct umb_deps *d);
  * predecessors. start[n+1] and missing[n] are given zeroed. */
 void umb__deps_turn(const struct umb_deps *d, int *start, int *succ, int *missing);
 
-#define UMB_SCHEDULE_QUEUES 80
+/* 64 of each device for kernels, and two between devices. */
+#define UMB_SCHEDULE_QUEUES (66 * UMB_MAX_DEVICES)
 /* The queues to choose from. A step goes to one of its kind. */
 struct umb_queues {
     int n;

@@ -5,6 +5,8 @@
  * one. Of several devices, each has all that; what goes between them is fetched into host memory
  * and delivered from there.
  */
+#include <string.h>
+
 #include "plan_internal.h"
 
 void *umb__plan_input(struct umb_plan *p, int slot, int value)
@@ -41,7 +43,8 @@ void umb__plan_release_events(struct umb_plan *p)
     }
 }
 
-#define MOST_WAITS (UMB_SCHEDULE_QUEUES + UMB_MAX_DEVICES + 2)
+/* One a queue of the device, or of what leaves another. */
+#define MOST_WAITS (UMB_MAX_QUEUES + 2 * UMB_MAX_DEVICES + 2)
 
 struct run {
     struct umb_plan *p;
@@ -170,7 +173,7 @@ static enum umb_status enqueue_step(struct run *r, int step, bool is_last)
 /* Marks, per queue, the step that is enqueued last on it: its event ends the run there. */
 static void find_last(const struct run *r, int *last)
 {
-    for (int q = 0; q < UMB_SCHEDULE_QUEUES; q++) {
+    for (int q = 0; q < r->p->lanes.n; q++) {
         last[q] = -1;
     }
     for (int o = 0; o < r->p->schedule.n; o++) {
@@ -258,17 +261,19 @@ enum umb_status umb__plan_enqueue(struct umb_plan *p, int slot_index,
                                   struct umb_queue *const *queues, bool one_queue, bool all_events)
 {
     struct umb_plan_slot *slot = &p->slot[slot_index];
-    struct run r = {.p = p,
-                    .slot = slot_index,
-                    .queues = queues,
-                    .one_queue = one_queue,
-                    .all_events = all_events};
+    struct run r;
+    r.p = p;
+    r.slot = slot_index;
+    r.queues = queues;
+    r.one_queue = one_queue;
+    r.all_events = all_events;
+    memset(r.side, 0, sizeof r.side);
     int last[UMB_SCHEDULE_QUEUES];
     find_last(&r, last);
     enum umb_status st = umb__plan_wait(p, slot_index);
     if (st == UMB_OK) { st = select_slot(p, slot_index); }
     if (st == UMB_OK) { st = upload(&r, slot); }
-    for (int q = 0; q < UMB_SCHEDULE_QUEUES; q++) {
+    for (int q = 0; q < p->lanes.n; q++) {
         r.last[q] = -1;
     }
     for (int o = 0; st == UMB_OK && o < p->schedule.n; o++) {

@@ -145,6 +145,37 @@ static uint64_t check_times(const struct umb_plan *p, int n_queues)
     return makespan;
 }
 
+/* More units and queues than there are: never worse than the bound for so many. */
+static void check_forecasts(struct umb_plan *p, uint64_t bound_ns)
+{
+    const int units = (int)umb_device_get_caps(world.device)->compute_units;
+    struct umb_forecast one, f;
+    assert_int_equal(umb__plan_forecast(p, 1, units, &one), UMB_OK);
+    assert_true(fabs(one.bound_ns - (double)bound_ns) <= 1);
+    for (int queues = 1; queues <= 64; queues *= 4) {
+        assert_int_equal(umb__plan_forecast(p, queues, 2 * units, &f), UMB_OK);
+        assert_true(f.n_queues == queues && f.units == 2 * units && f.scratch_bytes > 0);
+        assert_true(f.idle >= 0 && f.idle < 1 && f.bound_ns <= one.bound_ns);
+        assert_true(f.makespan_ns >= f.bound_ns * 0.999999);
+        assert_true(f.makespan_ns <= one.makespan_ns * 1.000001);
+    }
+}
+
+/* On one queue it is the sum of what the steps take alone, of which a share of runs stays below. */
+static void check_shares(struct umb_plan *p)
+{
+    const int units = (int)umb_device_get_caps(world.device)->compute_units;
+    double before = 0;
+    for (int quarter = 0; quarter <= 4; quarter++) {
+        struct umb_forecast f;
+        umb__plan_settle_alone(p, quarter / 4.0);
+        assert_int_equal(umb__plan_forecast(p, 1, units, &f), UMB_OK);
+        assert_true(f.makespan_ns >= before && f.makespan_ns > 0);
+        before = f.makespan_ns;
+    }
+    umb__plan_settle_alone(p, 0.5);
+}
+
 static void traces_have_sane_times(void **state)
 {
     (void)state;
@@ -156,7 +187,13 @@ static void traces_have_sane_times(void **state)
         rig_run(&rig, 0);
         assert_int_equal(umb__plan_trace(rig.plan, 0), UMB_OK);
         uint64_t makespan = check_times(rig.plan, queues), bound = 0;
-        assert_int_equal(umb__plan_bound(rig.plan, 0, &bound), UMB_OK);
+        assert_int_equal(umb__plan_bound(rig.plan, &bound), UMB_ERR_INVALID);
+        for (int run = 0; run < 3; run++) {
+            assert_int_equal(umb__plan_time_alone(rig.plan, 0), UMB_OK);
+        }
+        assert_int_equal(umb__plan_bound(rig.plan, &bound), UMB_OK);
+        check_forecasts(rig.plan, bound);
+        check_shares(rig.plan);
         assert_true(makespan > 0 && bound > 0);
         /* Two runs are compared, on a machine that does other things too. */
         if (queues == 1 && makespan > CLOCK_NS && bound > 3 * makespan) {
@@ -178,10 +215,9 @@ static void traces_leave_results_right(void **state)
     (void)lab_evaluate(&lab);
     struct rig_desc desc = {.device = world.device, .queues = 3, .slots = 2};
     struct rig rig = rig_open(&lab, &desc);
-    uint64_t bound;
     assert_int_equal(umb__plan_trace(rig.plan, 1), UMB_OK);
     (void)rig_compare(&rig, 1);
-    assert_int_equal(umb__plan_bound(rig.plan, 0, &bound), UMB_OK);
+    assert_int_equal(umb__plan_time_alone(rig.plan, 0), UMB_OK);
     (void)rig_compare(&rig, 0);
     rig_reset(&rig, 1);
     rig_run(&rig, 1);

@@ -142,8 +142,11 @@ static enum umb_status trace(void)
 {
     uint64_t bound;
     struct umb_plan *p = umb__trainer_plan(world.session.tr, UMB_TRAINER_TRAIN);
+    struct umb_forecast forecast;
     enum umb_status st = umb__plan_trace(p, 0);
-    return st == UMB_OK ? umb__plan_bound(p, 0, &bound) : st;
+    if (st == UMB_OK) { st = umb__plan_time_alone(p, 0); }
+    if (st == UMB_OK) { st = umb__plan_bound(p, &bound); }
+    return st == UMB_OK ? umb__plan_forecast(p, 3, 5, &forecast) : st;
 }
 
 /* ---- failing ---- */

@@ -160,7 +160,10 @@ static void a_run_is_made_used_and_guarded(void **state)
     expect("umbel predict one nowhere.png", 2, "nowhere.png");
     expect("umbel predict one one/metrics.jsonl", 2, "one/metrics.jsonl");
     expect("umbel plan shapes --json | python3 -m json.tool", 0, "bound_ms");
+    expect("umbel plan shapes --simulate", 0, "scratch memory\n     1 ");
+    expect("umbel plan shapes --simulate --json | python3 -m json.tool", 0, "\"grid\"");
     expect("umbel bench step shapes --steps 2 --json | python3 -m json.tool", 0, "\"makespan_ms\"");
+    expect("umbel bench step shapes --steps 11", 0, "  simulated    ");
     expect("umbel devices --json | python3 -m json.tool", 0, "\"selector\"");
 }
 

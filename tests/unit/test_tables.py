@@ -10,7 +10,7 @@ sys.path[:0] = [str(ROOT / 'bench'), str(ROOT / 'tests')]
 sys.dont_write_bytecode = True
 
 import implementations
-from table import chart, data, page, rows_process, store
+from table import chart, curves, data, page, rows_process, store
 
 
 def a_line(value, target, **keys):
@@ -52,6 +52,45 @@ def a_bar_falls_short_with_one_of_its_figures():
     (_, mean, least, target, met), = chart.bars([a_result('gemm', lines)])
     assert math.isclose(mean, math.sqrt(0.9)), mean
     equal((least, target, met), (0.9, 0.95, False))
+
+
+def a_simulation(title):
+    cells = [{'queues': q, 'units': u, 'makespan_ms': 8 / min(q, u), 'bound_ms': 8 / u}
+             for q in (1, 2, 4) for u in (1, 2, 4)]
+    rows = [{'queues': q, 'predicted': 0.98, 'spread': [0.9, 1.0], 'measured_ms': 4.0}
+            for q in (1, 2)]
+    return {'title': title, 'rows': rows, 'simulated': {
+        'units': 2, 'grid': cells, 'queues': [cell for cell in cells if cell['units'] == 2]}}
+
+
+def curves_are_xml_with_a_line_a_kind_and_a_dot_a_measurement():
+    nets = [a_simulation('one <a&b>'), a_simulation('two'), a_simulation('three')]
+    for draw, n_lines, n_dots in ((curves.draw_queues, 2, 2), (curves.draw_units, 3, 0)):
+        drawn = xml.dom.minidom.parseString(draw(nets))
+        lines = drawn.getElementsByTagName('polyline')
+        equal(len(lines), 3 * n_lines)
+        dots = [dot for dot in drawn.getElementsByTagName('circle') if dot.getAttribute('cy') != '42']
+        equal(len(dots), 3 * n_dots)
+        for line in lines:
+            for point in line.getAttribute('points').split():
+                x, y = map(float, point.split(','))
+                assert 0 <= x <= curves.WIDTH and y >= curves.TOP - 1, point
+
+
+def a_panel_has_its_limits_at_its_corners():
+    panel = curves.Panel(10, 20, [1, 2, 4], [3.0, 12.0], 1.4)
+    x, y = panel.at(1, panel.high)
+    assert math.isclose(x, 10) and math.isclose(y, 20), (x, y)
+    x, y = panel.at(4, panel.low)
+    assert math.isclose(x, 10 + curves.PANEL) and math.isclose(y, 20 + curves.HEIGHT), (x, y)
+    x, _ = panel.at(2, panel.low)
+    assert math.isclose(x, 10 + curves.PANEL / 2), x
+
+
+def a_narrow_axis_still_has_ticks():
+    for low, high in ((98.0, 101.0), (0.011, 0.9), (3.0, 3.2), (1.0, 64.0)):
+        found = curves.ticks(*curves.span([low, high], 1.0))
+        assert len(found) >= 2 and found == sorted(found), found
 
 
 def the_picture_is_xml_with_a_bar_a_kind():
@@ -111,6 +150,9 @@ CASES = (
     targets_are_met_from_either_side,
     a_bar_falls_short_with_one_of_its_figures,
     the_picture_is_xml_with_a_bar_a_kind,
+    curves_are_xml_with_a_line_a_kind_and_a_dot_a_measurement,
+    a_panel_has_its_limits_at_its_corners,
+    a_narrow_axis_still_has_ticks,
     the_page_takes_in_reasons_and_says_what_is_short,
     the_page_says_that_the_machine_was_busy_or_the_mode_short,
     generated_data_have_the_formats_sizes,
