@@ -63,6 +63,7 @@ void umb__plan_destroy(struct umb_plan *p)
     if (!p) { return; }
     if (p->event) { umb__plan_release_events(p); }
     umb__event_release(p->last_done);
+    umb__event_release(p->uploaded);
     umb__queue_destroy(p->upload);
     for (int q = 0; q < UMB_MAX_QUEUES; q++) {
         umb__queue_destroy(p->queue[q]);

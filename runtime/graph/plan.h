@@ -58,6 +58,18 @@ size_t umb__plan_n_steps(const struct umb_plan *p);
 struct umb_plan_step_info umb__plan_step(const struct umb_plan *p, size_t index);
 /* The name of the node that member m of the step is of. */
 const char *umb__plan_step_node(const struct umb_plan *p, size_t index, size_t m);
+/* plan_show.c: the same node's index in the graph. */
+int umb__plan_step_member(const struct umb_plan *p, size_t index, size_t m);
+/* The step, earlier in the order, that wait k < n_waits is for. */
+size_t umb__plan_step_wait(const struct umb_plan *p, size_t index, int k);
+struct umb_plan_times {
+    double cost_ns;    /* what the schedule was made with */
+    uint64_t alone_ns; /* after umb__plan_bound; 0: not measured */
+    bool critical;     /* after umb__plan_bound: on the longest path */
+};
+struct umb_plan_times umb__plan_step_times(const struct umb_plan *p, size_t index);
+/* When each step [n_steps] would start and end if it took what the schedule expects of it. */
+void umb__plan_expected(const struct umb_plan *p, double *ret_start_ns, double *ret_end_ns);
 const char *umb__plan_solver(const struct umb_plan *p, int node); /* name; "" for views */
 /* An update that is part of the node before it (fuse_update.c). */
 bool umb__plan_is_joined(const struct umb_plan *p, int node);
@@ -76,8 +88,22 @@ int umb__plan_n_queues(const struct umb_plan *p);
 /* Runs slot once on profiling queues and keeps every step's device times. The slot must be filled.
  * Counts as a run (parameters change). */
 UMB_MUST_USE enum umb_status umb__plan_trace(struct umb_plan *p, int slot);
-/* After umb__plan_trace: max(critical path, Σ work ÷ compute units), each step's work being time ·
- * min(work-groups, units). Every step is timed alone for it (a few more runs on one queue). */
+/* Of that run, from its first step's start, before which an upload may lie. */
+struct umb_plan_transfer {
+    bool known;
+    size_t bytes;
+    int64_t start_ns, end_ns;
+};
+struct umb_plan_transfer umb__plan_upload(const struct umb_plan *p);
+struct umb_plan_transfer umb__plan_read_back(const struct umb_plan *p);
+/* Runs slot once on one profiling queue and keeps, of all such runs, the least time of every step:
+ * whatever disturbs a run only adds. A run like any other: the results have the same bits. */
+UMB_MUST_USE enum umb_status umb__plan_time_alone(struct umb_plan *p, int slot);
+#define UMB_ALONE_RUNS 5 /* that make a bound */
+/* max(critical path, Σ work ÷ compute units) of those times, each step's work being time ·
+ * min(work-groups, units). */
+UMB_MUST_USE enum umb_status umb__plan_bound_of_alone(struct umb_plan *p, uint64_t *ret_bound_ns);
+/* Both: times every step alone, in a few runs, and says the bound. */
 UMB_MUST_USE enum umb_status umb__plan_bound(struct umb_plan *p, int slot, uint64_t *ret_bound_ns);
 
 /* Proves that no two values share memory while both are in use, from the event graph;

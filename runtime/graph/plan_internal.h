@@ -45,6 +45,10 @@ struct umb_plan {
     umb_event *last_done;                   /* of the latest run of any slot */
     umb_event **event;                      /* [steps] scratch for submit */
     uint64_t *start_ns, *end_ns, *alone_ns; /* [steps] after a trace; alone_ns after a bound */
+    bool *critical;                         /* [steps] after a bound */
+    bool timed_alone;
+    umb_event *uploaded; /* of the latest run whose events are all kept; NULL: none */
+    struct umb_plan_transfer upload_time, read_time;
 };
 
 /* lower.c: solvers and steps of every node, and what they cost. */

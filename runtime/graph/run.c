@@ -133,6 +133,10 @@ enum umb_status umb__plan_enqueue(struct umb_plan *p, int slot_index,
     if (st == UMB_OK) { st = end_run(&r, slot); }
     enum umb_status sent = flush(&r);
     st = st == UMB_OK ? sent : st;
+    if (all_events) {
+        umb__event_release(p->uploaded);
+        p->uploaded = umb__event_retain(r.begin[0]);
+    }
     umb__event_release(r.begin[0]);
     umb__event_release(r.begin[1]);
     if (!all_events) { umb__plan_release_events(p); }
