@@ -5,6 +5,7 @@
 #include "report_draw.h"
 #include "report_style.h"
 #include "system.h"
+#include "timeline_draw.h"
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -136,7 +137,8 @@ static void add_result_row(struct umb_text *out, const struct umb_report_data *d
 static void add_results(struct umb_text *out, const struct umb_report_data *d)
 {
     json_t *names = metric_names(d);
-    umb__text_add(out, "<div class=\"scroll\"><table><thead><tr><th>task</th><th class=\"left\">split</th>");
+    umb__text_add(
+        out, "<div class=\"scroll\"><table><thead><tr><th>task</th><th class=\"left\">split</th>");
     for (size_t i = 0; i < json_array_size(names); i++) {
         umb__text_add(out, "<th>");
         umb__html(out, json_string_value(json_array_get(names, i)));
@@ -219,67 +221,79 @@ static void add_curves(struct umb_text *out, const struct umb_report_data *d,
     umb__text_add(out, "</div>\n");
 }
 
-/* The longest kernels. */
+/* One step. */
 
-static double length_of(const json_t *bar)
+#define TIMELINE_W 1080.0
+
+static void add_timeline(struct umb_text *out, const struct umb_timeline *t)
 {
-    double length = number(bar, "dur");
-    return isfinite(length) ? length : 0;
+    umb__text_add(out, "<h3>One training step</h3>\n<dl class=\"facts\">\n");
+    if (t->bound_ms > 0) {
+        add_fact(out, "bound ÷ makespan", "%.0f %%", 100 * t->bound_ms / t->makespan_ms);
+    }
+    add_fact(out, "makespan", "%.3f ms", t->makespan_ms);
+    if (t->bound_ms > 0) { add_fact(out, "lower bound", "%.3f ms", t->bound_ms); }
+    add_fact(out, "launches", "%zu", t->n_launches);
+    umb__text_printf(out,
+                     "</dl>\n<figure class=\"wide\"><svg class=\"timeline\" viewBox=\"0 0 %.0f "
+                     "%.0f\" role=\"img\">\n",
+                     TIMELINE_W, umb__timeline_height(t, TIMELINE_W));
+    umb__draw_patterns(out);
+    umb__draw_timeline(out, t, TIMELINE_W);
+    umb__text_add(out, "</svg></figure>\n");
 }
 
-static void add_bar_row(struct umb_text *out, const json_t *bar, double total)
+/* The longest launches. */
+
+static double length_of(const struct umb_timeline_box *box)
 {
-    const json_t *args = json_object_get(bar, "args");
-    double ms = length_of(bar) * 1e-3, gflop = number(args, "gflop");
+    return box->end_ms - box->start_ms;
+}
+
+static void add_bar_row(struct umb_text *out, const struct umb_timeline_box *box, double total)
+{
+    const double ms = length_of(box);
     umb__text_add(out, "<tr><th>");
-    umb__html(out, text_of(bar, "name"));
+    umb__html(out, box->node[0]);
+    if (box->n_nodes > 1) { umb__text_printf(out, " and %zu more", box->n_nodes - 1); }
     umb__text_add(out, "</th><td class=\"left\">");
-    umb__html(out, text_of(args, "kernel"));
+    umb__html(out, box->kernel);
     umb__text_add(out, "</td><td class=\"left\">");
-    umb__html(out, text_of(args, "solver"));
-    umb__text_printf(out, "</td><td>%.3f</td><td>%.1f %%</td>", ms,
-                     total > 0 ? 1e5 * ms / total : 0);
-    if (gflop > 0 && ms > 0) {
-        umb__text_printf(out, "<td>%.1f</td></tr>\n", gflop / ms * 1e3);
+    umb__html(out, box->solver);
+    umb__text_printf(out, "</td><td>%.3f</td><td>%.1f %%</td>", ms, 100 * ms / total);
+    if (box->gflop > 0) {
+        umb__text_printf(out, "<td>%.1f</td></tr>\n", box->gflop / ms * 1e3);
     } else {
         umb__text_add(out, "<td class=\"none\">–</td></tr>\n");
     }
 }
 
-/* Picks the longest bar that is shorter than (or behind, when as long) the one before. */
-static const json_t *next_longest(const json_t *events, double below, size_t behind,
-                                  size_t *ret_index)
+/* The longest box that is shorter than (or behind, when as long) the one before; NULL: none. */
+static const struct umb_timeline_box *next_longest(const struct umb_timeline *t,
+                                                   const struct umb_timeline_box *before)
 {
-    const json_t *best = NULL;
-    for (size_t i = 0; i < json_array_size(events); i++) {
-        const json_t *bar = json_array_get(events, i);
-        double length = length_of(bar);
-        bool later = length < below || (length == below && i > behind);
-        if (length > 0 && later && (!best || length > length_of(best))) {
-            best = bar;
-            *ret_index = i;
-        }
+    const struct umb_timeline_box *best = NULL;
+    for (size_t i = 0; i < t->n_boxes; i++) {
+        const struct umb_timeline_box *box = &t->box[i];
+        const double length = length_of(box), below = before ? length_of(before) : INFINITY;
+        const bool later = length < below || (before && length <= below && box > before);
+        if (length > 0 && later && (!best || length > length_of(best))) { best = box; }
     }
     return best;
 }
 
-static void add_bars(struct umb_text *out, const json_t *trace)
+static void add_bars(struct umb_text *out, const struct umb_timeline *t)
 {
-    const json_t *events = json_object_get(trace, "traceEvents");
     double total = 0;
-    for (size_t i = 0; i < json_array_size(events); i++) {
-        total += length_of(json_array_get(events, i));
+    for (size_t i = 0; i < t->n_boxes; i++) {
+        total += length_of(&t->box[i]);
     }
     umb__text_add(out, "<div class=\"scroll\"><table><thead><tr><th>node</th><th "
                        "class=\"left\">kernel</th><th class=\"left\">solver</th><th>ms</th><th>of "
                        "all</th><th>GFLOP/s</th></tr></thead><tbody>\n");
-    double below = INFINITY;
-    size_t index = 0;
-    for (int i = 0; i < TOP_BARS; i++) {
-        const json_t *bar = next_longest(events, below, index, &index);
-        if (!bar) { break; }
-        below = length_of(bar);
-        add_bar_row(out, bar, total);
+    const struct umb_timeline_box *box = next_longest(t, NULL);
+    for (int i = 0; i < TOP_BARS && box; i++, box = next_longest(t, box)) {
+        add_bar_row(out, box, total);
     }
     umb__text_add(out, "</tbody></table></div>\n");
 }
@@ -295,10 +309,9 @@ static void add_run(struct umb_text *out, const struct umb_report_data *d,
     add_facts(out, d);
     add_results(out, d);
     add_curves(out, d, series);
-    if (d->trace) {
-        umb__text_add(out, "<h3>One training step</h3>\n");
-        umb__draw_timeline(out, d->trace);
-        add_bars(out, d->trace);
+    if (d->timeline) {
+        add_timeline(out, d->timeline);
+        add_bars(out, d->timeline);
     }
     if (d->experiment) {
         umb__text_add(out, "<details><summary>experiment.yaml</summary><pre>");

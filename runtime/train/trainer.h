@@ -19,7 +19,7 @@ enum umb_trainer_mode { UMB_TRAINER_TRAIN, UMB_TRAINER_EVALUATE };
 
 /* Solvers are measured before a plan is made. */
 struct umb_trainer_tuning {
-    bool wanted; /* else what was measured earlier serves */
+    bool wanted;  /* else what was measured earlier serves */
     bool clblast; /* of CLBlast's parameters, in place of solvers */
     bool full, again,
         keep; /* again: also what is known; keep: not being able to save is an error */
@@ -56,6 +56,8 @@ UMB_MUST_USE enum umb_status umb__trainer_submit(struct umb_trainer *tr, enum um
 /* A training step like submit, but on profiling queues and waited for: the plan then knows the
  * times of its steps. umb__trainer_wait still collects the slot's report. */
 UMB_MUST_USE enum umb_status umb__trainer_trace(struct umb_trainer *tr, int slot, double rate);
+/* A training step like submit, but a launch at a time and waited for: umb__plan_time_alone. */
+UMB_MUST_USE enum umb_status umb__trainer_time_alone(struct umb_trainer *tr, int slot, double rate);
 /* Waits for that slot's run; ret_losses[tasks] (NaN where a task had no label) and adds to the
  * running results. */
 UMB_MUST_USE enum umb_status umb__trainer_wait(struct umb_trainer *tr, enum umb_trainer_mode mode,

@@ -125,6 +125,13 @@ enum umb_status umb__trainer_trace(struct umb_trainer *tr, int slot, double rate
     return st == UMB_OK ? umb__plan_trace(tr->side[UMB_TRAINER_TRAIN].plan, slot) : st;
 }
 
+enum umb_status umb__trainer_time_alone(struct umb_trainer *tr, int slot, double rate)
+{
+    enum umb_status st = umb__trainer_settle(tr);
+    if (st == UMB_OK) { st = prepare_run(tr, UMB_TRAINER_TRAIN, slot, rate); }
+    return st == UMB_OK ? umb__plan_time_alone(tr->side[UMB_TRAINER_TRAIN].plan, slot) : st;
+}
+
 /* ---- reports ---- */
 
 static void add_report(struct umb_trainer *tr, int mode, int slot, int task, double *ret_loss)
