@@ -22,7 +22,7 @@ static void add_heading(struct umb_text *out, const struct plan_view *v)
         cli_count((double)umb_trainer_n_parameters(v->s->trainer), parameters), t->n_launches,
         umb__plan_n_queues(v->plan), umb__plan_n_queues(v->plan) == 1 ? "" : "s", t->device);
     umb__svg_text(out, "s-section", NULL, MARGIN, 94,
-                  "A training step: %.0f %% of what is possible",
+                  "One training step as it ran; lower bound ÷ makespan is %.0f %%",
                   100 * t->bound_ms / t->makespan_ms);
 }
 

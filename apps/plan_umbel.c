@@ -19,9 +19,10 @@
 
 #define ROW_H 23.0
 #define BOX_H 19.0
-#define STEM_W 430.0
+#define STEM_W 490.0
 #define MOST_COLUMN 170.0
 #define FAN_H 64.0
+#define BRANCH 44.0 /* how far a branch keeps from the stem; arcs lie inside */
 #define FLOWER 5.0
 #define NAME_H 22.0
 #define SLANTED_H 96.0 /* of names that are wider than their columns */
@@ -107,28 +108,43 @@ static void find_places(struct umbel *u, struct place *place)
 
 /* Edges. */
 
-/* What the line looks like; it goes up. */
+/* Within a part past other boxes: an arc on their right. */
+static void draw_arc(const struct umbel *u, const struct place *from, const struct place *to)
+{
+    const double side = from->x + from->w / 2, y0 = from->y + BOX_H / 2, y1 = to->y + BOX_H / 2;
+    double out = 14 + 4 * fmin(6, to->row - from->row);
+    if (from->part != UMB_PART_TRUNK) { out = fmin(out, u->column - from->w); }
+    umb__text_printf(u->out, "M%.1f %.1fC%.1f %.1f %.1f %.1f %.1f %.1f", side, y0, side + out, y0,
+                     side + out, y1, side, y1);
+}
+
+/* From the middle of the trunk: out of its side, and up past what lies above. */
+static void draw_branch(const struct umbel *u, const struct place *from, const struct place *to)
+{
+    const double side = to->x < from->x ? -1 : 1, x0 = from->x + side * from->w / 2;
+    const double x1 = x0 + side * BRANCH, y0 = from->y + BOX_H / 2, y1 = to->y + BOX_H;
+    const double top = trunk_top(u), middle = (top + y1) / 2;
+    umb__text_printf(
+        u->out, "M%.1f %.1fC%.1f %.1f %.1f %.1f %.1f %.1fV%.1fC%.1f %.1f %.1f %.1f %.1f %.1f", x0,
+        y0, x1, y0, x1, y0, x1, y0 - BRANCH, top, x1, middle, to->x, middle, to->x, y1);
+}
+
+/* It goes up. */
 static void draw_edge(const struct umbel *u, const struct place *from, const struct place *to)
 {
     char colour[UMB_COLOUR_TEXT];
-    const double y0 = from->y, y1 = to->y + BOX_H;
+    const double y0 = from->y, y1 = to->y + BOX_H, middle = (y0 + y1) / 2;
+    umb__part_colour(to->part, u->n_heads, UMB_PHASE_FORWARD, colour);
     umb__text_printf(u->out,
                      "<path class=\"edge\" fill=\"none\" stroke=\"%s\" stroke-width=\"1.8\" d=\"",
-                     umb__part_colour(to->part, u->n_heads, UMB_PHASE_FORWARD, colour));
+                     colour);
     if (from->part == to->part && to->row == from->row + 1) {
         umb__text_printf(u->out, "M%.1f %.1fV%.1f", from->x, y0, y1);
     } else if (from->part == to->part) {
-        const double side = from->x + from->w / 2, out = 14 + 4 * fmin(6, to->row - from->row);
-        umb__text_printf(u->out, "M%.1f %.1fC%.1f %.1f %.1f %.1f %.1f %.1f", side, y0 + BOX_H / 2,
-                         side + out, y0 + BOX_H / 2, side + out, y1 - BOX_H / 2, side,
-                         y1 - BOX_H / 2);
+        draw_arc(u, from, to);
     } else if (from->part == UMB_PART_TRUNK && from->row + 1 < u->n_trunk) {
-        /* From the middle of the trunk: out of its side, and up past what lies above. */
-        const double side = to->x < from->x ? -1 : 1, x = from->x + side * from->w / 2;
-        umb__text_printf(u->out, "M%.1f %.1fC%.1f %.1f %.1f %.1f %.1f %.1f", x, y0 + BOX_H / 2,
-                         x + side * 110, y0 + BOX_H / 2, to->x, trunk_top(u), to->x, y1);
+        draw_branch(u, from, to);
     } else {
-        const double middle = (y0 + y1) / 2;
         umb__text_printf(u->out, "M%.1f %.1fC%.1f %.1f %.1f %.1f %.1f %.1f", from->x, y0, from->x,
                          middle, to->x, middle, to->x, y1);
     }
@@ -180,12 +196,13 @@ static void label_node(const struct umbel *u, int node, const struct place *at)
         }
     }
     struct umb_text label = {0};
+    const char *shape_text = plan_shape(u->v, node, shape);
     umb__text_add(&label, name);
     if (at->part == UMB_PART_TRUNK) {
-        umb__text_printf(&label, "   %s%s   %s   %s", n->op->name, plan_fused(u->v, node, fused),
-                         plan_shape(u->v, node, shape), plan_solver(u->v, node));
-    } else if (fits > 18) {
-        umb__text_printf(&label, "   %s", plan_shape(u->v, node, shape));
+        umb__text_printf(&label, ": %s%s · %s · %s", n->op->name, plan_fused(u->v, node, fused),
+                         shape_text, plan_solver(u->v, node));
+    } else if (n->n_out > 0 && (double)(umb__html_length(name) + strlen(shape_text) + 1) < fits) {
+        umb__text_printf(&label, " %s", shape_text);
     }
     umb__text_printf(u->out,
                      "<text class=\"s-name%s\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">",

@@ -50,7 +50,7 @@ const char umb__report_style[] =
 ".s-label,.s-key{font-size:12px;fill:var(--ink)}.s-tick{font-size:11px;fill:var(--soft)}"
 ".s-mark{font-size:12px;font-weight:600;fill:var(--ink)}.s-name{font-size:11px;fill:#14160f;pointer-events:none}.s-light{fill:#fff}\n"
 ".s-lane{fill:var(--paper)}.s-grid{stroke:var(--line);fill:none}.s-box{fill:none;stroke:var(--card);stroke-width:.7}"
-".s-transfer{fill:var(--soft)}.s-wait{fill:none;stroke:var(--ink);stroke-width:1.1;stroke-opacity:.75}.s-tip{fill:var(--ink)}\n"
+".s-transfer{fill:var(--soft)}.s-wait{fill:none;stroke:var(--ink);stroke-width:1.1;stroke-opacity:.75}.s-pale{stroke-opacity:.25}.s-tip{fill:var(--ink)}\n"
 ".s-critical{fill:var(--mark)}.s-bound{fill:none;stroke:var(--mark);stroke-width:1.6;stroke-dasharray:5 3}"
 ".s-end{fill:none;stroke:var(--ink);stroke-width:1.2}.launch:hover{opacity:.75}\n"
 ".curve.train{stroke:var(--train)}.curve.validation{stroke:var(--validation)}.curve.test{stroke:var(--test)}\n"

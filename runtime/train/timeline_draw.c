@@ -10,8 +10,10 @@
 #define LANE_H 42.0
 #define LANE_GAP 28.0 /* room for arrows, and for the critical path under the boxes */
 #define SCALE_H 30.0
-#define LEAST_W 0.7 /* of a box, to be seen */
+#define LEAST_W 0.7      /* of a box, to be seen */
+#define LEAST_FRAMED 2.5 /* a frame would leave nothing of a narrower one */
 #define MOST_BANDS 20
+#define HELD_UP 0.01 /* of the step */
 #define FONT 11.0
 #define TICKS 8
 #define TOLD_NODES 12 /* in a box's tooltip */
@@ -138,10 +140,12 @@ static void draw_box(const struct frame *f, size_t index)
     } else {
         draw_bands(f, b, x, w);
     }
-    umb__text_printf(f->out,
-                     "<rect class=\"s-box\" x=\"%.2f\" y=\"%.1f\" width=\"%.2f\" "
-                     "height=\"%.1f\"/>",
-                     x, y, w, LANE_H);
+    if (w > LEAST_FRAMED) {
+        umb__text_printf(f->out,
+                         "<rect class=\"s-box\" x=\"%.2f\" y=\"%.1f\" width=\"%.2f\" "
+                         "height=\"%.1f\"/>",
+                         x, y, w, LANE_H);
+    }
     draw_name(f, b, x, w);
     if (b->critical) {
         umb__text_printf(f->out,
@@ -154,6 +158,13 @@ static void draw_box(const struct frame *f, size_t index)
 
 /* Waits and marks. */
 
+/* A launch that was done long before did not hold up the other: its arrow is pale. */
+static bool held_up(const struct frame *f, const struct umb_timeline_box *from,
+                    const struct umb_timeline_box *to)
+{
+    return to->start_ms - from->end_ms < HELD_UP * (f->t->makespan_ms);
+}
+
 static void draw_wait(const struct frame *f, const struct umb_timeline_box *from,
                       const struct umb_timeline_box *to)
 {
@@ -163,10 +174,10 @@ static void draw_wait(const struct frame *f, const struct umb_timeline_box *from
     const double y1 = y_of(to->lane) + (down ? 0 : LANE_H);
     /* Most of the way along, then into the box from above or below. */
     umb__text_printf(f->out,
-                     "<path class=\"s-wait\" marker-end=\"url(#s-tip)\" d=\"M%.1f %.1fC%.1f %.1f "
-                     "%.1f %.1f %.1f %.1f\"/>\n",
-                     x0, y0, x0, y0 + 0.6 * (y1 - y0), x1, y1 - 0.75 * (y1 - y0), x1,
-                     y1 + (down ? -1 : 1));
+                     "<path class=\"s-wait%s\" marker-end=\"url(#s-tip)\" d=\"M%.1f %.1fC%.1f "
+                     "%.1f %.1f %.1f %.1f %.1f\"/>\n",
+                     held_up(f, from, to) ? "" : " s-pale", x0, y0, x0, y0 + 0.6 * (y1 - y0), x1,
+                     y1 - 0.75 * (y1 - y0), x1, y1 + (down ? -1 : 1));
 }
 
 static void draw_waits(const struct frame *f)

@@ -194,7 +194,7 @@ static void add_mark(struct legend *l, const char *class, const char *shape, con
     if (!l->out) { return; }
     umb__text_printf(l->out, "<path class=\"%s\" transform=\"translate(%.1f %.1f)\" d=\"%s\"",
                      class, x, l->y, shape);
-    umb__text_add(l->out, strcmp(class, "s-wait") ? "/>\n" : " marker-end=\"url(#s-tip)\"/>\n");
+    umb__text_add(l->out, strncmp(class, "s-wait", 6) ? "/>\n" : " marker-end=\"url(#s-tip)\"/>\n");
 }
 
 double umb__draw_legend(struct umb_text *out, const struct umb_timeline *t, double y, double width)
@@ -206,6 +206,7 @@ double umb__draw_legend(struct umb_text *out, const struct umb_timeline *t, doub
     add_phases(&l, t);
     add_line(&l);
     add_mark(&l, "s-wait", "M0 7H24", "waits for another queue");
+    add_mark(&l, "s-wait s-pale", "M0 7H24", "which was long done");
     add_mark(&l, "s-critical", "M0 5h26v3.5h-26z", "on the critical path");
     if (t->bound_ms > 0) { add_mark(&l, "s-bound", "M0 7H26", "lower bound"); }
     if (out) { umb__text_add(out, "</g>\n"); }
@@ -219,6 +220,6 @@ const char umb__timeline_style[] =
 ".s-label,.s-key{font-size:12px}.s-tick{font-size:11px;fill:#565b50}.s-mark{font-size:12px;font-weight:600}\n"
 ".s-name{font-size:11px;fill:#14160f}.s-light{fill:#fff}\n"
 ".s-lane{fill:#f1f0ea}.s-grid{stroke:#d8d6cc;fill:none}.s-box{fill:none;stroke:#fff;stroke-width:.7}\n"
-".s-transfer{fill:#a7aaa0}.s-wait{fill:none;stroke:#23261f;stroke-width:1.1;stroke-opacity:.75}.s-tip{fill:#23261f}\n"
+".s-transfer{fill:#a7aaa0}.s-wait{fill:none;stroke:#23261f;stroke-width:1.1;stroke-opacity:.75}.s-pale{stroke-opacity:.25}.s-tip{fill:#23261f}\n"
 ".s-critical{fill:#c2185b}.s-bound{fill:none;stroke:#c2185b;stroke-width:1.6;stroke-dasharray:5 3}\n"
 ".s-end{fill:none;stroke:#23261f;stroke-width:1.2}.launch:hover{opacity:.75}\n";
