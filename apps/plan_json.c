@@ -90,7 +90,7 @@ static json_t *launch_json(const struct umb_timeline *t, size_t index, double st
         (json_int_t)index, "kernel", box->kernel, "solver", box->solver, "nodes",
         strings_json(box->node, box->n_nodes), "parts", parts_json(t, box), "phase",
         plan_phases[box->phase], "queue", box->lane, "waits", waits, "expected_ms", "start",
-        start_ns * 1e-6, "end", end_ns * 1e-6, "measured_ms", "start", box->start_ms - t->origin_ms,
+        start_ns * 1e-6, "end", end_ns * 1e-6, "traced_ms", "start", box->start_ms - t->origin_ms,
         "end", box->end_ms - t->origin_ms, "alone_ms", box->alone_ms, "critical",
         (int)box->critical);
 }

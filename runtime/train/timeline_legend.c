@@ -68,7 +68,7 @@ static void add_node_name(struct umb_text *out, const char *name)
     umb__text_add(out, name);
 }
 
-/* Behind the head's own name and a dot. */
+/* The head's own name is said by the colour. */
 static const char *without_head(const struct umb_timeline *t, const char *name)
 {
     for (size_t h = 0; h < t->n_heads; h++) {
@@ -81,19 +81,14 @@ static const char *without_head(const struct umb_timeline *t, const char *name)
 void umb__short_name(struct umb_text *out, const struct umb_timeline *t,
                      const struct umb_timeline_box *box)
 {
-    const char *first = box->node[0];
+    const char *first = without_head(t, box->node[0]);
     bool alike = true;
     for (size_t i = 1; i < box->n_nodes && alike; i++) {
-        alike = strcmp(without_head(t, first), without_head(t, box->node[i])) == 0;
+        alike = strcmp(first, without_head(t, box->node[i])) == 0;
     }
-    if (box->n_nodes == 1) {
-        add_node_name(out, first);
-    } else if (alike) {
-        add_node_name(out, without_head(t, first));
-        umb__text_printf(out, " ×%zu", box->n_nodes);
-    } else {
-        add_node_name(out, first);
-        umb__text_printf(out, " +%zu", box->n_nodes - 1);
+    add_node_name(out, first);
+    if (box->n_nodes > 1) {
+        umb__text_printf(out, alike ? " ×%zu" : " +%zu", alike ? box->n_nodes : box->n_nodes - 1);
     }
 }
 
