@@ -29,11 +29,14 @@ static bool is_named_after(const char *node, const char *task)
     return strncmp(node, task, n) == 0 && node[n] == '.';
 }
 
+/* Layers are named after tasks. Streams may have tasks' names too: what reads an image is none. */
 static bool any_name(const struct parts *p)
 {
     for (int i = 0; i < p->g->n_nodes; i++) {
         const struct umb_node *n = &p->g->node[i];
-        for (int t = 0; n->phase == UMB_PHASE_FORWARD && t < p->desc->n_tasks; t++) {
+        if (n->phase != UMB_PHASE_FORWARD || n->n_in == 0) { continue; }
+        if (p->g->value[n->in[0]].producer < 0) { continue; }
+        for (int t = 0; t < p->desc->n_tasks; t++) {
             if (is_named_after(n->name, p->desc->name[t])) { return true; }
         }
     }

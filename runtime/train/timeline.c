@@ -122,13 +122,13 @@ static enum umb_status add_launch(struct build *b, size_t index)
     return add_lists(b, index, s.n_members, s.n_waits);
 }
 
-static void add_transfer(struct build *b, const struct umb_plan_transfer *x, const char *name,
-                         int lane)
+static enum umb_status add_transfer(struct build *b, const struct umb_plan_transfer *x,
+                                    const char *name, int lane)
 {
     static const int trunk = UMB_PART_TRUNK;
-    if (!x->known) { return; }
+    if (!x->known) { return UMB_OK; }
     const char **node = strings(b->t, 1);
-    if (!node) { return; }
+    if (!node) { return UMB_ERR_NO_MEMORY; }
     node[0] = name;
     b->t->box[b->t->n_boxes++] =
         (struct umb_timeline_box){.node = node,
@@ -141,6 +141,7 @@ static void add_transfer(struct build *b, const struct umb_plan_transfer *x, con
                                   .start_ms = b->t->origin_ms + (double)x->start_ns * 1e-6,
                                   .end_ms = b->t->origin_ms + (double)x->end_ns * 1e-6,
                                   .mb = (double)x->bytes * 1e-6};
+    return UMB_OK;
 }
 
 static enum umb_status add_boxes(struct build *b)
@@ -157,9 +158,8 @@ static enum umb_status add_boxes(struct build *b)
     }
     if (st != UMB_OK) { return st; }
     b->t->n_boxes = b->t->n_launches = n;
-    add_transfer(b, &up, "upload", umb__plan_n_queues(b->plan));
-    add_transfer(b, &down, "read-back", 0);
-    return UMB_OK;
+    st = add_transfer(b, &up, "upload", umb__plan_n_queues(b->plan));
+    return st == UMB_OK ? add_transfer(b, &down, "read-back", 0) : st;
 }
 
 enum umb_status umb__timeline_of_trainer(const struct umb_trainer *tr, const char *title,
