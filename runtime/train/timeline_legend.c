@@ -192,6 +192,14 @@ static void add_mark(struct legend *l, const char *class, const char *shape, con
     umb__text_add(l->out, strncmp(class, "s-wait", 6) ? "/>\n" : " marker-end=\"url(#s-tip)\"/>\n");
 }
 
+static bool any_wait(const struct umb_timeline *t)
+{
+    for (size_t i = 0; i < t->n_boxes; i++) {
+        if (t->box[i].n_waits > 0) { return true; }
+    }
+    return false;
+}
+
 double umb__draw_legend(struct umb_text *out, const struct umb_timeline *t, double y, double width)
 {
     struct legend l = {.out = out, .x = INDENT, .y = y, .width = width};
@@ -200,8 +208,10 @@ double umb__draw_legend(struct umb_text *out, const struct umb_timeline *t, doub
     add_line(&l);
     add_phases(&l, t);
     add_line(&l);
-    add_mark(&l, "s-wait", "M0 7H24", "waits for another queue");
-    add_mark(&l, "s-wait s-pale", "M0 7H24", "which was long done");
+    if (any_wait(t)) {
+        add_mark(&l, "s-wait", "M0 7H24", "waits for another queue");
+        add_mark(&l, "s-wait s-pale", "M0 7H24", "which was long done");
+    }
     add_mark(&l, "s-critical", "M0 5h26v3.5h-26z", "on the critical path");
     if (t->bound_ms > 0) { add_mark(&l, "s-bound", "M0 7H26", "lower bound"); }
     if (out) { umb__text_add(out, "</g>\n"); }

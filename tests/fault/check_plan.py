@@ -23,10 +23,12 @@ def marked(tree, kind, css):
 def check_schedule(plan):
     """Waits are for earlier launches of other queues; times keep to them and to the queues."""
     schedule = plan["schedule"]
+    part = {node["name"]: node["part"] for node in plan["nodes"]}
     check("launches", len(schedule), plan["steps"])
     last = {}
     for number, launch in enumerate(schedule):
         check("step", launch["step"], number)
+        check(f"parts of step {number}", set(launch["parts"]), {part[node] for node in launch["nodes"]})
         before = [schedule[w] for w in launch["waits"]]
         for other in before:
             check("a wait is for another queue", other["queue"] != launch["queue"], True)
@@ -51,7 +53,7 @@ def check_svg(path, plan, tasks):
     check("boxes", len(boxes), plan["steps"])
     titles = sorted(box[0].text.split("\n")[0] for box in boxes)
     check("tooltips", titles, sorted(launch["nodes"][0] for launch in plan["schedule"]))
-    legend = 2
+    legend = sum(len(marked(g, "path", "s-wait")) for g in marked(tree, "g", "legend"))
     waits = sum(len(launch["waits"]) for launch in plan["schedule"])
     check("arrows", len(marked(tree, "path", "s-wait")) - legend, waits)
     critical = sum(launch["critical"] for launch in plan["schedule"])
@@ -87,8 +89,12 @@ def check_dot(path, plan, tasks):
         check(f"a cluster of {task}", task in [re.sub(r"\\(.)", r"\1", label) for label in labels], True)
     nodes = [label for label in labels if "\\n" in label]
     check("nodes", len(nodes), len(plan["nodes"]))
-    waits = sum(len(launch["waits"]) for launch in plan["schedule"])
-    check("dashed edges", tokens.count("dashed"), waits)
+    name = {tokens[i - 2]: tokens[i + 2][1:-1].split("\\n")[0] for i, t in enumerate(tokens)
+            if t == "label" and tokens[i - 1] == "["}
+    dashed = sorted((name[tokens[i - 6]], name[tokens[i - 4]]) for i, t in enumerate(tokens) if t == "dashed")
+    first = [launch["nodes"][0] for launch in plan["schedule"]]
+    check("dashed edges", dashed, sorted((first[w], first[launch["step"]]) for launch in plan["schedule"]
+                                         for w in launch["waits"]))
 
 
 def main():
