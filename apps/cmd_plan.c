@@ -1,6 +1,7 @@
 /* umbel plan: the compiled graph of an experiment's training step. */
 #include "alloc.h"
 #include "plan_view.h"
+#include "system.h"
 
 static bool json, dot, svg;
 static struct cli_list sets;
@@ -23,9 +24,10 @@ static const struct cli_usage usage = {
     .min_arguments = 1,
     .max_arguments = 1};
 
-/* The measured step that is shown: the fastest of so many, since whatever disturbs one only adds.
- */
+/* The measured step that is shown: the fastest of so many, since whatever disturbs one only adds;
+ * of fewer where that would take long. */
 #define SHOWN_OF 5
+#define LONG_NS UINT64_C(1000000000)
 
 /* Queues and steps from the plan, parts from the graph. */
 static enum umb_status read_nodes(struct plan_view *v)
@@ -54,7 +56,9 @@ static enum umb_status measure(struct plan_view *v, const struct cli *cli)
     int64_t images[UMB_TRAINER_SLOTS];
     enum umb_status st = hold_batches(v->s, cli, images);
     if (st == UMB_OK) { st = hold_bound(v->s, &v->bound_ms); }
+    const uint64_t began = umb__clock_ns();
     for (int run = 0; st == UMB_OK && run < SHOWN_OF; run++) {
+        if (v->timeline && umb__clock_ns() - began > LONG_NS) { break; }
         struct umb_timeline *timeline = NULL;
         st = umb__trainer_trace(v->s->trainer, 0, 0);
         if (st == UMB_OK) {

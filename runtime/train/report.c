@@ -5,33 +5,15 @@
 #include "report_draw.h"
 #include "report_style.h"
 #include "system.h"
-#include "timeline_draw.h"
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #define MAX_SERIES 12
-#define TOP_BARS 12
 
 static const char *const splits[] = {"train", "validation", "test"};
 
 /* Small pieces. */
-
-static void add_fact(struct umb_text *out, const char *label, const char *fmt, ...)
-    UMB_PRINTF(3, 4);
-static void add_fact(struct umb_text *out, const char *label, const char *fmt, ...)
-{
-    struct umb_text value = {0};
-    va_list args;
-    va_start(args, fmt);
-    umb__text_vprintf(&value, fmt, args);
-    va_end(args);
-    umb__text_printf(out, "<div><dt>%s</dt><dd>", label);
-    umb__html(out, umb__text_string(&value));
-    umb__text_add(out, "</dd></div>\n");
-    umb__text_finish(&value);
-}
 
 static double number(const json_t *row, const char *key)
 {
@@ -71,19 +53,20 @@ static const char *telling_split(const struct umb_report_data *d)
 static void add_facts(struct umb_text *out, const struct umb_report_data *d)
 {
     umb__text_add(out, "<dl class=\"facts\">\n");
-    add_fact(out, "score", "%.4f", number(umb__report_last_row(d, telling_split(d), "*"), "score"));
+    umb__draw_fact(out, "score", "%.4f",
+                   number(umb__report_last_row(d, telling_split(d), "*"), "score"));
     if (d->end) {
         double seconds = number(d->end, "seconds");
-        add_fact(out, "epochs", "%.0f", number(d->end, "epochs"));
-        add_fact(out, "steps", "%.0f", number(d->end, "steps"));
-        add_fact(out, "images/s", "%.0f", number(d->end, "images_per_s"));
-        add_fact(out, "time", seconds < 100 ? "%.1f s" : "%.1f min",
-                 seconds < 100 ? seconds : seconds / 60);
-        add_fact(out, "peak memory", "%.0f MiB", number(d->end, "peak_rss_mib"));
+        umb__draw_fact(out, "epochs", "%.0f", number(d->end, "epochs"));
+        umb__draw_fact(out, "steps", "%.0f", number(d->end, "steps"));
+        umb__draw_fact(out, "images/s", "%.0f", number(d->end, "images_per_s"));
+        umb__draw_fact(out, "time", seconds < 100 ? "%.1f s" : "%.1f min",
+                       seconds < 100 ? seconds : seconds / 60);
+        umb__draw_fact(out, "peak memory", "%.0f MiB", number(d->end, "peak_rss_mib"));
     }
-    add_fact(out, "parameters", "%.0f", number(d->start, "parameters"));
-    add_fact(out, "seed", "%.0f", number(d->start, "seed"));
-    add_fact(out, "device", "%s", text_of(d->start, "device"));
+    umb__draw_fact(out, "parameters", "%.0f", number(d->start, "parameters"));
+    umb__draw_fact(out, "seed", "%.0f", number(d->start, "seed"));
+    umb__draw_fact(out, "device", "%s", text_of(d->start, "device"));
     umb__text_add(out, "</dl>\n");
 }
 
@@ -221,83 +204,6 @@ static void add_curves(struct umb_text *out, const struct umb_report_data *d,
     umb__text_add(out, "</div>\n");
 }
 
-/* One step. */
-
-#define TIMELINE_W 1080.0
-
-static void add_timeline(struct umb_text *out, const struct umb_timeline *t)
-{
-    umb__text_add(out, "<h3>One training step</h3>\n<dl class=\"facts\">\n");
-    if (t->bound_ms > 0) {
-        add_fact(out, "bound ÷ makespan", "%.0f %%", 100 * t->bound_ms / t->makespan_ms);
-    }
-    add_fact(out, "makespan", "%.3f ms", t->makespan_ms);
-    if (t->bound_ms > 0) { add_fact(out, "lower bound", "%.3f ms", t->bound_ms); }
-    add_fact(out, "launches", "%zu", t->n_launches);
-    umb__text_printf(out,
-                     "</dl>\n<figure class=\"wide\"><svg class=\"timeline\" viewBox=\"0 0 %.0f "
-                     "%.0f\" role=\"img\">\n",
-                     TIMELINE_W, umb__timeline_height(t, TIMELINE_W));
-    umb__draw_patterns(out);
-    umb__draw_timeline(out, t, TIMELINE_W);
-    umb__text_add(out, "</svg></figure>\n");
-}
-
-/* The longest launches. */
-
-static double length_of(const struct umb_timeline_box *box)
-{
-    return box->end_ms - box->start_ms;
-}
-
-static void add_bar_row(struct umb_text *out, const struct umb_timeline_box *box, double total)
-{
-    const double ms = length_of(box);
-    umb__text_add(out, "<tr><th>");
-    umb__html(out, box->node[0]);
-    if (box->n_nodes > 1) { umb__text_printf(out, " and %zu more", box->n_nodes - 1); }
-    umb__text_add(out, "</th><td class=\"left\">");
-    umb__html(out, box->kernel);
-    umb__text_add(out, "</td><td class=\"left\">");
-    umb__html(out, box->solver);
-    umb__text_printf(out, "</td><td>%.3f</td><td>%.1f %%</td>", ms, 100 * ms / total);
-    if (box->gflop > 0) {
-        umb__text_printf(out, "<td>%.1f</td></tr>\n", box->gflop / ms * 1e3);
-    } else {
-        umb__text_add(out, "<td class=\"none\">–</td></tr>\n");
-    }
-}
-
-/* The longest box that is shorter than (or behind, when as long) the one before; NULL: none. */
-static const struct umb_timeline_box *next_longest(const struct umb_timeline *t,
-                                                   const struct umb_timeline_box *before)
-{
-    const struct umb_timeline_box *best = NULL;
-    for (size_t i = 0; i < t->n_boxes; i++) {
-        const struct umb_timeline_box *box = &t->box[i];
-        const double length = length_of(box), below = before ? length_of(before) : INFINITY;
-        const bool later = length < below || (before && length <= below && box > before);
-        if (length > 0 && later && (!best || length > length_of(best))) { best = box; }
-    }
-    return best;
-}
-
-static void add_bars(struct umb_text *out, const struct umb_timeline *t)
-{
-    double total = 0;
-    for (size_t i = 0; i < t->n_boxes; i++) {
-        total += length_of(&t->box[i]);
-    }
-    umb__text_add(out, "<div class=\"scroll\"><table><thead><tr><th>node</th><th "
-                       "class=\"left\">kernel</th><th class=\"left\">solver</th><th>ms</th><th>of "
-                       "all</th><th>GFLOP/s</th></tr></thead><tbody>\n");
-    const struct umb_timeline_box *box = next_longest(t, NULL);
-    for (int i = 0; i < TOP_BARS && box; i++, box = next_longest(t, box)) {
-        add_bar_row(out, box, total);
-    }
-    umb__text_add(out, "</tbody></table></div>\n");
-}
-
 /* The page. */
 
 static void add_run(struct umb_text *out, const struct umb_report_data *d,
@@ -310,8 +216,8 @@ static void add_run(struct umb_text *out, const struct umb_report_data *d,
     add_results(out, d);
     add_curves(out, d, series);
     if (d->timeline) {
-        add_timeline(out, d->timeline);
-        add_bars(out, d->timeline);
+        umb__text_add(out, "<h3>One training step</h3>\n");
+        umb__report_step(out, d->timeline);
     }
     if (d->experiment) {
         umb__text_add(out, "<details><summary>experiment.yaml</summary><pre>");

@@ -1,5 +1,5 @@
 /*
- * report_draw.c: charts.
+ * report_draw.c: charts and facts.
  *
  *   chart, in its own units:   LEFT ┤ plot, 0…PLOT_W × 0…PLOT_H │
  *                                   └ x ticks, x name
@@ -141,4 +141,17 @@ void umb__draw_chart(struct umb_text *out, const char *title, const char *x_name
     umb__text_add(out, "</svg>");
     draw_legend(out, series, n);
     umb__text_add(out, "</figure>\n");
+}
+
+void umb__draw_fact(struct umb_text *out, const char *label, const char *fmt, ...)
+{
+    struct umb_text value = {0};
+    va_list args;
+    va_start(args, fmt);
+    umb__text_vprintf(&value, fmt, args);
+    va_end(args);
+    umb__text_printf(out, "<div><dt>%s</dt><dd>", label);
+    umb__html(out, umb__text_string(&value));
+    umb__text_add(out, "</dd></div>\n");
+    umb__text_finish(&value);
 }
