@@ -45,7 +45,14 @@ static enum umb_status open_profile(struct umb_plan *p, int n_queues, struct pro
     return st;
 }
 
-/* One run on profiling queues; every step's start and end, in the device's clock. */
+static void forget_upload(struct umb_plan *p)
+{
+    umb__event_release(p->uploaded);
+    p->uploaded = NULL;
+}
+
+/* One run on profiling queues; every step's start and end, in the device's clock.
+ * Afterwards the upload's event is to be forgotten. */
 static enum umb_status timed_run(struct umb_plan *p, int slot, bool one_queue, uint64_t *start,
                                  uint64_t *end)
 {
@@ -91,6 +98,7 @@ enum umb_status umb__plan_trace(struct umb_plan *p, int slot)
         p->upload_time = transfer_of(p, p->uploaded, p->input_bytes, first);
         p->read_time = transfer_of(p, p->last_done, p->output_bytes, first);
     }
+    forget_upload(p);
     return st;
 }
 
@@ -117,6 +125,7 @@ enum umb_status umb__plan_time_alone(struct umb_plan *p, int slot)
         p->alone_ns[i] = p->timed_alone && p->alone_ns[i] < ns ? p->alone_ns[i] : ns;
     }
     if (st == UMB_OK) { p->timed_alone = true; }
+    forget_upload(p);
     umb__free(start);
     umb__free(end);
     return st;

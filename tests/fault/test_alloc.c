@@ -17,6 +17,7 @@
 
 #include "rig.h"
 #include "session.h"
+#include "timeline.h"
 
 struct world {
     struct umb_context *ctx;
@@ -136,7 +137,11 @@ static enum umb_status trace(void)
     uint64_t bound;
     struct umb_plan *p = umb__trainer_plan(world.session.tr, UMB_TRAINER_TRAIN);
     enum umb_status st = umb__plan_trace(p, 0);
-    return st == UMB_OK ? umb__plan_bound(p, 0, &bound) : st;
+    if (st == UMB_OK) { st = umb__plan_bound(p, 0, &bound); }
+    struct umb_timeline *timeline = NULL;
+    if (st == UMB_OK) { st = umb__timeline_of_trainer(world.session.tr, "trace", 1, &timeline); }
+    umb__timeline_destroy(timeline);
+    return st;
 }
 
 /* ---- failing ---- */
