@@ -28,6 +28,7 @@
 #define SLANTED_H 96.0 /* of names that are wider than their columns */
 #define FONT 11.0
 #define NAME_FONT 12.0
+#define NARROW 90.0  /* columns whose heads' names are rather slanted than cut off */
 #define MOST_NAME 14 /* characters of a slanted name */
 
 struct umbel {
@@ -81,7 +82,7 @@ static void measure(struct umbel *u)
         u->row[h] = 0;
     }
     u->column = fmin(MOST_COLUMN, (u->width - 40) / fmax(1, u->n_heads));
-    const bool fits = umb__svg_text_width(longest, NAME_FONT) < u->column - 4;
+    const bool fits = u->column > NARROW || umb__svg_text_width(longest, NAME_FONT) < u->column - 4;
     u->names_h = fits ? NAME_H : SLANTED_H;
 }
 
