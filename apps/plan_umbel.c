@@ -239,7 +239,8 @@ static void draw_flower(const struct umbel *u, int head)
                      slanted ? x + 4 : x, y - FLOWER - 5, slanted ? " rotate(-60)" : "",
                      slanted ? "" : " text-anchor=\"middle\"");
     umb__html_short(u->out, name,
-                    slanted ? MOST_NAME : (size_t)(u->column / umb__svg_text_width(1, NAME_FONT)));
+                    slanted ? MOST_NAME
+                            : (size_t)((u->column - 14) / umb__svg_text_width(1, NAME_FONT)));
     umb__text_add(u->out, "</text></g>\n");
 }
 
