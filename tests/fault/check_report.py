@@ -1,4 +1,5 @@
-"""check_report.py HTML: every drawing in a report is well-formed, and the timeline has its marks."""
+"""check_report.py HTML: every drawing of a report is well-formed, and the timeline has its marks.
+"""
 import re
 import sys
 import xml.etree.ElementTree as ElementTree

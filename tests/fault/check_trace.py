@@ -1,4 +1,5 @@
-"""check_trace.py JSON [--spoil]: a trace is what Perfetto expects; --spoil gives it hostile names."""
+"""check_trace.py JSON [--spoil]: a trace is what Perfetto expects; --spoil gives it hostile names.
+"""
 import json
 import sys
 
@@ -22,7 +23,8 @@ def check_trace(trace):
     check("arrows", (len(starts), len(ends)), (waits, waits))
     for number, start in starts.items():
         for end in (start, ends[number]):
-            inside = [b for b in bars if b["tid"] == end["tid"] and b["ts"] <= end["ts"] <= b["ts"] + b["dur"]]
+            inside = [b for b in bars if b["tid"] == end["tid"]
+                      and b["ts"] <= end["ts"] <= b["ts"] + b["dur"]]
             check(f"bars at an end of arrow {number}", len(inside) > 0, True)
         check(f"rows of arrow {number} differ", start["tid"] != ends[number]["tid"], True)
     names = [b["name"] for b in bars if b["cat"] == "transfer"]
@@ -33,11 +35,12 @@ def check_trace(trace):
     first = min(b["ts"] for b in steps)
     last = max(b["ts"] + b["dur"] for b in steps)
     check("makespan", abs((last - first) * 1e-3 - about["makespan_ms"]) < 1e-4, True)
-    check("marks", [e["name"] for e in events if e["ph"] == "i"], ["lower bound", "end of the step"])
+    marks = [e["name"] for e in events if e["ph"] == "i"]
+    check("marks", marks, ["lower bound", "end of the step"])
 
 
-HOSTILE = ["</title><script>alert('x')</script>", "&amp;&\"'<>]]>", "a\u0001b\u001f\uffff\ufffe", "größe🌼",
-           "n" * 200, ""]
+HOSTILE = ["</title><script>alert('x')</script>", "&amp;&\"'<>]]>", "a\u0001b\u001f\uffff\ufffe",
+           "größe🌼", "n" * 200, ""]
 
 
 def spoil(trace):
@@ -48,12 +51,14 @@ def spoil(trace):
         if "name" in args:
             args["name"] = HOSTILE[number % len(HOSTILE)]
         if "nodes" in args:
-            args.update(nodes=[HOSTILE[(number + i) % len(HOSTILE)] for i in range(3)], kernel=HOSTILE[2],
-                        solver=HOSTILE[0], parts=[HOSTILE[number % len(HOSTILE)], "none", 3])
+            args.update(nodes=[HOSTILE[(number + i) % len(HOSTILE)] for i in range(3)],
+                        kernel=HOSTILE[2], solver=HOSTILE[0],
+                        parts=[HOSTILE[number % len(HOSTILE)], "none", 3])
         if "waits" in args:
             args["waits"] += [-1, 10**12, "x", number % 5]
     trace["traceEvents"] += [7, None, {"ph": "X", "ts": 0, "dur": 1e3, "tid": 63, "cat": "loss"},
-                             {"ph": "X", "ts": -1, "dur": 1, "tid": 0}, {"ph": "X", "tid": 1e9, "dur": 1}]
+                             {"ph": "X", "ts": -1, "dur": 1, "tid": 0},
+                             {"ph": "X", "tid": 1e9, "dur": 1}]
 
 
 with open(sys.argv[1], encoding="utf-8") as file:
