@@ -40,13 +40,46 @@ static enum umb_status check_timed(const struct umb_plan *p)
                       : umb__fail(p->ctx, UMB_ERR_INVALID, "the plan's steps were not timed alone");
 }
 
-enum umb_status umb__plan_bound(const struct umb_plan *p, uint64_t *ret_bound_ns)
+/* From the last step of the longest path back to its first; path[n] and before[n] are scratch. */
+static void mark_critical(struct umb_plan *p, double *path, int *before)
+{
+    int last = -1;
+    for (int i = 0; i < p->deps.n; i++) {
+        before[i] = -1;
+        for (int e = p->deps.start[i]; e < p->deps.start[i + 1]; e++) {
+            const int pred = p->deps.pred[e];
+            if (before[i] < 0 || path[pred] > path[before[i]]) { before[i] = pred; }
+        }
+        path[i] = (before[i] < 0 ? 0 : path[before[i]]) + p->alone_ns[i];
+        if (last < 0 || path[i] > path[last]) { last = i; }
+        p->critical[i] = false;
+    }
+    for (int i = last; i >= 0; i = before[i]) {
+        p->critical[i] = true;
+    }
+}
+
+static enum umb_status find_critical(struct umb_plan *p)
+{
+    const size_t n = (size_t)p->deps.n + 1;
+    double *path = umb__calloc(p->ctx, n, sizeof *path);
+    int *before = umb__calloc(p->ctx, n, sizeof *before);
+    if (!p->critical) { p->critical = umb__arena_calloc(p->arena, n, sizeof *p->critical); }
+    const bool ok = path && before && p->critical;
+    if (ok) { mark_critical(p, path, before); }
+    umb__free(path);
+    umb__free(before);
+    return ok ? UMB_OK : UMB_ERR_NO_MEMORY;
+}
+
+enum umb_status umb__plan_bound(struct umb_plan *p, uint64_t *ret_bound_ns)
 {
     const struct places places = places_of(p, 0);
     const struct umb_timed_steps t = timed_steps(p, p->alone_ns, &places);
     struct umb_bound b;
     enum umb_status st = check_timed(p);
     if (st == UMB_OK) { st = umb__bound(p->ctx, &t, &b); }
+    if (st == UMB_OK) { st = find_critical(p); }
     if (st == UMB_OK) { *ret_bound_ns = (uint64_t)b.ns; }
     return st;
 }

@@ -170,6 +170,7 @@ void umb__plan_destroy(struct umb_plan *p)
 {
     if (!p) { return; }
     if (p->event) { umb__plan_release_events(p); }
+    umb__event_release(p->uploaded);
     finish_queues(p);
     for (size_t i = 0; p->bound && i < p->steps.n; i++) {
         umb__bound_step_destroy(p->bound[i]);

@@ -65,6 +65,18 @@ size_t umb__plan_n_steps(const struct umb_plan *p);
 struct umb_plan_step_info umb__plan_step(const struct umb_plan *p, size_t index);
 /* The name of the node that member m of the step is of. */
 const char *umb__plan_step_node(const struct umb_plan *p, size_t index, size_t m);
+/* plan_show.c: the same node's index in the graph. */
+int umb__plan_step_member(const struct umb_plan *p, size_t index, size_t m);
+/* The step, earlier in the order, that wait k < n_waits is for. */
+size_t umb__plan_step_wait(const struct umb_plan *p, size_t index, int k);
+struct umb_plan_times {
+    double cost_ns;    /* what the schedule was made with */
+    uint64_t alone_ns; /* after umb__plan_bound; 0: not measured */
+    bool critical;     /* after umb__plan_bound: on the longest path */
+};
+struct umb_plan_times umb__plan_step_times(const struct umb_plan *p, size_t index);
+/* When each step [n_steps] would start and end if it took what the schedule expects of it. */
+void umb__plan_expected(const struct umb_plan *p, double *ret_start_ns, double *ret_end_ns);
 const char *umb__plan_solver(const struct umb_plan *p, int node); /* name; "" for views */
 /* An update that is part of the node before it (fuse_update.c). */
 bool umb__plan_is_joined(const struct umb_plan *p, int node);
@@ -80,21 +92,31 @@ struct umb_plan_place {
 struct umb_plan_place umb__plan_place(const struct umb_plan *p, int value);
 int umb__plan_n_queues(const struct umb_plan *p); /* of all devices, those for transfers too */
 int umb__plan_n_devices(const struct umb_plan *p);
+/* "queue 1"; of several devices "dev 0 queue 1", "dev 0 sends", "dev 0 receives"; into buffer. */
+const char *umb__plan_queue_name(const struct umb_plan *p, int queue, char *buffer, size_t size);
 
 /* Runs slot once on profiling queues and keeps every step's device times. The slot must be filled.
  * Counts as a run (parameters change). */
 UMB_MUST_USE enum umb_status umb__plan_trace(struct umb_plan *p, int slot);
+/* Of that run and the first device, from its first step's start, before which an upload may lie. */
+struct umb_plan_transfer {
+    bool known;
+    size_t bytes;
+    int64_t start_ns, end_ns;
+};
+struct umb_plan_transfer umb__plan_upload(const struct umb_plan *p);
+struct umb_plan_transfer umb__plan_read_back(const struct umb_plan *p);
 /* A run on one profiling queue: what each step takes with the device to itself. The slot must be
- * filled; counts as a run. Called several times, by turns with the runs that the bound is to be
- * compared with, and best while one of those is under way, so that everything is enqueued before
- * it begins, as in training. The latest 64 are kept. */
+ * filled; counts as a run, and its results have the same bits. Called several times, by turns with
+ * the runs that the bound is to be compared with, and best while one of those is under way, so that
+ * everything is enqueued before it begins, as in training. The latest 64 are kept. */
 UMB_MUST_USE enum umb_status umb__plan_time_alone(struct umb_plan *p, int slot);
 /* From now on a step's time alone is what the share q (0…1) of those runs stays below; after each
  * run it is the median again. */
 void umb__plan_settle_alone(struct umb_plan *p, double q);
 /* The rest is for plans that were timed so, else UMB_ERR_INVALID. The lower bound of a run
- * (bound.h) from the steps' times alone. */
-UMB_MUST_USE enum umb_status umb__plan_bound(const struct umb_plan *p, uint64_t *ret_bound_ns);
+ * (bound.h) from the steps' times alone; also marks the critical path. */
+UMB_MUST_USE enum umb_status umb__plan_bound(struct umb_plan *p, uint64_t *ret_bound_ns);
 /* What a run would take (simulate.h) on 1…64 queues of each device, of that many compute units; 0:
  * on as many as the plan has, and as the devices have. */
 struct umb_forecast {

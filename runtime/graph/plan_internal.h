@@ -67,11 +67,14 @@ struct umb_plan {
     int n_moves, bound_slot;
     umb_event **event;           /* [steps] scratch for submit */
     uint64_t *start_ns, *end_ns; /* [steps] after a trace */
+    umb_event *uploaded; /* device 0's, of the latest run whose events are all kept; NULL: none */
+    struct umb_plan_transfer upload_time, read_time;
     /* After umb__plan_time_alone (alone.c). */
     double *alone_ns, *groups;  /* [steps] */
     double launch_ns;           /* between two commands of a queue */
     double *sample_ns, *gap_ns; /* [runs kept][steps], [runs kept] */
     int n_alone;
+    bool *critical; /* [steps] after a bound */
 };
 
 /* lower.c: solvers and steps of every node, and what they cost. */

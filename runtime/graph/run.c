@@ -283,6 +283,10 @@ enum umb_status umb__plan_enqueue(struct umb_plan *p, int slot_index,
     if (st == UMB_OK) { st = end_run(&r, slot); }
     enum umb_status sent = flush(&r);
     st = st == UMB_OK ? sent : st;
+    if (all_events) {
+        umb__event_release(p->uploaded);
+        p->uploaded = umb__event_retain(r.side[0].uploaded);
+    }
     for (int d = 0; d < p->n_devices; d++) {
         umb__event_release(r.side[d].uploaded);
     }

@@ -51,24 +51,74 @@ static enum umb_status read_times(const struct umb_plan *p, struct umb_queue *co
     return st;
 }
 
-enum umb_status umb__plan_timed_run(struct umb_plan *p, int slot, bool one_queue, uint64_t *start,
-                                    uint64_t *end)
+/* Queues that keep times, for one run: the plan's own do not, since drivers pay for it. */
+struct profile {
+    struct umb_queue *queue[UMB_SCHEDULE_QUEUES];
+    struct umb_queue *upload[UMB_MAX_DEVICES]; /* the plan's own, while others are in their place */
+};
+
+static void close_profile(struct umb_plan *p, struct profile *f)
 {
-    struct umb_queue *queues[UMB_SCHEDULE_QUEUES] = {0};
+    for (int q = 0; q < p->lanes.n; q++) {
+        umb__queue_destroy(f->queue[q]);
+    }
+    for (int d = 0; d < p->n_devices; d++) {
+        if (!f->upload[d]) { continue; }
+        umb__queue_destroy(p->side[d].upload);
+        p->side[d].upload = f->upload[d];
+    }
+}
+
+static enum umb_status open_profile(struct umb_plan *p, bool one_queue, struct profile *f)
+{
     enum umb_status st = UMB_OK;
+    for (int d = 0; st == UMB_OK && d < p->n_devices; d++) {
+        struct umb_queue *upload = NULL;
+        st = umb__queue_create(p->side[d].device, true, &upload);
+        if (st != UMB_OK) { break; }
+        f->upload[d] = p->side[d].upload;
+        p->side[d].upload = upload;
+    }
     for (int q = 0; st == UMB_OK && q < p->lanes.n; q++) {
         const int d = umb__plan_lane_device(p, q);
         if (one_queue && q != d * p->n_queues) { continue; }
-        st = umb__queue_create(p->side[d].device, true, &queues[q]);
-    }
-    if (st == UMB_OK) { st = umb__plan_enqueue(p, slot, queues, one_queue, true); }
-    if (st == UMB_OK) { st = umb__plan_wait(p, slot); }
-    if (st == UMB_OK) { st = read_times(p, queues, start, end); }
-    umb__plan_release_events(p);
-    for (int q = 0; q < UMB_SCHEDULE_QUEUES; q++) {
-        umb__queue_destroy(queues[q]);
+        st = umb__queue_create(p->side[d].device, true, &f->queue[q]);
     }
     return st;
+}
+
+static void forget_upload(struct umb_plan *p)
+{
+    umb__event_release(p->uploaded);
+    p->uploaded = NULL;
+}
+
+enum umb_status umb__plan_timed_run(struct umb_plan *p, int slot, bool one_queue, uint64_t *start,
+                                    uint64_t *end)
+{
+    struct profile f = {0};
+    enum umb_status st = open_profile(p, one_queue, &f);
+    if (st == UMB_OK) { st = umb__plan_enqueue(p, slot, f.queue, one_queue, true); }
+    if (st == UMB_OK) { st = umb__plan_wait(p, slot); }
+    if (st == UMB_OK) { st = read_times(p, f.queue, start, end); }
+    umb__plan_release_events(p);
+    close_profile(p, &f);
+    if (one_queue) { forget_upload(p); }
+    return st;
+}
+
+/* Not every driver keeps the times of what is no kernel: then they stay unknown. */
+static struct umb_plan_transfer transfer_of(const struct umb_plan *p, umb_event *event,
+                                            size_t bytes, uint64_t first)
+{
+    uint64_t queued, start, end;
+    if (!event || !bytes ||
+        umb__event_times(p->side[0].device, event, &queued, &start, &end) != UMB_OK ||
+        end < start) {
+        return (struct umb_plan_transfer){0};
+    }
+    return (struct umb_plan_transfer){true, bytes, (int64_t)(start - first),
+                                      (int64_t)(end - first)};
 }
 
 enum umb_status umb__plan_trace(struct umb_plan *p, int slot)
@@ -83,5 +133,11 @@ enum umb_status umb__plan_trace(struct umb_plan *p, int slot)
         p->start_ns[i] -= first;
         p->end_ns[i] -= first;
     }
+    /* of several devices, times are the host's: theirs alone would mean nothing beside them */
+    if (st == UMB_OK && p->n_devices == 1) {
+        p->upload_time = transfer_of(p, p->uploaded, p->input_bytes, first);
+        p->read_time = transfer_of(p, p->side[0].last_done, p->output_bytes, first);
+    }
+    forget_upload(p);
     return st;
 }

@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TRACED_STEP 3   /* the first ones build kernels and warm caches */
 #define IN_FLIGHT 2     /* submitted batches: one running, one behind it */
 #define MOST_READERS 4U /* threads that decode images */
 
@@ -115,28 +114,6 @@ static enum umb_status land(struct umb_loop *l, struct flight *f)
     return st;
 }
 
-/* One step on profiling queues; its timeline is a file of the run. */
-static enum umb_status trace(struct umb_loop *l, int slot, double step_rate)
-{
-    enum umb_status st = umb__trainer_trace(l->desc->trainer, slot, step_rate);
-    char *path = st == UMB_OK ? umb__run_file(l->desc->run, "trace.json") : NULL;
-    if (st == UMB_OK && !path) { st = UMB_ERR_NO_MEMORY; }
-    if (st == UMB_OK) {
-        st = umb__trace_write(l->ctx, umb__trainer_plan(l->desc->trainer, UMB_TRAINER_TRAIN), path);
-    }
-    umb__free(path);
-    return st;
-}
-
-static enum umb_status submit(struct umb_loop *l, int slot, int64_t step)
-{
-    const struct umb_exp_train *t = &l->exp->train;
-    double step_rate = umb__schedule_rate(&t->schedule, step, l->steps_per_epoch);
-    int64_t traced = t->epochs * l->steps_per_epoch > TRACED_STEP ? TRACED_STEP : 0;
-    if (step == traced) { return trace(l, slot, step_rate); }
-    return umb__trainer_submit(l->desc->trainer, UMB_TRAINER_TRAIN, slot, step_rate);
-}
-
 /* The rest of the present epoch. UMB_ERR_INTERRUPTED: every submitted step was counted. */
 static enum umb_status train_epoch(struct umb_loop *l)
 {
@@ -151,7 +128,7 @@ static enum umb_status train_epoch(struct umb_loop *l)
             break;
         }
         st = umb__feed_next(l->feed, &f.batch[f.n]);
-        if (st == UMB_OK) { st = submit(l, f.batch[f.n].slot, step); }
+        if (st == UMB_OK) { st = umb__loop_submit(l, f.batch[f.n].slot, step); }
         if (st == UMB_OK) { f.n++; }
         if (st == UMB_OK && f.n == IN_FLIGHT) { st = land(l, &f); }
     }

@@ -19,7 +19,13 @@ struct umb_split_results {
     struct umb_task_result task[UMB_MAX_TASKS];
 };
 
-enum umb_loop_news { UMB_NEWS_BEGIN, UMB_NEWS_STEP, UMB_NEWS_EVALUATING, UMB_NEWS_EPOCH, UMB_NEWS_END };
+enum umb_loop_news {
+    UMB_NEWS_BEGIN,
+    UMB_NEWS_STEP,
+    UMB_NEWS_EVALUATING,
+    UMB_NEWS_EPOCH,
+    UMB_NEWS_END
+};
 struct umb_loop_report {
     enum umb_loop_news news;
     const struct umb_experiment *exp;
@@ -61,9 +67,5 @@ UMB_MUST_USE enum umb_status umb__loop_evaluate(struct umb_context *ctx,
 double umb__loop_score(const struct umb_experiment *exp, const struct umb_task_result *results);
 
 extern const char *const umb__split_names[]; /* train, validation, test */
-
-/* The trace of the plan's last umb__plan_trace as Chrome's JSON, into a file. */
-UMB_MUST_USE enum umb_status umb__trace_write(struct umb_context *ctx, const struct umb_plan *plan,
-                                              const char *path);
 
 #endif

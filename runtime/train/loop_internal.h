@@ -37,7 +37,11 @@ struct umb_loop {
     uint64_t row_ns;
     double losses[UMB_MAX_TASKS];
     bool improved;
+    int alone_left; /* steps still to be run one launch at a time, for the bound of the trace */
 };
+
+/* loop_trace.c: enqueues a training step; the fourth, and a few behind it, are timed. */
+UMB_MUST_USE enum umb_status umb__loop_submit(struct umb_loop *l, int slot, int64_t step);
 
 /* Rows of metrics.jsonl. */
 UMB_MUST_USE enum umb_status umb__loop_row_start(struct umb_loop *l);

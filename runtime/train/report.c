@@ -6,31 +6,14 @@
 #include "report_style.h"
 #include "system.h"
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #define MAX_SERIES 12
-#define TOP_BARS 12
 
 static const char *const splits[] = {"train", "validation", "test"};
 
 /* Small pieces. */
-
-static void add_fact(struct umb_text *out, const char *label, const char *fmt, ...)
-    UMB_PRINTF(3, 4);
-static void add_fact(struct umb_text *out, const char *label, const char *fmt, ...)
-{
-    struct umb_text value = {0};
-    va_list args;
-    va_start(args, fmt);
-    umb__text_vprintf(&value, fmt, args);
-    va_end(args);
-    umb__text_printf(out, "<div><dt>%s</dt><dd>", label);
-    umb__html(out, umb__text_string(&value));
-    umb__text_add(out, "</dd></div>\n");
-    umb__text_finish(&value);
-}
 
 static double number(const json_t *row, const char *key)
 {
@@ -70,19 +53,20 @@ static const char *telling_split(const struct umb_report_data *d)
 static void add_facts(struct umb_text *out, const struct umb_report_data *d)
 {
     umb__text_add(out, "<dl class=\"facts\">\n");
-    add_fact(out, "score", "%.4f", number(umb__report_last_row(d, telling_split(d), "*"), "score"));
+    umb__draw_fact(out, "score", "%.4f",
+                   number(umb__report_last_row(d, telling_split(d), "*"), "score"));
     if (d->end) {
         double seconds = number(d->end, "seconds");
-        add_fact(out, "epochs", "%.0f", number(d->end, "epochs"));
-        add_fact(out, "steps", "%.0f", number(d->end, "steps"));
-        add_fact(out, "images/s", "%.0f", number(d->end, "images_per_s"));
-        add_fact(out, "time", seconds < 100 ? "%.1f s" : "%.1f min",
-                 seconds < 100 ? seconds : seconds / 60);
-        add_fact(out, "peak memory", "%.0f MiB", number(d->end, "peak_rss_mib"));
+        umb__draw_fact(out, "epochs", "%.0f", number(d->end, "epochs"));
+        umb__draw_fact(out, "steps", "%.0f", number(d->end, "steps"));
+        umb__draw_fact(out, "images/s", "%.0f", number(d->end, "images_per_s"));
+        umb__draw_fact(out, "time", seconds < 100 ? "%.1f s" : "%.1f min",
+                       seconds < 100 ? seconds : seconds / 60);
+        umb__draw_fact(out, "peak memory", "%.0f MiB", number(d->end, "peak_rss_mib"));
     }
-    add_fact(out, "parameters", "%.0f", number(d->start, "parameters"));
-    add_fact(out, "seed", "%.0f", number(d->start, "seed"));
-    add_fact(out, "device", "%s", text_of(d->start, "device"));
+    umb__draw_fact(out, "parameters", "%.0f", number(d->start, "parameters"));
+    umb__draw_fact(out, "seed", "%.0f", number(d->start, "seed"));
+    umb__draw_fact(out, "device", "%s", text_of(d->start, "device"));
     umb__text_add(out, "</dl>\n");
 }
 
@@ -136,7 +120,8 @@ static void add_result_row(struct umb_text *out, const struct umb_report_data *d
 static void add_results(struct umb_text *out, const struct umb_report_data *d)
 {
     json_t *names = metric_names(d);
-    umb__text_add(out, "<div class=\"scroll\"><table><thead><tr><th>task</th><th class=\"left\">split</th>");
+    umb__text_add(
+        out, "<div class=\"scroll\"><table><thead><tr><th>task</th><th class=\"left\">split</th>");
     for (size_t i = 0; i < json_array_size(names); i++) {
         umb__text_add(out, "<th>");
         umb__html(out, json_string_value(json_array_get(names, i)));
@@ -219,71 +204,6 @@ static void add_curves(struct umb_text *out, const struct umb_report_data *d,
     umb__text_add(out, "</div>\n");
 }
 
-/* The longest kernels. */
-
-static double length_of(const json_t *bar)
-{
-    double length = number(bar, "dur");
-    return isfinite(length) ? length : 0;
-}
-
-static void add_bar_row(struct umb_text *out, const json_t *bar, double total)
-{
-    const json_t *args = json_object_get(bar, "args");
-    double ms = length_of(bar) * 1e-3, gflop = number(args, "gflop");
-    umb__text_add(out, "<tr><th>");
-    umb__html(out, text_of(bar, "name"));
-    umb__text_add(out, "</th><td class=\"left\">");
-    umb__html(out, text_of(args, "kernel"));
-    umb__text_add(out, "</td><td class=\"left\">");
-    umb__html(out, text_of(args, "solver"));
-    umb__text_printf(out, "</td><td>%.3f</td><td>%.1f %%</td>", ms,
-                     total > 0 ? 1e5 * ms / total : 0);
-    if (gflop > 0 && ms > 0) {
-        umb__text_printf(out, "<td>%.1f</td></tr>\n", gflop / ms * 1e3);
-    } else {
-        umb__text_add(out, "<td class=\"none\">–</td></tr>\n");
-    }
-}
-
-/* Picks the longest bar that is shorter than (or behind, when as long) the one before. */
-static const json_t *next_longest(const json_t *events, double below, size_t behind,
-                                  size_t *ret_index)
-{
-    const json_t *best = NULL;
-    for (size_t i = 0; i < json_array_size(events); i++) {
-        const json_t *bar = json_array_get(events, i);
-        double length = length_of(bar);
-        bool later = length < below || (length == below && i > behind);
-        if (length > 0 && later && (!best || length > length_of(best))) {
-            best = bar;
-            *ret_index = i;
-        }
-    }
-    return best;
-}
-
-static void add_bars(struct umb_text *out, const json_t *trace)
-{
-    const json_t *events = json_object_get(trace, "traceEvents");
-    double total = 0;
-    for (size_t i = 0; i < json_array_size(events); i++) {
-        total += length_of(json_array_get(events, i));
-    }
-    umb__text_add(out, "<div class=\"scroll\"><table><thead><tr><th>node</th><th "
-                       "class=\"left\">kernel</th><th class=\"left\">solver</th><th>ms</th><th>of "
-                       "all</th><th>GFLOP/s</th></tr></thead><tbody>\n");
-    double below = INFINITY;
-    size_t index = 0;
-    for (int i = 0; i < TOP_BARS; i++) {
-        const json_t *bar = next_longest(events, below, index, &index);
-        if (!bar) { break; }
-        below = length_of(bar);
-        add_bar_row(out, bar, total);
-    }
-    umb__text_add(out, "</tbody></table></div>\n");
-}
-
 /* The page. */
 
 static void add_run(struct umb_text *out, const struct umb_report_data *d,
@@ -295,10 +215,9 @@ static void add_run(struct umb_text *out, const struct umb_report_data *d,
     add_facts(out, d);
     add_results(out, d);
     add_curves(out, d, series);
-    if (d->trace) {
+    if (d->timeline) {
         umb__text_add(out, "<h3>One training step</h3>\n");
-        umb__draw_timeline(out, d->trace);
-        add_bars(out, d->trace);
+        umb__report_step(out, d->timeline);
     }
     if (d->experiment) {
         umb__text_add(out, "<details><summary>experiment.yaml</summary><pre>");

@@ -96,6 +96,7 @@ static enum umb_status read_trace(const struct umb_run *run, struct umb_report_d
         if (!json_is_array(json_object_get(d->trace, "traceEvents"))) {
             st = umb__fail(run->ctx, UMB_ERR_FORMAT, "%s: is no trace; expected traceEvents", path);
         }
+        if (st == UMB_OK) { st = umb__timeline_of_trace(run->ctx, d->trace, &d->timeline); }
     }
     umb__free(text);
     umb__free(path);
@@ -131,6 +132,7 @@ void umb__report_forget(struct umb_report_data *data)
     json_decref(data->steps);
     json_decref(data->epochs);
     json_decref(data->tasks);
+    umb__timeline_destroy(data->timeline);
     json_decref(data->trace);
     umb__free(data->experiment);
 }

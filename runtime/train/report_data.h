@@ -6,14 +6,16 @@
 #define UMB_REPORT_DATA_H
 
 #include "run_dir.h"
+#include "timeline.h"
 
 struct umb_report_data {
-    const char *name;       /* the folder's */
-    json_t *start, *end;    /* the last of each; NULL: none yet */
-    json_t *steps, *epochs; /* arrays of rows */
-    json_t *tasks;          /* array: names in the order of their appearance, without "*" */
-    json_t *trace;          /* NULL: none */
-    char *experiment;       /* text; NULL: none */
+    const char *name;              /* the folder's */
+    json_t *start, *end;           /* the last of each; NULL: none yet */
+    json_t *steps, *epochs;        /* arrays of rows */
+    json_t *tasks;                 /* array: names in the order of their appearance, without "*" */
+    json_t *trace;                 /* NULL: none; the timeline points into it */
+    struct umb_timeline *timeline; /* NULL: none */
+    char *experiment;              /* text; NULL: none */
 };
 
 UMB_MUST_USE enum umb_status umb__report_read(const struct umb_run *run,

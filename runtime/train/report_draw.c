@@ -1,5 +1,5 @@
 /*
- * report_draw.c: charts and the timeline.
+ * report_draw.c: charts and facts.
  *
  *   chart, in its own units:   LEFT ┤ plot, 0…PLOT_W × 0…PLOT_H │
  *                                   └ x ticks, x name
@@ -18,44 +18,11 @@
 #define PLOT_H 170
 #define TICKS 4
 
-#define LINE_W 1080
-#define LABEL_W 64
-#define ROW_H 30
-
-void umb__html(struct umb_text *out, const char *text)
-{
-    for (; *text; text++) {
-        switch (*text) {
-        case '<':
-            umb__text_add(out, "&lt;");
-            break;
-        case '>':
-            umb__text_add(out, "&gt;");
-            break;
-        case '&':
-            umb__text_add(out, "&amp;");
-            break;
-        case '"':
-            umb__text_add(out, "&quot;");
-            break;
-        default:
-            umb__text_add_bytes(out, text, 1);
-        }
-    }
-}
-
 /* Charts. */
 
 struct range {
     double low, high, step; /* of the axis, on ticks */
 };
-
-/* 1, 2 or 5 times a power of ten, near span/TICKS. */
-static double nice_step(double span)
-{
-    double power = pow(10, floor(log10(span / TICKS))), part = span / TICKS / power;
-    return power * (part < 1.5 ? 1 : part < 3.5 ? 2 : part < 7.5 ? 5 : 10);
-}
 
 static struct range axis_of(double low, double high)
 {
@@ -64,7 +31,7 @@ static struct range axis_of(double low, double high)
         low -= around;
         high += around;
     }
-    struct range r = {.step = nice_step(high - low)};
+    struct range r = {.step = umb__nice_step(high - low, TICKS)};
     r.low = floor(low / r.step + 1e-9) * r.step;
     r.high = ceil(high / r.step - 1e-9) * r.step;
     return r;
@@ -81,7 +48,7 @@ static struct range x_range(const struct umb_report_series *series, size_t n)
         }
     }
     if (!(high > low)) { return (struct range){low - 1, low + 1, 1}; }
-    double step = nice_step(high - low);
+    double step = umb__nice_step(high - low, TICKS);
     return (struct range){low, high, step < 1 ? 1 : step};
 }
 
@@ -176,95 +143,15 @@ void umb__draw_chart(struct umb_text *out, const char *title, const char *x_name
     umb__text_add(out, "</figure>\n");
 }
 
-/* The timeline. */
-
-static double number(const json_t *bar, const char *key)
+void umb__draw_fact(struct umb_text *out, const char *label, const char *fmt, ...)
 {
-    return json_number_value(json_object_get(bar, key));
-}
-
-static bool is_bar(const json_t *event)
-{
-    const char *kind = json_string_value(json_object_get(event, "ph"));
-    double start = number(event, "ts"), length = number(event, "dur"), row = number(event, "tid");
-    return kind && strcmp(kind, "X") == 0 && start >= 0 && length >= 0 &&
-           isfinite(start + length) && row >= 0 && row < 64;
-}
-
-static const char *text_of(const json_t *map, const char *key)
-{
-    const char *text = json_string_value(json_object_get(map, key));
-    return text ? text : "";
-}
-
-/* Only the four phases are classes of the style sheet. */
-static const char *phase_of(const json_t *bar)
-{
-    static const char *const phases[] = {"forward", "loss", "backward", "update"};
-    const char *name = text_of(bar, "cat");
-    for (size_t i = 0; i < sizeof phases / sizeof *phases; i++) {
-        if (strcmp(phases[i], name) == 0) { return phases[i]; }
-    }
-    return "other";
-}
-
-static void draw_bar(struct umb_text *out, const json_t *bar, double per_us)
-{
-    double start = number(bar, "ts"), length = number(bar, "dur"), row = number(bar, "tid");
-    double wide = length * per_us < 0.6 ? 0.6 : length * per_us;
-    umb__text_printf(out,
-                     "<rect class=\"%s\" x=\"%.2f\" y=\"%.0f\" width=\"%.2f\" "
-                     "height=\"%d\"><title>",
-                     phase_of(bar), LABEL_W + start * per_us, row * (ROW_H + 6), wide, ROW_H);
-    umb__html(out, text_of(bar, "name"));
-    umb__text_add(out, "\n");
-    umb__html(out, text_of(json_object_get(bar, "args"), "kernel"));
-    umb__text_printf(out, "\n%.3f ms, from %.3f</title></rect>\n", length * 1e-3, start * 1e-3);
-}
-
-static void draw_scale(struct umb_text *out, double end_us, double per_us, int height)
-{
-    double step = nice_step(end_us * 1e-3);
-    for (int i = 0; i * step <= end_us * 1e-3 * 1.0001; i++) {
-        double at = LABEL_W + i * step * 1e3 * per_us;
-        umb__text_printf(out,
-                         "<path class=\"grid\" d=\"M%.1f 0v%d\"/><text class=\"tick\" x=\"%.1f\" "
-                         "y=\"%d\" text-anchor=\"middle\">%.4g ms</text>\n",
-                         at, height, at, height + 16, i * step);
-    }
-}
-
-void umb__draw_timeline(struct umb_text *out, const json_t *trace)
-{
-    const json_t *events = json_object_get(trace, "traceEvents");
-    double end = 0, rows = 0;
-    for (size_t i = 0; i < json_array_size(events); i++) {
-        const json_t *bar = json_array_get(events, i);
-        if (!is_bar(bar)) { continue; }
-        end = fmax(end, number(bar, "ts") + number(bar, "dur"));
-        rows = fmax(rows, floor(number(bar, "tid")) + 1);
-    }
-    if (!(end > 0)) { return; }
-    double per_us = (LINE_W - LABEL_W - 24) / end;
-    int height = (int)rows * (ROW_H + 6);
-    umb__text_printf(out,
-                     "<figure class=\"wide\"><svg class=\"timeline\" viewBox=\"0 0 %d %d\" "
-                     "role=\"img\">\n",
-                     LINE_W, height + 24);
-    draw_scale(out, end, per_us, height);
-    for (int row = 0; row < (int)rows; row++) {
-        umb__text_printf(out, "<text class=\"tick\" x=\"0\" y=\"%d\">queue %d</text>\n",
-                         row * (ROW_H + 6) + ROW_H / 2 + 4, row);
-    }
-    for (size_t i = 0; i < json_array_size(events); i++) {
-        const json_t *bar = json_array_get(events, i);
-        if (is_bar(bar)) { draw_bar(out, bar, per_us); }
-    }
-    umb__text_add(out, "</svg><figcaption>");
-    static const char *const phases[] = {"forward", "loss", "backward", "update"};
-    for (size_t i = 0; i < 4; i++) {
-        umb__text_printf(out, "<span class=\"key\"><i class=\"%s\"></i>%s</span>", phases[i],
-                         phases[i]);
-    }
-    umb__text_add(out, "</figcaption></figure>\n");
+    struct umb_text value = {0};
+    va_list args;
+    va_start(args, fmt);
+    umb__text_vprintf(&value, fmt, args);
+    va_end(args);
+    umb__text_printf(out, "<div><dt>%s</dt><dd>", label);
+    umb__html(out, umb__text_string(&value));
+    umb__text_add(out, "</dd></div>\n");
+    umb__text_finish(&value);
 }

@@ -2,16 +2,16 @@
 #ifndef UMB_REPORT_DRAW_H
 #define UMB_REPORT_DRAW_H
 
+#include "markup.h"
 #include "report_data.h"
-#include "text.h"
-
-/* Text with what HTML would read escaped. */
-void umb__html(struct umb_text *out, const char *text);
 
 /* A chart of n curves with axes and, for several, a legend. */
 void umb__draw_chart(struct umb_text *out, const char *title, const char *x_name,
                      const struct umb_report_series *series, size_t n);
-/* The timeline of a trace: a row a queue; nothing if the trace has no bars. */
-void umb__draw_timeline(struct umb_text *out, const json_t *trace);
+/* A number of a list of facts, with its label. */
+void umb__draw_fact(struct umb_text *out, const char *label, const char *fmt, ...)
+    UMB_PRINTF(3, 4);
+/* report_step.c: the section of a timeline. */
+void umb__report_step(struct umb_text *out, const struct umb_timeline *t);
 
 #endif

@@ -61,7 +61,8 @@ void umb__trainer_set_rows(struct umb_trainer *tr, enum umb_trainer_mode mode, i
 UMB_MUST_USE enum umb_status umb__trainer_submit(struct umb_trainer *tr, enum umb_trainer_mode mode,
                                                  int slot, double rate);
 /* A training step like submit, but on profiling queues and waited for: the plan then knows the
- * times of its steps. What was submitted before may still be under way. umb__trainer_wait still collects the slot's report. */
+ * times of its steps. What was submitted before may still be under way. umb__trainer_wait still
+ * collects the slot's report. */
 UMB_MUST_USE enum umb_status umb__trainer_trace(struct umb_trainer *tr, int slot, double rate);
 /* The same on one queue, for the steps' times alone (umb__plan_time_alone). */
 UMB_MUST_USE enum umb_status umb__trainer_time_alone(struct umb_trainer *tr, int slot, double rate);

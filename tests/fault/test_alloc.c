@@ -17,6 +17,7 @@
 
 #include "rig.h"
 #include "session.h"
+#include "timeline.h"
 
 struct world {
     struct umb_context *ctx;
@@ -144,9 +145,13 @@ static enum umb_status trace(void)
     struct umb_plan *p = umb__trainer_plan(world.session.tr, UMB_TRAINER_TRAIN);
     struct umb_forecast forecast;
     enum umb_status st = umb__plan_trace(p, 0);
+    struct umb_timeline *timeline = NULL;
     if (st == UMB_OK) { st = umb__plan_time_alone(p, 0); }
     if (st == UMB_OK) { st = umb__plan_bound(p, &bound); }
-    return st == UMB_OK ? umb__plan_forecast(p, 3, 5, &forecast) : st;
+    if (st == UMB_OK) { st = umb__plan_forecast(p, 3, 5, &forecast); }
+    if (st == UMB_OK) { st = umb__timeline_of_trainer(world.session.tr, "trace", 1, &timeline); }
+    umb__timeline_destroy(timeline);
+    return st;
 }
 
 /* ---- failing ---- */

@@ -103,6 +103,9 @@ static const struct usage {
     {"umbel report nowhere", 2, "nowhere: is no run"},
     {"umbel predict nowhere a.png", 2, "nowhere: is no run"},
     {"umbel plan nowhere.yaml", 2, "no such experiment"},
+    {"umbel plan shapes --svg --json", 2, "--json, --dot and --svg are three forms"},
+    {"umbel plan shapes --dot --svg", 2, "expected one"},
+    {"umbel plan shapes --dot --json", 2, "expected one"},
     {"umbel tune nowhere.yaml", 2, "no such experiment"},
     {"umbel tune", 2, "expected FILE"},
     {"umbel tune shapes extra", 2, "'extra' is too much"},
@@ -165,6 +168,57 @@ static void a_run_is_made_used_and_guarded(void **state)
     expect("umbel bench step shapes --steps 2 --json | python3 -m json.tool", 0, "\"makespan_ms\"");
     expect("umbel bench step shapes --steps 11", 0, "  simulated    ");
     expect("umbel devices --json | python3 -m json.tool", 0, "\"selector\"");
+}
+
+/* The three forms of one plan, compared by check_plan.py. */
+#define FORMS(queues, experiment)                                                            \
+    "export UMBEL_QUEUES=" queues "; umbel plan " experiment " --json > p.json && "          \
+    "umbel plan " experiment " --svg > p.svg && umbel plan " experiment " --dot > p.dot && " \
+    "python3 \"$UMBEL_TEST_SOURCE\"/tests/fault/check_plan.py p.json p.svg p.dot"
+
+static void plans_are_drawn(void **state)
+{
+    (void)state;
+    expect(FORMS("1", "shapes"), 0, "the forms agree");
+    expect(FORMS("3", "shapes"), 0, "the forms agree");
+}
+
+#define A20 "aaaaaaaaaaaaaaaaaaaa"
+
+/* The longest names that an experiment can give. */
+static const char long_names[] =
+    "name: x" A20 A20 A20 "\n"
+    "data:\n  p" A20 A20 A20 ": {format: shapes, count: 48, normalize: {mean: 0.5, std: 0.25}}\n"
+    "trunk:\n  - conv: {filters: 3, size: 3, name: c" A20 A20 A20 "}\n  - flatten: {}\n"
+    "tasks:\n"
+    "  t" A20 A20 A20 ": {target: shape, loss: cross_entropy, head: [{dense: {units: 4}}]}\n"
+    "  u" A20 A20 A20 ": {target: colour, loss: cross_entropy, head: [{dense: {units: 6}}]}\n"
+    "  b: {target: position, loss: mse, head: [{dense: {units: 2, name: d" A20 A20 "}}]}\n"
+    "train: {epochs: 1, batch: 12, optimizer: {adam: {rate: 0.001}}, seed: 1}\n";
+
+static void long_names_are_drawn(void **state)
+{
+    (void)state;
+    FILE *f = fopen("long.yaml", "w");
+    assert_non_null(f);
+    assert_true(fputs(long_names, f) >= 0 && fclose(f) == 0);
+    expect(FORMS("2", "long.yaml"), 0, "of 3 heads");
+}
+
+/* A run has its step's timeline with the bound, and a trace of any text draws a page that is whole.
+ */
+#define REPORT(run) "python3 \"$UMBEL_TEST_SOURCE\"/tests/fault/check_report.py " run "/report.html"
+static void a_step_is_drawn(void **state)
+{
+    (void)state;
+    expect("UMBEL_QUEUES=2 umbel train shapes --set data.pictures.count=320 --set train.epochs=1 "
+           "--out drawn && " REPORT("drawn"),
+           0, "drawings are well-formed");
+    expect("python3 \"$UMBEL_TEST_SOURCE\"/tests/fault/check_trace.py drawn/trace.json", 0,
+           "is whole");
+    expect("python3 \"$UMBEL_TEST_SOURCE\"/tests/fault/check_trace.py drawn/trace.json --spoil && "
+           "umbel report drawn && " REPORT("drawn"),
+           0, "drawings are well-formed");
 }
 
 static void numbered_runs_count_up(void **state)
@@ -399,6 +453,9 @@ int main(void)
 {
     const struct CMUnitTest others[] = {
         cmocka_unit_test(a_run_is_made_used_and_guarded),
+        cmocka_unit_test(plans_are_drawn),
+        cmocka_unit_test(long_names_are_drawn),
+        cmocka_unit_test(a_step_is_drawn),
         cmocka_unit_test(numbered_runs_count_up),
         cmocka_unit_test(damaged_checkpoints_are_refused),
         cmocka_unit_test(what_is_tuned_is_used),
