@@ -33,6 +33,7 @@ struct view {
     const struct session *s;
     const struct umb_graph *graph;
     const struct umb_plan *plan;
+    struct umb_fit fit;
     double bound_ms;
 };
 
@@ -176,6 +177,11 @@ static void print_json(const struct view *v)
                   (json_int_t)umb__plan_unshared_bytes(v->plan), "bound_ms", v->bound_ms, "nodes",
                   nodes, "memory", values);
     json_object_set_new(all, "merged", merged_json(v));
+    json_object_set_new(all, "fit",
+                        json_pack("{s:I, s:I, s:i, s:i, s:i}", "limit", (json_int_t)v->fit.limit,
+                                  "bytes", (json_int_t)v->fit.needs.total, "queues_asked",
+                                  v->fit.queues_asked, "queues", v->fit.queues, "computed_twice",
+                                  v->fit.n_again));
     json_dumpf(all, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(all);
@@ -315,6 +321,18 @@ static void print_memory(const struct view *v)
     cli_table_print(&t, stdout);
 }
 
+/* "memory limit 512 MiB: 2 of 4 queues, 7 activations computed twice". */
+static void print_limit(const struct umb_fit *fit)
+{
+    char limit[UMB_BYTES_TEXT], needs[UMB_BYTES_TEXT], text[UMB_FIT_TEXT];
+    printf("device memory: %s with parameters and states\n",
+           umb__bytes_text(fit->needs.total, needs));
+    if (!fit->limit && !umb__fit_gave_up(fit)) { return; }
+    printf("memory limit%s%s: %s\n", fit->limit ? " " : "",
+           fit->limit ? umb__bytes_text(fit->limit, limit) : " of the device",
+           umb__fit_text(fit, text));
+}
+
 static void print_text(const struct view *v)
 {
     char scratch[CLI_NUMBER], unshared[CLI_NUMBER], parameters[CLI_NUMBER];
@@ -326,9 +344,11 @@ static void print_text(const struct view *v)
     print_nodes(v);
     print_merged(v);
     print_clblast(v);
-    printf("\nscratch memory: %s; without sharing %s\n\n",
+    printf("\nscratch memory: %s; without sharing %s\n",
            cli_bytes((double)umb__plan_scratch_bytes(v->plan), scratch),
            cli_bytes((double)umb__plan_unshared_bytes(v->plan), unshared));
+    print_limit(&v->fit);
+    printf("\n");
     print_memory(v);
     printf("\nlower bound of a step: %.3f ms\n", v->bound_ms);
 }
@@ -337,7 +357,8 @@ static int show(struct session *s, const struct cli *cli)
 {
     struct view v = {.s = s,
                      .graph = umb__trainer_graph(s->trainer, UMB_TRAINER_TRAIN),
-                     .plan = umb__trainer_plan(s->trainer, UMB_TRAINER_TRAIN)};
+                     .plan = umb__trainer_plan(s->trainer, UMB_TRAINER_TRAIN),
+                     .fit = umb__trainer_fit(s->trainer, UMB_TRAINER_TRAIN)};
     int64_t images[UMB_TRAINER_SLOTS];
     enum umb_status st = dot ? UMB_OK : hold_batches(s, cli, images);
     if (st == UMB_OK && !dot) { st = hold_bound(s, &v.bound_ms); }

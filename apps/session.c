@@ -76,7 +76,8 @@ enum umb_status session_build_tuned(struct session *s, const struct cli *cli,
                                     .clip_norm = t->clip_norm,
                                     .mixed_precision = t->mixed,
                                     .seed = t->seed,
-                                    .queues = (int)t->queues};
+                                    .queues = (int)t->queues,
+                                    .memory = umb__experiment_memory(s->exp, s->device)};
     return umb__trainer_create_tuned(cli->ctx, &desc, tuning, &s->trainer);
 }
 

@@ -24,6 +24,10 @@ struct umb_trainer_desc {
     bool mixed_precision;        /* GPUs may round operands of forward products to float16 */
     uint64_t seed;               /* initial parameters, dropout */
     int queues;                  /* 1…8; 0: UMBEL_QUEUES, else 1 */
+    /* Bytes of the device's memory that a step may use, parameters and optimizer included; 0: what
+     * the device has. For it queues are given up, then activations are computed twice; no bit of a
+     * result changes. UMB_ERR_INVALID: too low, and the message says what would do. */
+    uint64_t memory;
 };
 /* Compiles the plans and draws the initial parameters. Errors: all but FORMAT and IO. */
 UMB_MUST_USE enum umb_status umb_trainer_create(struct umb_context *ctx,

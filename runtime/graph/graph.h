@@ -42,7 +42,8 @@ struct umb_node {
     int n_in, n_out;
     int *in, *out;
     enum umb_phase phase;
-    bool feeds_update; /* output 0 is read by the next node alone, which is an optimizer */
+    bool feeds_update;    /* output 0 is read by the next node alone, which is an optimizer */
+    const char *again_of; /* the node whose output it makes once more (recompute.h); NULL: none */
 };
 
 struct umb_graph {

@@ -15,7 +15,7 @@ static enum umb_status check_desc(struct umb_context *ctx, const struct umb_plan
     return UMB_OK;
 }
 
-static enum umb_status compile(struct umb_plan *p, const struct umb_plan_desc *desc)
+static enum umb_status arrange(struct umb_plan *p, const struct umb_plan_desc *desc)
 {
     enum umb_status st = umb__graph_verify(p->graph);
     if (st == UMB_OK) { st = umb__arena_create(p->ctx, &p->arena); }
@@ -25,8 +25,12 @@ static enum umb_status compile(struct umb_plan *p, const struct umb_plan_desc *d
     if (st == UMB_OK) {
         st = umb__schedule_build(p->ctx, &p->deps, p->cost_ns, p->n_queues, &p->schedule);
     }
-    if (st == UMB_OK) { st = umb__memory_build(p->graph, &p->steps, &p->schedule, &p->memory); }
-    if (st == UMB_OK) { st = umb__plan_verify(p); }
+    return st == UMB_OK ? umb__memory_build(p->graph, &p->steps, &p->schedule, &p->memory) : st;
+}
+
+enum umb_status umb__plan_finish(struct umb_plan *p)
+{
+    enum umb_status st = umb__plan_verify(p);
     for (int q = 0; st == UMB_OK && q < p->n_queues; q++) {
         st = umb__queue_create(p->device, false, &p->queue[q]);
     }
@@ -35,8 +39,8 @@ static enum umb_status compile(struct umb_plan *p, const struct umb_plan_desc *d
     return st == UMB_OK ? umb__plan_bind(p) : st;
 }
 
-enum umb_status umb__plan_create(struct umb_context *ctx, const struct umb_plan_desc *desc,
-                                 struct umb_plan **ret_plan)
+enum umb_status umb__plan_draft(struct umb_context *ctx, const struct umb_plan_desc *desc,
+                                struct umb_plan **ret_plan)
 {
     enum umb_status st = check_desc(ctx, desc);
     if (st != UMB_OK) { return st; }
@@ -49,7 +53,21 @@ enum umb_status umb__plan_create(struct umb_context *ctx, const struct umb_plan_
     p->n_queues = desc->n_queues;
     p->n_slots = desc->n_slots;
     p->merges = desc->merge;
-    st = compile(p, desc);
+    st = arrange(p, desc);
+    if (st != UMB_OK) {
+        umb__plan_destroy(p);
+        return st;
+    }
+    *ret_plan = p;
+    return UMB_OK;
+}
+
+enum umb_status umb__plan_create(struct umb_context *ctx, const struct umb_plan_desc *desc,
+                                 struct umb_plan **ret_plan)
+{
+    struct umb_plan *p = NULL;
+    enum umb_status st = umb__plan_draft(ctx, desc, &p);
+    if (st == UMB_OK) { st = umb__plan_finish(p); }
     if (st != UMB_OK) {
         umb__plan_destroy(p);
         return st;

@@ -166,6 +166,16 @@ static const char *chosen_solver(void *user, const char *node)
     return NULL;
 }
 
+static void say_fit(const struct umb_trainer *tr, const struct umb_fit *fit)
+{
+    char limit[UMB_BYTES_TEXT], needs[UMB_BYTES_TEXT], text[UMB_FIT_TEXT];
+    const uint64_t most = umb_device_get_caps(tr->device)->global_bytes;
+    if (!umb__fit_gave_up(fit)) { return; }
+    umb__log(tr->ctx, UMB_LOG_INFO, "memory limit %s: %s; %s used",
+             umb__bytes_text(fit->limit ? fit->limit : most, limit), umb__fit_text(fit, text),
+             umb__bytes_text(fit->needs.total, needs));
+}
+
 enum umb_status umb__trainer_compile(struct umb_trainer *tr, int mode)
 {
     struct umb_trainer_side *side = &tr->side[mode];
@@ -183,9 +193,15 @@ enum umb_status umb__trainer_compile(struct umb_trainer *tr, int mode)
         .solver_user = tr,
         .tuning = tr->tuning};
     if (st == UMB_OK) { st = umb__trainer_tune(tr, mode); }
-    if (st == UMB_OK) { st = umb__plan_create(tr->ctx, &desc, &side->plan); }
-    if (st != UMB_OK) { umb__trainer_drop_side(side); }
-    return st;
+    if (st == UMB_OK) {
+        st = umb__plan_fit(tr->ctx, &desc, side->graph, tr->memory, &side->fit, &side->plan);
+    }
+    if (st != UMB_OK) {
+        umb__trainer_drop_side(side);
+        return st;
+    }
+    say_fit(tr, &side->fit);
+    return UMB_OK;
 }
 
 void umb__trainer_drop_side(struct umb_trainer_side *side)
@@ -332,6 +348,7 @@ enum umb_status umb__trainer_create_tuned(struct umb_context *ctx,
     tr->net = desc->net;
     tr->batch = desc->batch;
     tr->seed = desc->seed;
+    tr->memory = desc->memory;
     tr->clip_norm = desc->clip_norm;
     tr->mixed = desc->mixed_precision;
     tr->n_streams = umb_net_n_streams(desc->net);
@@ -389,6 +406,11 @@ int64_t umb_trainer_n_steps(const struct umb_trainer *tr)
 struct umb_plan *umb__trainer_plan(const struct umb_trainer *tr, enum umb_trainer_mode mode)
 {
     return tr->side[mode].plan;
+}
+
+struct umb_fit umb__trainer_fit(const struct umb_trainer *tr, enum umb_trainer_mode mode)
+{
+    return tr->side[mode].fit;
 }
 
 const struct umb_graph *umb__trainer_graph(const struct umb_trainer *tr, enum umb_trainer_mode mode)

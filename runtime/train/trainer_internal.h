@@ -4,6 +4,7 @@
 #ifndef UMB_TRAINER_INTERNAL_H
 #define UMB_TRAINER_INTERNAL_H
 
+#include "fit.h"
 #include "optimizer.h"
 #include "tasks.h"
 #include "trainer.h"
@@ -15,6 +16,7 @@
 struct umb_trainer_side {
     struct umb_graph *graph;
     struct umb_plan *plan;
+    struct umb_fit fit; /* of the plan into tr->memory */
     struct umb_net_values net;
     struct umb_task_values task[UMB_MAX_TASKS];
     int answer[UMB_MAX_TASKS]; /* PREDICT */
@@ -29,7 +31,7 @@ struct umb_trainer {
     struct umb_store *store;
     struct umb_arena *arena;
     int64_t batch;
-    uint64_t seed;
+    uint64_t seed, memory;
     int queues, n_streams, n_tasks;
     bool mixed;
     bool merges;                /* UMBEL_MERGE; changes no bit */

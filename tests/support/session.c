@@ -45,6 +45,7 @@ struct session session_open(struct umb_context *ctx, const struct session_desc *
                                  .clip_norm = desc->clip_norm,
                                  .mixed_precision = desc->mixed_precision,
                                  .seed = desc->seed,
+                                 .memory = desc->memory,
                                  .queues = desc->queues ? desc->queues : 1};
     must(&s, umb_trainer_create(ctx, &d, &s.tr));
     for (int i = 0; i < s.tr->n_streams; i++) {

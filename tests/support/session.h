@@ -15,7 +15,7 @@ struct session_desc {
     double clip_norm;
     int queues; /* 0: 1 */
     bool mixed_precision;
-    uint64_t seed;
+    uint64_t seed, memory;
 };
 struct session {
     struct umb_context *ctx;
