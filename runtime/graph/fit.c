@@ -58,7 +58,7 @@ static enum umb_status give_up_queues(struct fitting *f)
 }
 
 /* Computes more and more nodes twice, until the draft fits or nothing is gained any more. */
-static enum umb_status recompute(struct fitting *f, struct umb_recompute *r, bool *again)
+static enum umb_status recompute(struct fitting *f, struct umb_recompute *r, struct umb_cuts *cuts)
 {
     for (int i = 0; i < MOST_DRAFTS && excess(f) > 0; i++) {
         const size_t rest = f->fit.needs.total - f->fit.needs.scratch;
@@ -68,9 +68,9 @@ static enum umb_status recompute(struct fitting *f, struct umb_recompute *r, boo
             need *= 2;
         }
         if (room > f->largest) { room = f->largest; }
-        enum umb_status st = umb__recompute_choose(f->draft, r, need, room, again, &n);
+        enum umb_status st = umb__recompute_choose(f->draft, r, need, room, cuts, &n);
         if (st != UMB_OK || n == 0) { return st; }
-        st = umb__recompute_apply(r, again);
+        st = umb__recompute_apply(r, cuts->cut, cuts->n);
         if (st != UMB_OK) { return st; }
         f->fit.n_again = umb__recompute_n_again(r);
         st = make_draft(f, 1);
@@ -84,9 +84,9 @@ static enum umb_status give_up_time(struct fitting *f)
     struct umb_recompute *r = NULL;
     enum umb_status st = umb__recompute_open(f->g, &r);
     if (st != UMB_OK) { return st; }
-    bool *again = umb__calloc(f->ctx, (size_t)umb__recompute_n_nodes(r) + 1, sizeof *again);
-    st = again ? recompute(f, r, again) : UMB_ERR_NO_MEMORY;
-    umb__free(again);
+    struct umb_cuts cuts = {0};
+    st = recompute(f, r, &cuts);
+    umb__free(cuts.cut);
     umb__recompute_close(r);
     return st;
 }
@@ -100,7 +100,7 @@ static enum umb_status refuse(const struct fitting *f)
         return umb__fail(
             f->ctx, UMB_ERR_INVALID,
             "a memory limit of %s is too low: a step needs at least %s, with one queue "
-            "and %d activations computed twice; %s of it are parameters and states, the "
+            "and %d activations computed again; %s of it are parameters and states, the "
             "rest shrinks with the batch",
             umb__bytes_text(f->fit.limit, limit), least, f->least_again, kept);
     }
@@ -145,7 +145,7 @@ bool umb__fit_gave_up(const struct umb_fit *f)
 
 const char *umb__fit_text(const struct umb_fit *f, char *buffer)
 {
-    snprintf(buffer, UMB_FIT_TEXT, "%d of %d queue%s, %d activation%s computed twice", f->queues,
+    snprintf(buffer, UMB_FIT_TEXT, "%d of %d queue%s, %d activation%s computed again", f->queues,
              f->queues_asked, f->queues_asked == 1 ? "" : "s", f->n_again,
              f->n_again == 1 ? "" : "s");
     return buffer;

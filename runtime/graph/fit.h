@@ -41,10 +41,16 @@ const char *umb__fit_text(const struct umb_fit *f, char *buffer);
 
 /* needs.c: what a plan, or a draft of one, has on the device. */
 struct umb_needs umb__plan_needs(struct umb_plan *p);
-/* recompute_choose.c: marks further nodes to be computed twice, so that the draft, which has one
- * queue, loses about `need` bytes at its peak. *ret_n: how many; 0: there is nothing to gain. */
+/* recompute_choose.c: adds further cuts, so that the draft, which has one queue, loses about `need`
+ * bytes at its peak, or something where it is above `allowed`. *ret_n: how many; 0: nothing can be
+ * gained. */
+struct umb_cuts {
+    struct umb_cut *cut; /* umb__free */
+    int n, capacity;
+};
 UMB_MUST_USE enum umb_status umb__recompute_choose(const struct umb_plan *draft,
                                                    const struct umb_recompute *r, size_t need,
-                                                   size_t allowed, bool *again, int *ret_n);
+                                                   size_t allowed, struct umb_cuts *cuts,
+                                                   int *ret_n);
 
 #endif

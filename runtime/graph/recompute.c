@@ -5,19 +5,30 @@
 /* Copies of copies' inputs are made by recursion; deeper than this the first result is read. */
 #define DEEPEST 256
 
+/* One value of the rewritten graph that is no original. */
+struct copy {
+    int of, version; /* which of the originals; behind so many of its maker's cuts */
+    int older;       /* the copy of the same before it, −1 */
+};
+
 struct umb_recompute {
     struct umb_graph *g;
     struct umb_arena *arena;
     struct umb_node *node; /* as the graph had them */
     int n_nodes, n_values;
-    int *maker;          /* [values] */
-    int *reader;         /* [nodes] see umb__recompute_reader */
-    int *until;          /* [nodes] the first node that updates a parameter it reads */
-    bool *can;           /* [nodes] whatever the reader */
-    const bool *again;   /* [nodes] of the rewriting at work */
-    int *copy;           /* [values] what is read in place of it, −1: nothing yet */
-    struct umb_node *to; /* the new list */
-    int n_to, n_again;
+    int *maker;  /* [values] */
+    int *reader; /* [nodes] see umb__recompute_reader */
+    int *until;  /* [nodes] the first node that updates a parameter it reads */
+    bool *can;   /* [nodes] whatever the reader */
+    /* Of the rewriting at work, or the latest: */
+    int *cut_start,
+        *cut;    /* [nodes]: those of node i are cut[cut_start[i] … cut_start[i+1]), rising */
+    int *newest; /* [values] copy, as an index into copy[], −1 */
+    struct copy *copy;
+    int n_copies, copy_capacity;
+    struct umb_node *to; /* the new list, */
+    int *stands;         /* and for which of the old nodes each was put there */
+    int n_to, to_capacity, n_again;
 };
 
 static int root_of(const struct umb_graph *g, int v)
@@ -117,22 +128,28 @@ static void find_updates(struct umb_recompute *r)
     }
 }
 
+static enum umb_status allocate(struct umb_recompute *r)
+{
+    const size_t n = (size_t)r->n_nodes + 1, values = (size_t)r->n_values + 1;
+    r->node = umb__arena_calloc(r->arena, n, sizeof *r->node);
+    r->maker = umb__arena_calloc(r->arena, values, sizeof *r->maker);
+    r->reader = umb__arena_calloc(r->arena, n, sizeof *r->reader);
+    r->until = umb__arena_calloc(r->arena, n, sizeof *r->until);
+    r->can = umb__arena_calloc(r->arena, n, sizeof *r->can);
+    r->newest = umb__arena_calloc(r->arena, values, sizeof *r->newest);
+    r->cut_start = umb__arena_calloc(r->arena, n + 1, sizeof *r->cut_start);
+    const bool ok =
+        r->node && r->maker && r->reader && r->until && r->can && r->newest && r->cut_start;
+    return ok ? UMB_OK : UMB_ERR_NO_MEMORY;
+}
+
 enum umb_status umb__recompute_open(struct umb_graph *g, struct umb_recompute **ret_r)
 {
     struct umb_recompute *r = umb__calloc(g->ctx, 1, sizeof *r);
     if (!r) { return UMB_ERR_NO_MEMORY; }
-    const size_t n = (size_t)g->n_nodes + 1;
     *r = (struct umb_recompute){.g = g, .n_nodes = g->n_nodes, .n_values = g->n_values};
     enum umb_status st = umb__arena_create(g->ctx, &r->arena);
-    if (st != UMB_OK) { goto fail; }
-    r->node = umb__arena_calloc(r->arena, n, sizeof *r->node);
-    r->maker = umb__arena_calloc(r->arena, (size_t)g->n_values + 1, sizeof *r->maker);
-    r->reader = umb__arena_calloc(r->arena, n, sizeof *r->reader);
-    r->until = umb__arena_calloc(r->arena, n, sizeof *r->until);
-    r->can = umb__arena_calloc(r->arena, n, sizeof *r->can);
-    r->copy = umb__arena_calloc(r->arena, (size_t)g->n_values + 1, sizeof *r->copy);
-    st = r->node && r->maker && r->reader && r->until && r->can && r->copy ? UMB_OK
-                                                                           : UMB_ERR_NO_MEMORY;
+    if (st == UMB_OK) { st = allocate(r); }
     if (st != UMB_OK) { goto fail; }
     memcpy(r->node, g->node, (size_t)g->n_nodes * sizeof *r->node);
     for (int v = 0; v < g->n_values; v++) {
@@ -141,6 +158,8 @@ enum umb_status umb__recompute_open(struct umb_graph *g, struct umb_recompute **
     find_copyable(r);
     find_readers(r);
     find_updates(r);
+    st = umb__recompute_apply(r, NULL, 0);
+    if (st != UMB_OK) { goto fail; }
     *ret_r = r;
     return UMB_OK;
 fail:
@@ -151,6 +170,10 @@ fail:
 void umb__recompute_close(struct umb_recompute *r)
 {
     if (!r) { return; }
+    umb__free(r->to);
+    umb__free(r->stands);
+    umb__free(r->cut);
+    umb__free(r->copy);
     umb__arena_destroy(r->arena);
     umb__free(r);
 }
@@ -163,11 +186,6 @@ int umb__recompute_n_nodes(const struct umb_recompute *r)
 const struct umb_node *umb__recompute_node(const struct umb_recompute *r, int node)
 {
     return &r->node[node];
-}
-
-int umb__recompute_maker(const struct umb_recompute *r, int value)
-{
-    return value < r->n_values ? r->maker[value] : -1;
 }
 
 bool umb__recompute_can(const struct umb_recompute *r, int node, int reader)
@@ -201,9 +219,46 @@ int umb__recompute_inputs(const struct umb_recompute *r, int node, int *in)
     return n_in;
 }
 
+/* ---- what stands where in the graph as it is now ---- */
+
 int umb__recompute_n_again(const struct umb_recompute *r)
 {
     return r->n_again;
+}
+
+int umb__recompute_stands_for(const struct umb_recompute *r, int node)
+{
+    return r->stands[node];
+}
+
+int umb__recompute_maker(const struct umb_recompute *r, int value)
+{
+    return r->maker[value];
+}
+
+/* How many cuts of what makes the original v lie before a reader: which version it reads. */
+static int version_for(const struct umb_recompute *r, int v, int reader)
+{
+    const int maker = r->maker[root_of(r->g, v)];
+    int n = 0;
+    if (maker < 0) { return 0; }
+    for (int c = r->cut_start[maker]; c < r->cut_start[maker + 1] && r->cut[c] <= reader; c++) {
+        n++;
+    }
+    for (int k = umb__recompute_n_out(r, maker); k < r->node[maker].n_out; k++) {
+        if (r->node[maker].out[k] == v) { return 0; }
+    }
+    return n;
+}
+
+int umb__recompute_value(const struct umb_recompute *r, int v, int reader)
+{
+    const int version = version_for(r, v, reader);
+    if (version == 0) { return v; }
+    for (int c = r->newest[v]; c >= 0; c = r->copy[c].older) {
+        if (r->copy[c].version == version) { return r->n_values + c; }
+    }
+    return -1;
 }
 
 /* ---- rewriting ---- */
@@ -212,28 +267,57 @@ int umb__recompute_n_again(const struct umb_recompute *r)
  * where there is none. −1: no memory. */
 static int in_place_of(struct umb_recompute *r, int v, int reader, int depth);
 
-/* A value like v, which is a piece of `base` (−1: none). */
-static int value_like(struct umb_recompute *r, int v, int base)
+static bool append_node(struct umb_recompute *r, const struct umb_node *n, int reader)
+{
+    if (r->n_to == r->to_capacity) {
+        const size_t had = (size_t)r->to_capacity, grown = had ? 2 * had : (size_t)r->n_nodes + 64;
+        struct umb_node *to = umb__grow(r->g->ctx, r->to, had, grown, sizeof *to);
+        if (!to) { return false; }
+        r->to = to;
+        int *stands = umb__grow(r->g->ctx, r->stands, had, grown, sizeof *stands);
+        if (!stands) { return false; }
+        r->stands = stands;
+        r->to_capacity = (int)grown;
+    }
+    r->stands[r->n_to] = reader;
+    r->to[r->n_to++] = *n;
+    return true;
+}
+
+/* A further version of the value v, which is a piece of `base` (−1: none). */
+static int add_version(struct umb_recompute *r, int v, int version, int base)
 {
     struct umb_graph *g = r->g;
     const struct umb_value like = g->value[v];
-    const char *name = umb__arena_printf(g->arena, "%s.again", like.name);
+    if (r->n_copies == r->copy_capacity) {
+        const int grown = r->copy_capacity ? 2 * r->copy_capacity : 64;
+        struct copy *copies =
+            umb__grow(g->ctx, r->copy, (size_t)r->copy_capacity, (size_t)grown, sizeof *copies);
+        if (!copies) { return -1; }
+        r->copy = copies;
+        r->copy_capacity = grown;
+    }
+    const char *name =
+        umb__arena_printf(g->arena, version > 1 ? "%s.again%d" : "%s.again", like.name, version);
     const int made = name ? umb__graph_value(g, name, UMB_VALUE_TEMP, &like.type) : -1;
     if (made < 0) { return -1; }
     g->value[made].base = base;
     g->value[made].base_offset = like.base_offset;
+    r->copy[r->n_copies] = (struct copy){v, version, r->newest[v]};
+    r->newest[v] = r->n_copies++;
     return made;
 }
 
 /* Appends a copy of the node that reads in[n_in] and makes out[n_out]; false: no memory. */
-static bool append_copy(struct umb_recompute *r, const struct umb_node *n, const int *in, int n_in,
-                        const int *out, int n_out)
+static bool append_copy(struct umb_recompute *r, const struct umb_node *n, int reader,
+                        const int *in, int n_in, const int *out, int n_out)
 {
-    struct umb_arena *arena = r->g->arena;
+    struct umb_graph *g = r->g;
     struct umb_node copy = *n;
-    copy.name = umb__arena_printf(arena, "%s.again", n->name);
-    copy.in = umb__arena_calloc(arena, (size_t)n_in + 1, sizeof *copy.in);
-    copy.out = umb__arena_calloc(arena, (size_t)n_out + 1, sizeof *copy.out);
+    const char *name = g->value[out[0]].name, *was = g->value[n->out[0]].name;
+    copy.name = umb__arena_printf(g->arena, "%s%s", n->name, name + strlen(was));
+    copy.in = umb__arena_calloc(g->arena, (size_t)n_in + 1, sizeof *copy.in);
+    copy.out = umb__arena_calloc(g->arena, (size_t)n_out + 1, sizeof *copy.out);
     if (!copy.name || !copy.in || !copy.out) { return false; }
     memcpy(copy.in, in, (size_t)n_in * sizeof *in);
     memcpy(copy.out, out, (size_t)n_out * sizeof *out);
@@ -241,11 +325,10 @@ static bool append_copy(struct umb_recompute *r, const struct umb_node *n, const
     copy.n_out = n_out;
     copy.phase = UMB_PHASE_BACKWARD;
     copy.again_of = n->name;
-    r->to[r->n_to++] = copy;
-    return true;
+    return append_node(r, &copy, reader);
 }
 
-static bool copy_node(struct umb_recompute *r, int node, int reader, int depth)
+static bool copy_node(struct umb_recompute *r, int node, int version, int reader, int depth)
 {
     const struct umb_node *n = &r->node[node];
     struct umb_node like = *n;
@@ -258,36 +341,33 @@ static bool copy_node(struct umb_recompute *r, int node, int reader, int depth)
         if (in[k] < 0) { return false; }
     }
     for (int k = 0; k < n_out; k++) {
-        out[k] = r->copy[n->out[k]] = value_like(r, n->out[k], -1);
+        out[k] = add_version(r, n->out[k], version, -1);
         if (out[k] < 0) { return false; }
     }
     if (writes_state(r->g, n)) { like.op = umb__op_find(n->op->again); }
     r->n_again++;
-    return append_copy(r, &like, in, n_in, out, n_out);
+    return append_copy(r, &like, reader, in, n_in, out, n_out);
 }
 
 /* The view of a copy that v is of what was copied. */
-static int copy_view(struct umb_recompute *r, int v, int reader, int depth)
+static int copy_view(struct umb_recompute *r, int v, int version, int reader, int depth)
 {
-    const struct umb_node *n = &r->node[r->g->value[v].producer];
+    const struct umb_node *n = &r->node[r->maker[v]];
     const int in = in_place_of(r, n->in[0], reader, depth + 1);
     if (in < 0 || in == n->in[0]) { return in < 0 ? -1 : v; }
-    const int out = value_like(r, v, root_of(r->g, in));
-    if (out < 0 || !append_copy(r, n, &in, 1, &out, 1)) { return -1; }
-    return r->copy[v] = out;
+    const int out = add_version(r, v, version, root_of(r->g, in));
+    return out >= 0 && append_copy(r, n, reader, &in, 1, &out, 1) ? out : -1;
 }
 
 static int in_place_of(struct umb_recompute *r, int v, int reader, int depth)
 {
-    const int root = root_of(r->g, v), maker = r->g->value[root].producer;
-    if (maker < 0 || !r->again[maker]) { return v; }
-    if (r->copy[v] >= 0) { return r->copy[v]; }
+    const int version = version_for(r, v, reader), there = umb__recompute_value(r, v, reader);
+    if (there >= 0) { return there; }
+    const int root = root_of(r->g, v), maker = r->maker[root];
     if (depth > DEEPEST || !umb__recompute_can(r, maker, reader)) { return v; }
-    if (root != v) { return copy_view(r, v, reader, depth); }
-    for (int k = umb__recompute_n_out(r, maker); k < r->node[maker].n_out; k++) {
-        if (r->node[maker].out[k] == v) { return v; }
-    }
-    return copy_node(r, maker, reader, depth) ? r->copy[v] : -1;
+    if (root != v) { return copy_view(r, v, version, reader, depth); }
+    if (!copy_node(r, maker, version, reader, depth)) { return -1; }
+    return umb__recompute_value(r, v, reader);
 }
 
 /* Node i of the old list, behind the copies that it is the first to read. */
@@ -307,24 +387,39 @@ static enum umb_status append_reader(struct umb_recompute *r, int i)
         in[k] = v;
     }
     if (in) { n.in = in; }
-    r->to[r->n_to++] = n;
-    return UMB_OK;
+    return append_node(r, &n, i) ? UMB_OK : UMB_ERR_NO_MEMORY;
 }
 
-/* The new list in place of the graph's; who makes what. */
-static void replace(struct umb_recompute *r, int capacity)
+/* The cuts by node, each node's in rising order. */
+static enum umb_status sort_cuts(struct umb_recompute *r, const struct umb_cut *cut, int n)
 {
-    struct umb_graph *g = r->g;
-    umb__free(g->node);
-    g->node = r->to;
-    g->n_nodes = r->n_to;
-    g->node_capacity = capacity;
-    r->to = NULL;
-    for (int i = 0; i < g->n_nodes; i++) {
-        for (int k = 0; k < g->node[i].n_out; k++) {
-            g->value[g->node[i].out[k]].producer = i;
+    umb__free(r->cut);
+    r->cut = umb__calloc(r->g->ctx, (size_t)n + 1, sizeof *r->cut);
+    if (!r->cut) { return UMB_ERR_NO_MEMORY; }
+    memset(r->cut_start, 0, ((size_t)r->n_nodes + 1) * sizeof *r->cut_start);
+    for (int c = 0; c < n; c++) {
+        r->cut_start[cut[c].node + 1]++;
+    }
+    for (int i = 0; i < r->n_nodes; i++) {
+        r->cut_start[i + 1] += r->cut_start[i];
+    }
+    for (int c = 0; c < n; c++) {
+        int at = r->cut_start[cut[c].node];
+        while (r->cut[at] && r->cut[at] - 1 < cut[c].at) { /* kept one higher meanwhile */
+            at++;
+        }
+        int put = cut[c].at + 1;
+        for (; at < r->cut_start[cut[c].node + 1]; at++) {
+            const int moved = r->cut[at];
+            r->cut[at] = put;
+            if (!moved) { break; }
+            put = moved;
         }
     }
+    for (int c = 0; c < n; c++) {
+        r->cut[c]--;
+    }
+    return UMB_OK;
 }
 
 /* The values and their makers as they were when the graph was opened. */
@@ -333,27 +428,39 @@ static void restore(struct umb_recompute *r)
     r->g->n_values = r->n_values;
     for (int v = 0; v < r->n_values; v++) {
         r->g->value[v].producer = r->maker[v];
-        r->copy[v] = -1;
+        r->newest[v] = -1;
+    }
+    r->n_copies = r->n_to = r->n_again = 0;
+}
+
+/* The new list becomes the graph's, and its old one room for the next. */
+static void replace(struct umb_recompute *r)
+{
+    struct umb_graph *g = r->g;
+    umb__free(g->node);
+    g->node = r->to;
+    g->n_nodes = r->n_to;
+    g->node_capacity = r->to_capacity;
+    r->to = NULL;
+    r->to_capacity = 0;
+    for (int i = 0; i < g->n_nodes; i++) {
+        for (int k = 0; k < g->node[i].n_out; k++) {
+            g->value[g->node[i].out[k]].producer = i;
+        }
     }
 }
 
-enum umb_status umb__recompute_apply(struct umb_recompute *r, const bool *again)
+enum umb_status umb__recompute_apply(struct umb_recompute *r, const struct umb_cut *cut, int n_cuts)
 {
-    const int capacity = 2 * r->n_nodes + 1;
-    r->to = umb__calloc(r->g->ctx, (size_t)capacity, sizeof *r->to);
-    if (!r->to) { return UMB_ERR_NO_MEMORY; }
+    enum umb_status st = sort_cuts(r, cut, n_cuts);
+    if (st != UMB_OK) { return st; }
+    umb__free(r->stands);
+    r->stands = NULL;
     restore(r);
-    r->again = again;
-    r->n_to = r->n_again = 0;
-    enum umb_status st = UMB_OK;
     for (int i = 0; st == UMB_OK && i < r->n_nodes; i++) {
         st = append_reader(r, i);
     }
-    if (st != UMB_OK) {
-        umb__free(r->to);
-        r->to = NULL;
-        return st;
-    }
-    replace(r, capacity);
+    if (st != UMB_OK) { return st; }
+    replace(r);
     return umb__graph_verify(r->g);
 }

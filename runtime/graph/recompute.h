@@ -4,7 +4,8 @@
  *
  *   y = f(x)  …  dx = g(y, dy)     →     y = f(x)  …  y' = f(x), dx = g(y', dy)
  *
- * y then lives until the last node of the forward pass that reads it, y' from its making on. A copy
+ * y then lives until the last node of the forward pass that reads it, y' from its making on; if it
+ * is read long after that once more, it may be made anew for that, too (a cut). A copy
  * runs the same kernels on the same numbers (dropout draws by address), so no bit changes; a node
  * that writes a state is copied as the op that does not (umb_op.again). Where what y' is made of is
  * itself made again, the copy reads that. A graph is opened once, behind every other pass, and may
@@ -24,7 +25,7 @@ void umb__recompute_close(struct umb_recompute *r);
 /* Nodes of the graph as it was opened; the indices below are theirs. */
 int umb__recompute_n_nodes(const struct umb_recompute *r);
 const struct umb_node *umb__recompute_node(const struct umb_recompute *r, int node);
-/* The node, of those, that makes a value; −1: none. */
+/* The node, of those, that makes one of the values that were there; −1: none. */
 int umb__recompute_maker(const struct umb_recompute *r, int value);
 /* The node could be copied for a reader at `reader`. */
 bool umb__recompute_can(const struct umb_recompute *r, int node, int reader);
@@ -36,10 +37,21 @@ int umb__recompute_inputs(const struct umb_recompute *r, int node, int *in);
 /* How many of the node's outputs a copy makes: the first ones. */
 int umb__recompute_n_out(const struct umb_recompute *r, int node);
 
-/* Rewrites the graph so that the marked ones of the nodes it was opened with are computed again,
- * where backward reads them. On failure the graph is good for destruction only. */
-UMB_MUST_USE enum umb_status umb__recompute_apply(struct umb_recompute *r, const bool *again);
-/* Copies in the graph now; views are not counted. */
-int umb__recompute_n_again(const struct umb_recompute *r);
+/* From reader `at` on, what the node makes is made anew for the readers from there on, up to the
+ * node's next cut. Readers in the forward pass and those before its first cut have the original. */
+struct umb_cut {
+    int node, at;
+};
+/* Rewrites the graph by these cuts, each of which is there once, and no others. On failure the
+ * graph is good for destruction only. */
+UMB_MUST_USE enum umb_status umb__recompute_apply(struct umb_recompute *r,
+                                                  const struct umb_cut *cut, int n_cuts);
+
+/* Of the graph as it is now. */
+int umb__recompute_n_again(const struct umb_recompute *r); /* copies; views are not counted */
+/* Which of the first nodes this is, or is read by, if it is a copy. */
+int umb__recompute_stands_for(const struct umb_recompute *r, int node);
+/* What a reader reads in place of one of the first values; −1: it has not been made for any. */
+int umb__recompute_value(const struct umb_recompute *r, int value, int reader);
 
 #endif
