@@ -181,12 +181,16 @@ enum umb_status umb__trainer_compile(struct umb_trainer *tr, int mode)
     struct umb_trainer_side *side = &tr->side[mode];
     if (side->plan) { return UMB_OK; }
     *side = (struct umb_trainer_side){.weights = -1, .hyper = -1};
+    /* The limit is the step's. What only looks at results keeps nothing for backward, and must not
+     * fail in the middle of a run; it gets no queue that the step had to give up. */
+    const int given = tr->side[UMB_TRAINER_TRAIN].fit.queues;
+    const int n_queues = mode != UMB_TRAINER_TRAIN && given ? given : tr->queues;
     enum umb_status st = build_graph(tr, mode, side);
     struct umb_plan_desc desc = {
         .device = tr->device,
         .graph = side->graph,
         .store = tr->store,
-        .n_queues = tr->queues,
+        .n_queues = n_queues,
         .n_slots = UMB_TRAINER_SLOTS,
         .merge = tr->merges,
         .solver_of = tr->choices && mode == UMB_TRAINER_TRAIN ? chosen_solver : NULL,
@@ -194,7 +198,8 @@ enum umb_status umb__trainer_compile(struct umb_trainer *tr, int mode)
         .tuning = tr->tuning};
     if (st == UMB_OK) { st = umb__trainer_tune(tr, mode); }
     if (st == UMB_OK) {
-        st = umb__plan_fit(tr->ctx, &desc, side->graph, tr->memory, &side->fit, &side->plan);
+        const uint64_t limit = mode == UMB_TRAINER_TRAIN ? tr->memory : 0;
+        st = umb__plan_fit(tr->ctx, &desc, side->graph, limit, &side->fit, &side->plan);
     }
     if (st != UMB_OK) {
         umb__trainer_drop_side(side);
