@@ -123,7 +123,8 @@ static enum umb_status fuse_backward(const struct umb_trainer *tr, struct umb_gr
     return st == UMB_OK ? umb__graph_fuse_update(g, caps, UMB_LARGE_PARAM) : st;
 }
 
-static enum umb_status build_graph(struct umb_trainer *tr, int mode, struct umb_trainer_side *side)
+enum umb_status umb__trainer_graph_of(struct umb_trainer *tr, int mode,
+                                      struct umb_trainer_side *side)
 {
     enum umb_status st =
         umb__graph_create(tr->ctx, mode == UMB_TRAINER_TRAIN, tr->n_streams, &side->graph);
@@ -145,76 +146,6 @@ static enum umb_status build_graph(struct umb_trainer *tr, int mode, struct umb_
     if (st == UMB_OK && mode == UMB_TRAINER_TRAIN) { st = add_update(tr, side, params, gradients); }
     if (st == UMB_OK && tr->fuses) { st = fuse_backward(tr, side->graph); }
     return st == UMB_OK ? umb__graph_alias(side->graph) : st;
-}
-
-/* ---- plans ---- */
-
-/* The solver of a resumed run's checkpoint for a node: a piece of "node=solver\n…", or NULL. */
-static const char *chosen_solver(void *user, const char *node)
-{
-    struct umb_trainer *tr = user;
-    size_t n = strlen(node);
-    for (const char *line = tr->choices; line && *line;) {
-        const char *end = strchr(line, '\n');
-        size_t length = end ? (size_t)(end - line) : strlen(line);
-        if (length > n && memcmp(line, node, n) == 0 && line[n] == '=') {
-            char *name = umb__arena_calloc(tr->arena, length - n, 1);
-            return name ? memcpy(name, line + n + 1, length - n - 1) : NULL;
-        }
-        line = end ? end + 1 : NULL;
-    }
-    return NULL;
-}
-
-static void say_fit(const struct umb_trainer *tr, const struct umb_fit *fit)
-{
-    char limit[UMB_BYTES_TEXT], needs[UMB_BYTES_TEXT], text[UMB_FIT_TEXT];
-    const uint64_t most = umb_device_get_caps(tr->device)->global_bytes;
-    if (!umb__fit_gave_up(fit)) { return; }
-    umb__log(tr->ctx, UMB_LOG_INFO, "memory limit %s: %s; %s used",
-             umb__bytes_text(fit->limit ? fit->limit : most, limit), umb__fit_text(fit, text),
-             umb__bytes_text(fit->needs.total, needs));
-}
-
-enum umb_status umb__trainer_compile(struct umb_trainer *tr, int mode)
-{
-    struct umb_trainer_side *side = &tr->side[mode];
-    if (side->plan) { return UMB_OK; }
-    *side = (struct umb_trainer_side){.weights = -1, .hyper = -1};
-    /* The limit is the step's. What only looks at results keeps nothing for backward, and must not
-     * fail in the middle of a run; it gets no queue that the step had to give up. */
-    const int given = tr->side[UMB_TRAINER_TRAIN].fit.queues;
-    const int n_queues = mode != UMB_TRAINER_TRAIN && given ? given : tr->queues;
-    enum umb_status st = build_graph(tr, mode, side);
-    struct umb_plan_desc desc = {
-        .device = tr->device,
-        .graph = side->graph,
-        .store = tr->store,
-        .n_queues = n_queues,
-        .n_slots = UMB_TRAINER_SLOTS,
-        .merge = tr->merges,
-        .solver_of = tr->choices && mode == UMB_TRAINER_TRAIN ? chosen_solver : NULL,
-        .solver_user = tr,
-        .tuning = tr->tuning};
-    if (st == UMB_OK) { st = umb__trainer_tune(tr, mode); }
-    if (st == UMB_OK) {
-        const uint64_t limit = mode == UMB_TRAINER_TRAIN ? tr->memory : 0;
-        st = umb__plan_fit(tr->ctx, &desc, side->graph, limit, &side->fit, &side->plan);
-    }
-    if (st != UMB_OK) {
-        umb__trainer_drop_side(side);
-        return st;
-    }
-    say_fit(tr, &side->fit);
-    return UMB_OK;
-}
-
-void umb__trainer_drop_side(struct umb_trainer_side *side)
-{
-    umb__plan_destroy(side->plan);
-    umb__graph_destroy(side->graph);
-    side->plan = NULL;
-    side->graph = NULL;
 }
 
 /* ---- first parameters ---- */

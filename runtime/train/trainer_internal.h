@@ -58,7 +58,10 @@ int umb__trainer_n_optimizer_states(const struct umb_trainer *tr);
 /* A number among the optimizer's attributes; 0 where it has none of that name. */
 double umb__trainer_optimizer_attr(const struct umb_trainer *tr, const char *name);
 
-/* Compiles a side that is not there yet. */
+/* trainer.c: the net as a graph for one purpose, behind every pass. */
+UMB_MUST_USE enum umb_status umb__trainer_graph_of(struct umb_trainer *tr, int mode,
+                                                   struct umb_trainer_side *side);
+/* trainer_plan.c: compiles a side that is not there yet. */
 UMB_MUST_USE enum umb_status umb__trainer_compile(struct umb_trainer *tr, int mode);
 /* trainer_tune.c: reads UMBEL_TUNE, which `asked` (may be NULL) goes before; and measures what a
  * side's graph needs, where that is wanted. */

@@ -276,6 +276,29 @@ static void any_cuts(void **state)
     umb_net_destroy(net);
 }
 
+/* What reads a parameter is not made again for readers behind the parameter's update, which stands
+ * within backward for large ones. */
+static void no_copy_behind_an_update(void **state)
+{
+    (void)state;
+    struct umb_net *net = large();
+    struct session s = open_within(net, 1, 0);
+    struct umb_graph *g = s.tr->side[UMB_TRAINER_TRAIN].graph;
+    struct umb_recompute *r = NULL;
+    int n = 0;
+    must(umb__recompute_open(g, &r));
+    for (int i = 0; i < g->n_nodes; i++) {
+        const int reader = umb__recompute_reader(r, i);
+        if (reader < 0 || !umb__recompute_can(r, i, reader)) { continue; }
+        n += g->value[g->node[i].in[g->node[i].n_in - 1]].kind == UMB_VALUE_PARAM &&
+             !umb__recompute_can(r, i, g->n_nodes);
+    }
+    assert_true(n >= 4);
+    umb__recompute_close(r);
+    session_close(&s);
+    umb_net_destroy(net);
+}
+
 /* ---- the account ---- */
 
 static void what_is_counted_is_what_is_there(void **state)
@@ -423,6 +446,7 @@ int main(void)
         NET_TEST(any_cuts, resnet18),
         NET_TEST(any_cuts, mnist_fashion),
         NET_TEST(any_cuts, large),
+        cmocka_unit_test(no_copy_behind_an_update),
         cmocka_unit_test(what_is_counted_is_what_is_there),
         cmocka_unit_test(just_enough_is_enough),
         cmocka_unit_test(queues_go_first),
