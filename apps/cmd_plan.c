@@ -180,7 +180,7 @@ static void print_json(const struct view *v)
     json_object_set_new(all, "fit",
                         json_pack("{s:I, s:I, s:i, s:i, s:i}", "limit", (json_int_t)v->fit.limit,
                                   "bytes", (json_int_t)v->fit.needs.total, "queues_asked",
-                                  v->fit.queues_asked, "queues", v->fit.queues, "computed_twice",
+                                  v->fit.queues_asked, "queues", v->fit.queues, "computed_again",
                                   v->fit.n_again));
     json_dumpf(all, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
     putchar('\n');
@@ -321,7 +321,7 @@ static void print_memory(const struct view *v)
     cli_table_print(&t, stdout);
 }
 
-/* "memory limit 512 MiB: 2 of 4 queues, 7 activations computed twice". */
+/* "memory limit 512 MiB: 2 of 4 queues, 7 activations computed again". */
 static void print_limit(const struct umb_fit *fit)
 {
     char limit[UMB_BYTES_TEXT], needs[UMB_BYTES_TEXT], text[UMB_FIT_TEXT];

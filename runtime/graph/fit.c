@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "graph_edit.h"
 #include "plan_internal.h"
 #include "text.h"
 
@@ -19,7 +20,6 @@ struct fitting {
     size_t allowed, largest; /* in all; in one buffer */
     struct umb_fit fit;
     size_t least; /* the total of the smallest draft */
-    int least_again;
     struct umb_plan *draft;
 };
 
@@ -35,7 +35,6 @@ static size_t excess(const struct fitting *f, size_t allowed)
 static void note_least(struct fitting *f)
 {
     f->least = f->fit.needs.total;
-    f->least_again = f->fit.n_again;
 }
 
 static enum umb_status make_draft(struct fitting *f, int queues)
@@ -57,6 +56,24 @@ static enum umb_status give_up_queues(struct fitting *f)
         q /= 2;
         st = make_draft(f, q);
     }
+    return st;
+}
+
+/* Another order of the nodes, unless it is a worse one. */
+static enum umb_status give_up_order(struct fitting *f)
+{
+    const size_t before = f->fit.needs.total, bytes = (size_t)f->g->n_nodes * sizeof *f->g->node;
+    struct umb_node *node = umb__calloc(f->ctx, (size_t)f->g->n_nodes + 1, sizeof *node);
+    if (!node) { return UMB_ERR_NO_MEMORY; }
+    memcpy(node, f->g->node, bytes);
+    enum umb_status st = umb__graph_reorder(f->g);
+    if (st == UMB_OK) { st = make_draft(f, 1); }
+    if (st == UMB_OK && f->fit.needs.total > before) {
+        memcpy(f->g->node, node, bytes);
+        umb__graph_compact(f->g);
+        st = make_draft(f, 1);
+    }
+    umb__free(node);
     return st;
 }
 
@@ -156,10 +173,9 @@ static enum umb_status refuse(const struct fitting *f)
     char limit[UMB_BYTES_TEXT], least[UMB_BYTES_TEXT], kept[UMB_BYTES_TEXT], piece[UMB_BYTES_TEXT];
     char what[200];
     snprintf(what, sizeof what,
-             "a step needs %s, with one queue and %d activations computed again; %s of it are "
+             "a step needs %s, with one queue and activations computed again; %s of it are "
              "parameters and states, the rest shrinks with the batch",
-             umb__bytes_text(f->least, least), f->least_again,
-             umb__bytes_text(f->fit.needs.kept, kept));
+             umb__bytes_text(f->least, least), umb__bytes_text(f->fit.needs.kept, kept));
     umb__bytes_text(f->allowed, limit);
     if (f->fit.limit && f->allowed == f->fit.limit) {
         return umb__fail(f->ctx, UMB_ERR_INVALID, "a memory limit of %s is too low: %s", limit,
@@ -184,6 +200,7 @@ enum umb_status umb__plan_fit(struct umb_context *ctx, const struct umb_plan_des
     if (limit && limit < f.allowed) { f.allowed = limit; }
     f.desc.graph = g;
     enum umb_status st = give_up_queues(&f);
+    if (st == UMB_OK && excess(&f, f.allowed) > 0) { st = give_up_order(&f); }
     if (st == UMB_OK && excess(&f, f.allowed) > 0) { st = give_up_time(&f); }
     if (st == UMB_OK && excess(&f, f.allowed) > 0) { st = refuse(&f); }
     if (st == UMB_OK) { st = umb__plan_finish(f.draft); }
@@ -203,6 +220,10 @@ bool umb__fit_gave_up(const struct umb_fit *f)
 
 const char *umb__fit_text(const struct umb_fit *f, char *buffer)
 {
+    if (!umb__fit_gave_up(f)) {
+        snprintf(buffer, UMB_FIT_TEXT, "nothing given up");
+        return buffer;
+    }
     snprintf(buffer, UMB_FIT_TEXT, "%d of %d queue%s, %d activation%s computed again", f->queues,
              f->queues_asked, f->queues_asked == 1 ? "" : "s", f->n_again,
              f->n_again == 1 ? "" : "s");

@@ -3,9 +3,9 @@
  *
  * What counts is all that a plan has on the device: scratch, slots, outputs, constants, tables, and
  * the parameters and states of its store. Where that is too much, the planner gives up overlap
- * (half the queues, down to one), then computes activations twice (recompute.h), as few as will do,
- * and fails only then. No bit of a result changes, and the same graph, device, solvers and limit
- * give the same plan.
+ * (half the queues, down to one), then takes another order, then computes activations again
+ * (recompute.h), and fails only then. No bit of a result changes, and the same graph, device,
+ * solvers and limit give the same plan.
  */
 #ifndef UMB_FIT_H
 #define UMB_FIT_H
@@ -22,11 +22,11 @@ struct umb_needs {
 struct umb_fit {
     uint64_t limit; /* asked for; 0: none, what the device has */
     struct umb_needs needs;
-    int queues_asked, queues, n_again; /* n_again: nodes computed twice */
+    int queues_asked, queues, n_again; /* n_again: copies of nodes */
 };
 
 /* A plan of g within `limit` bytes (0: what the device has). The queues of desc are the most that
- * it gets, its graph is g. g is rewritten where activations are computed twice. Errors beside a
+ * it gets, its graph is g. g is rewritten where activations are computed again. Errors beside a
  * plan's own: UMB_ERR_INVALID where the limit is too low, UMB_ERR_NO_MEMORY where the device is too
  * small; the message says how much would do. */
 UMB_MUST_USE enum umb_status umb__plan_fit(struct umb_context *ctx,
@@ -35,10 +35,12 @@ UMB_MUST_USE enum umb_status umb__plan_fit(struct umb_context *ctx,
                                            struct umb_plan **ret_plan);
 /* Something was given up. */
 bool umb__fit_gave_up(const struct umb_fit *f);
-/* "2 of 4 queues, 7 activations computed twice". */
+/* "2 of 4 queues, 7 activations computed again". */
 #define UMB_FIT_TEXT 160
 const char *umb__fit_text(const struct umb_fit *f, char *buffer);
 
+/* reorder.c: puts backward nodes into an order that needs less memory on one queue. */
+UMB_MUST_USE enum umb_status umb__graph_reorder(struct umb_graph *g);
 /* needs.c: what a plan, or a draft of one, has on the device. */
 struct umb_needs umb__plan_needs(struct umb_plan *p);
 /* recompute_choose.c: adds further cuts, so that the draft, which has one queue, loses about `need`
