@@ -200,6 +200,7 @@ enum umb_status umb__plan_fit(struct umb_context *ctx, const struct umb_plan_des
     if (limit && limit < f.allowed) { f.allowed = limit; }
     f.desc.graph = g;
     enum umb_status st = give_up_queues(&f);
+    if (st == UMB_OK && excess(&f, f.allowed) > 0) { st = umb__plan_note_reads(f.draft, g); }
     if (st == UMB_OK && excess(&f, f.allowed) > 0) { st = give_up_order(&f); }
     if (st == UMB_OK && excess(&f, f.allowed) > 0) { st = give_up_time(&f); }
     if (st == UMB_OK && excess(&f, f.allowed) > 0) { st = refuse(&f); }

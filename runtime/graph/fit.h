@@ -39,6 +39,9 @@ bool umb__fit_gave_up(const struct umb_fit *f);
 #define UMB_FIT_TEXT 160
 const char *umb__fit_text(const struct umb_fit *f, char *buffer);
 
+/* reads.c: notes in g, the draft's graph, which inputs of its nodes are read. */
+UMB_MUST_USE enum umb_status umb__plan_note_reads(const struct umb_plan *draft,
+                                                  struct umb_graph *g);
 /* reorder.c: puts backward nodes into an order that needs less memory on one queue. */
 UMB_MUST_USE enum umb_status umb__graph_reorder(struct umb_graph *g);
 /* needs.c: what a plan, or a draft of one, has on the device. */

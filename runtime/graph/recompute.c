@@ -62,7 +62,7 @@ static void find_readers(struct umb_recompute *r)
         const struct umb_node *n = &r->node[i];
         for (int k = 0; k < n->n_in && umb__recompute_is_behind(n); k++) {
             const int maker = r->g->value[umb__recompute_root(r->g, n->in[k])].producer;
-            if (maker >= 0) { r->reader[maker] = i; }
+            if (maker >= 0 && umb__node_reads(n, k)) { r->reader[maker] = i; }
         }
     }
 }

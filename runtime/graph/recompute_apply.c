@@ -66,6 +66,7 @@ static bool append_copy(struct umb_recompute *r, const struct umb_node *n, int r
     memcpy(copy.in, in, (size_t)n_in * sizeof *in);
     memcpy(copy.out, out, (size_t)n_out * sizeof *out);
     copy.n_in = n_in;
+    copy.reads = NULL;
     copy.n_out = n_out;
     copy.phase = UMB_PHASE_BACKWARD;
     copy.again_of = n->name;
@@ -121,6 +122,7 @@ static enum umb_status append_reader(struct umb_recompute *r, int i)
     struct umb_node n = r->node[i];
     int *in = NULL;
     for (int k = 0; k < n.n_in && umb__recompute_is_behind(&n); k++) {
+        if (!umb__node_reads(&n, k)) { continue; }
         const int v = in_place_of(r, n.in[k], i, 0);
         if (v < 0) { return UMB_ERR_NO_MEMORY; }
         if (v == n.in[k]) { continue; }

@@ -53,6 +53,15 @@ static double begun(const struct umb_graph *g, const struct umb_node *n)
     return bytes;
 }
 
+/* Beyond its type. */
+static bool really_reads(const struct umb_graph *g, const struct umb_node *n, int root)
+{
+    for (int k = 0; k < n->n_in; k++) {
+        if (umb__node_reads(n, k) && root_of(g, n->in[k]) == root) { return true; }
+    }
+    return false;
+}
+
 /* Bytes that nothing reads behind the neighbours, and `other` does not read either. */
 static double ended(const struct umb_graph *g, const int *last, const struct umb_node *n,
                     const struct umb_node *other, int second)
@@ -64,7 +73,8 @@ static double ended(const struct umb_graph *g, const int *last, const struct umb
         for (int j = 0; j < k; j++) {
             again = again || root_of(g, n->in[j]) == root;
         }
-        if (!again && umb__in_scratch(g, root) && last[root] <= second && !reads(g, other, root)) {
+        if (!again && umb__in_scratch(g, root) && umb__node_reads(n, k) && last[root] <= second &&
+            !really_reads(g, other, root)) {
             bytes += (double)umb__type_bytes(&g->value[root].type);
         }
     }
@@ -83,7 +93,7 @@ static void note_readers(const struct umb_graph *g, const struct umb_node *n, in
 {
     for (int k = 0; k < n->n_in; k++) {
         int *at = &last[root_of(g, n->in[k])];
-        if (place > *at) { *at = place; }
+        if (umb__node_reads(n, k) && place > *at) { *at = place; }
     }
 }
 

@@ -195,7 +195,6 @@ static void within_limits(void **state)
         struct session s = open_within(net, 1, limit);
         const struct umb_fit fit = fit_of(&s);
         assert_true(fit.needs.total <= limit);
-        assert_true(fit.n_again > 0);
         snprintf(what, sizeof what, "%d nodes computed again", fit.n_again);
         session_train(&s, 0, 4);
         assert_same(&free_one, &s, what);
@@ -205,6 +204,7 @@ static void within_limits(void **state)
     }
     print_message("# %.2f MiB freely, %.2f at the least with %d nodes computed again\n",
                   (double)most / 1048576, (double)least / 1048576, n_again);
+    assert_true(n_again > 0);
     session_close(&free_one);
     umb_net_destroy(net);
 }
