@@ -59,8 +59,8 @@ static enum umb_status give_up_queues(struct fitting *f)
     return st;
 }
 
-/* Another order of the nodes, unless it is a worse one. */
-static enum umb_status give_up_order(struct fitting *f)
+/* Another order of the nodes, unless it is a worse one. It costs no time. */
+static enum umb_status try_order(struct fitting *f)
 {
     const size_t before = f->fit.needs.total, bytes = (size_t)f->g->n_nodes * sizeof *f->g->node;
     struct umb_node *node = umb__calloc(f->ctx, (size_t)f->g->n_nodes + 1, sizeof *node);
@@ -201,7 +201,7 @@ enum umb_status umb__plan_fit(struct umb_context *ctx, const struct umb_plan_des
     f.desc.graph = g;
     enum umb_status st = give_up_queues(&f);
     if (st == UMB_OK && excess(&f, f.allowed) > 0) { st = umb__plan_note_reads(f.draft, g); }
-    if (st == UMB_OK && excess(&f, f.allowed) > 0) { st = give_up_order(&f); }
+    if (st == UMB_OK && excess(&f, f.allowed) > 0) { st = try_order(&f); }
     if (st == UMB_OK && excess(&f, f.allowed) > 0) { st = give_up_time(&f); }
     if (st == UMB_OK && excess(&f, f.allowed) > 0) { st = refuse(&f); }
     if (st == UMB_OK) { st = umb__plan_finish(f.draft); }
