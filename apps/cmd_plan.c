@@ -95,7 +95,8 @@ static int show(struct session *s, const struct cli *cli)
     }
     struct plan_view v = {.s = s,
                           .graph = umb__trainer_graph(s->trainer, UMB_TRAINER_TRAIN),
-                          .plan = umb__trainer_plan(s->trainer, UMB_TRAINER_TRAIN)};
+                          .plan = umb__trainer_plan(s->trainer, UMB_TRAINER_TRAIN),
+                          .fit = umb__trainer_fit(s->trainer, UMB_TRAINER_TRAIN)};
     enum umb_status st = read_nodes(&v);
     if (st == UMB_OK && !dot) { st = measure(&v, cli); }
     if (st == UMB_OK) { st = print(&v); }

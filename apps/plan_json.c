@@ -147,6 +147,11 @@ void plan_json(const struct plan_view *v)
                   (json_int_t)umb__plan_unshared_bytes(v->plan), "bound_ms", v->bound_ms, "nodes",
                   nodes, "memory", values);
     json_object_set_new(all, "merged", merged_json(v));
+    json_object_set_new(all, "fit",
+                        json_pack("{s:I, s:I, s:i, s:i, s:i}", "limit", (json_int_t)v->fit.limit,
+                                  "bytes", (json_int_t)v->fit.needs.total, "queues_asked",
+                                  v->fit.queues_asked, "queues", v->fit.queues, "computed_again",
+                                  v->fit.n_again));
     json_object_set_new(all, "makespan_ms", json_real(v->timeline->makespan_ms));
     json_object_set_new(all, "schedule", schedule_json(v));
     json_dumpf(all, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));

@@ -60,10 +60,10 @@ static void print_json(const struct session *s, const struct forecasts *f)
             json_array_append_new(grid, forecast_json(&f->grid[q][u]));
         }
     }
-    json_t *all = json_pack("{s:s, s:s, s:i, s:I, s:f, s:o, s:o}", "experiment", s->exp->name,
-                            "device", s->device_name, "units", f->units,
-                            "steps", (json_int_t)f->n_steps, "launch_us",
-                            f->queues[0].launch_ns * 1e-3, "queues", queues, "grid", grid);
+    json_t *all =
+        json_pack("{s:s, s:s, s:i, s:I, s:f, s:o, s:o}", "experiment", s->exp->name, "device",
+                  s->device_name, "units", f->units, "steps", (json_int_t)f->n_steps, "launch_us",
+                  f->queues[0].launch_ns * 1e-3, "queues", queues, "grid", grid);
     json_dumpf(all, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(all);
@@ -119,8 +119,7 @@ static void print_units(const struct forecasts *f)
 static void print_text(const struct session *s, const struct forecasts *f)
 {
     printf("%s on %s: %zu kernels, each timed alone; %.1f µs between two of a queue\n\n",
-           s->exp->name, s->device_name, f->n_steps,
-           f->queues[0].launch_ns * 1e-3);
+           s->exp->name, s->device_name, f->n_steps, f->queues[0].launch_ns * 1e-3);
     printf("Simulated on the %d compute unit%s of this device:\n\n", f->units,
            f->units == 1 ? "" : "s");
     print_queues(f);

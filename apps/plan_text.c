@@ -114,6 +114,18 @@ static void print_memory(const struct plan_view *v)
     cli_table_print(&t, stdout);
 }
 
+/* "memory limit 512 MiB: 2 of 4 queues, 7 activations computed again". */
+static void print_limit(const struct umb_fit *fit)
+{
+    char limit[UMB_BYTES_TEXT], needs[UMB_BYTES_TEXT], text[UMB_FIT_TEXT];
+    printf("device memory: %s with parameters and states\n",
+           umb__bytes_text(fit->needs.total, needs));
+    if (!fit->limit && !umb__fit_gave_up(fit)) { return; }
+    printf("memory limit%s%s: %s\n", fit->limit ? " " : "",
+           fit->limit ? umb__bytes_text(fit->limit, limit) : " of the device",
+           umb__fit_text(fit, text));
+}
+
 void plan_text(const struct plan_view *v)
 {
     char scratch[CLI_NUMBER], unshared[CLI_NUMBER], parameters[CLI_NUMBER];
@@ -125,9 +137,11 @@ void plan_text(const struct plan_view *v)
     print_nodes(v);
     print_merged(v);
     print_clblast(v);
-    printf("\nscratch memory: %s; without sharing %s\n\n",
+    printf("\nscratch memory: %s; without sharing %s\n",
            cli_bytes((double)umb__plan_scratch_bytes(v->plan), scratch),
            cli_bytes((double)umb__plan_unshared_bytes(v->plan), unshared));
+    print_limit(&v->fit);
+    printf("\n");
     print_memory(v);
     printf("\nlower bound of a step: %.3f ms; a measured one took %.3f ms (%.0f %%)\n", v->bound_ms,
            v->timeline->makespan_ms, 100 * v->bound_ms / v->timeline->makespan_ms);

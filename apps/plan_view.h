@@ -20,6 +20,7 @@ struct plan_view {
     const struct umb_graph *graph;
     const struct umb_plan *plan;
     struct plan_node *node; /* [nodes] */
+    struct umb_fit fit;
     double bound_ms;
     struct umb_timeline *timeline; /* of a measured step; NULL: none was run */
 };

@@ -24,6 +24,10 @@ struct umb_trainer_desc {
     bool mixed_precision;        /* GPUs may round operands of forward products to float16 */
     uint64_t seed;               /* initial parameters, dropout */
     int queues;                  /* 1…8, of each device; 0: UMBEL_QUEUES, else 1 */
+    /* Bytes of a device's memory that a step may use, parameters and optimizer included; 0: what
+     * the device has. For it queues are given up, then activations are computed twice; no bit of a
+     * result changes. UMB_ERR_INVALID: too low, and the message says what would do. */
+    uint64_t memory;
     /* Devices 1, 2 … that layers, streams and tasks of the net name (umb_layer_desc.device). */
     struct umb_device *const *more;
     int n_more; /* below UMB_MAX_DEVICES */
@@ -31,7 +35,7 @@ struct umb_trainer_desc {
      * all layers are then computed on every device for its rows, whatever device they name, the
      * losses of the whole batch on the tasks' devices; parameters are kept and updated on the first
      * that takes any. Each from 0, together the batch. Batch norm's statistics are those of a
-     * device's rows, its running ones device 0's. */
+     * device's rows, its running ones those of the first. */
     const int64_t *shares;
 };
 /* Compiles the plans and draws the initial parameters. Errors: all but FORMAT and IO. */

@@ -31,9 +31,16 @@ const char *umb__text_string(const struct umb_text *t); /* never NULL */
  * neighbour, at most as many as a third of its length, at least 1. */
 const char *umb__nearest(const char *name, const char *const *candidates, size_t n);
 
+/* "512 MiB", "30.41 MiB": rounded up to two digits behind the point, so that as much as is named
+ * suffices; into a buffer of UMB_BYTES_TEXT, which it returns. */
+#define UMB_BYTES_TEXT 32
+const char *umb__bytes_text(uint64_t bytes, char *buffer);
+
 /* Whole-string number readers: false on anything else than exactly one finite number in range. */
 bool umb__parse_int(const char *s, int64_t min, int64_t max, int64_t *ret_value);
 bool umb__parse_double(const char *s, double min, double max, double *ret_value);
+/* A count of bytes with its unit, "512MiB", "1.5 GB" (1000³), "800kB"; at least one byte. */
+bool umb__parse_bytes(const char *s, uint64_t *ret_bytes);
 bool umb__parse_bool(const char *s, bool *ret_value); /* true/false, yes/no, on/off */
 
 #endif

@@ -46,6 +46,10 @@ struct umb_node {
     enum umb_phase phase;
     int device;        /* which computes it */
     bool feeds_update; /* output 0 is read by the next node alone, which is an optimizer */
+    /* [n_in] false: no step reads that input, only its type was wanted; found out by a draft of a
+     * plan (reads.c). NULL: all are read */
+    const bool *reads;
+    const char *again_of; /* the node whose output it makes once more (recompute.h); NULL: none */
 };
 
 struct umb_graph {
@@ -159,6 +163,8 @@ UMB_MUST_USE enum umb_status umb__graph_fuse_update(struct umb_graph *g,
                                                     int64_t least);
 /* What is fused into a node, " +relu +pool=max", into buffer; "" for nothing. */
 const char *umb__fused_text(const struct umb_node *n, char *buffer, size_t size);
+/* As far as is known: all inputs, before a plan was drafted. */
+bool umb__node_reads(const struct umb_node *n, int input);
 /* The problem that a node poses; its types go to in[n_in] and out[n_out]. */
 struct umb_problem umb__graph_problem(const struct umb_graph *g, const struct umb_node *n,
                                       const struct umb_device_caps *caps, struct umb_type *in,

@@ -109,7 +109,9 @@ static enum umb_status lower_node(struct umb_plan *p, const struct umb_plan_desc
     const struct umb_device_caps *caps = umb_device_get_caps(p->side[n->device].device);
     enum umb_status st = umb__node_problem(p->graph, node, caps, p->arena, &e.p);
     if (st != UMB_OK) { return st; }
-    const char *wanted = desc->solver_of ? desc->solver_of(desc->solver_user, n->name) : NULL;
+    /* What is made again is made by the same solver, or its bits would differ. */
+    const char *name = n->again_of ? n->again_of : n->name;
+    const char *wanted = desc->solver_of ? desc->solver_of(desc->solver_user, name) : NULL;
     st = umb__solver_pick(&e.p, tuning_of(desc, n->device), wanted, choice);
     if (st != UMB_OK) { return st; }
     if (!choice->solver) {

@@ -7,7 +7,7 @@
  * The list is walked in its order. A step that may merge takes along those behind it that are ready
  * too, run the same kernel for the same op in the same phase, and whose buffers will be the same:
  * so no step waits for more than for its kind. Steps so long that a launch does not matter stay
- * alone.
+ * alone, and so does what is made again: earlier than just before its use it would not save memory.
  */
 #include <string.h>
 
@@ -92,7 +92,8 @@ static enum umb_status find_fits(struct merge *m)
     const struct umb_plan *p = m->p;
     for (int i = 0; i < m->n; i++) {
         const struct umb_step *s = &p->steps.step[i];
-        m->fits[i] = s->kernel && s->local[0] && p->cost_ns[i] <= LONGEST_NS;
+        m->fits[i] = s->kernel && s->local[0] && p->cost_ns[i] <= LONGEST_NS &&
+                     !p->graph->node[s->node].again_of;
         if (m->fits[i]) { m->n_steps[find_kernel(m, s->kernel)]++; }
     }
     for (int k = 0; k < m->n_kernels; k++) {

@@ -62,7 +62,7 @@ static enum umb_status plan_memory(struct umb_plan *p)
     for (int d = 0; st == UMB_OK && d < p->n_devices; d++) {
         st = umb__memory_build(p->graph, &p->steps, &p->schedule, d, &p->side[d].memory);
     }
-    return st == UMB_OK ? umb__plan_verify(p) : st;
+    return st;
 }
 
 static enum umb_status create_queues(struct umb_plan *p)
@@ -80,7 +80,7 @@ static enum umb_status create_queues(struct umb_plan *p)
     return st;
 }
 
-static enum umb_status compile(struct umb_plan *p, const struct umb_plan_desc *desc)
+static enum umb_status arrange(struct umb_plan *p, const struct umb_plan_desc *desc)
 {
     enum umb_status st = umb__graph_verify(p->graph);
     if (st == UMB_OK) { st = umb__arena_create(p->ctx, &p->arena); }
@@ -88,7 +88,12 @@ static enum umb_status compile(struct umb_plan *p, const struct umb_plan_desc *d
     if (st == UMB_OK) { st = umb__deps_build(p->graph, &p->steps, &p->deps); }
     if (st == UMB_OK && p->merges) { st = umb__plan_merge(p); }
     if (st == UMB_OK) { st = schedule(p); }
-    if (st == UMB_OK) { st = plan_memory(p); }
+    return st == UMB_OK ? plan_memory(p) : st;
+}
+
+enum umb_status umb__plan_finish(struct umb_plan *p)
+{
+    enum umb_status st = umb__plan_verify(p);
     if (st == UMB_OK) { st = create_queues(p); }
     if (st == UMB_OK) { st = umb__plan_place_values(p); }
     return st == UMB_OK ? umb__plan_bind(p) : st;
@@ -103,8 +108,8 @@ static void take_devices(struct umb_plan *p, const struct umb_plan_desc *desc)
     }
 }
 
-enum umb_status umb__plan_create(struct umb_context *ctx, const struct umb_plan_desc *desc,
-                                 struct umb_plan **ret_plan)
+enum umb_status umb__plan_draft(struct umb_context *ctx, const struct umb_plan_desc *desc,
+                                struct umb_plan **ret_plan)
 {
     enum umb_status st = check_desc(ctx, desc);
     if (st != UMB_OK) { return st; }
@@ -117,7 +122,21 @@ enum umb_status umb__plan_create(struct umb_context *ctx, const struct umb_plan_
     p->n_queues = desc->n_queues;
     p->n_slots = desc->n_slots;
     p->merges = desc->merge;
-    st = compile(p, desc);
+    st = arrange(p, desc);
+    if (st != UMB_OK) {
+        umb__plan_destroy(p);
+        return st;
+    }
+    *ret_plan = p;
+    return UMB_OK;
+}
+
+enum umb_status umb__plan_create(struct umb_context *ctx, const struct umb_plan_desc *desc,
+                                 struct umb_plan **ret_plan)
+{
+    struct umb_plan *p = NULL;
+    enum umb_status st = umb__plan_draft(ctx, desc, &p);
+    if (st == UMB_OK) { st = umb__plan_finish(p); }
     if (st != UMB_OK) {
         umb__plan_destroy(p);
         return st;

@@ -77,6 +77,13 @@ struct umb_plan {
     bool *critical; /* [steps] after a bound */
 };
 
+/* plan.c: a plan in two parts. A draft has its steps, their order and their places in memory, and
+ * nothing on the device yet; finishing it proves it, makes buffers and queues and binds the steps.
+ */
+UMB_MUST_USE enum umb_status umb__plan_draft(struct umb_context *ctx,
+                                             const struct umb_plan_desc *desc,
+                                             struct umb_plan **ret_plan);
+UMB_MUST_USE enum umb_status umb__plan_finish(struct umb_plan *p);
 /* lower.c: solvers and steps of every node, and what they cost. */
 UMB_MUST_USE enum umb_status umb__plan_lower(struct umb_plan *p, const struct umb_plan_desc *desc);
 /* Views, and joins that were arranged, have none. */

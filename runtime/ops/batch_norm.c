@@ -10,6 +10,8 @@
  * Outputs: y, and for the backward op mean and inv_std [S,C]. Inputs behind x: weight, bias [C],
  * running_mean, running_var [streams,C], rows [streams].
  *
+ * batch_norm_again makes y once more: x, weight, bias, mean, inv_std → y.
+ *
  * Fused, by inner attributes (graph/fuse_norm.c): `residual`: a second data input of x's shape is
  * added to y; `relu`: y = max(y, 0), behind the residual. The gradient of a relu without residual
  * needs no y: backward makes y's sign of x again, to the bit, and then takes the bias as its last
@@ -166,6 +168,13 @@ static enum umb_status grad(struct umb_grad *g)
     return UMB_OK;
 }
 
+static enum umb_status again_infer(struct umb_infer *io)
+{
+    io->n_out = 1;
+    io->out[0] = io->in[0];
+    return UMB_OK;
+}
+
 /* Reference. */
 
 /* Rows of C in segment s that count. */
@@ -200,24 +209,41 @@ static void channel_statistics(const struct umb_reference *r, const struct umb_b
     r->out[2].data[s * C + c] = 1 / sqrt(var + a->epsilon);
 }
 
+/* y of segment s by its statistics [S,C]. */
+static void apply_statistics(const struct umb_reference *r, const struct umb_batch_norm *d, int s,
+                             const double *mean, const double *inv_std)
+{
+    const struct umb_batch_norm_attrs *a = r->attrs;
+    const int64_t C = d->channels, all = (int64_t)d->samples * d->positions;
+    for (int64_t i = s * all * C; i < (s + 1) * all * C; i++) {
+        const int64_t c = i % C;
+        const double hat = (r->in[IN_X].data[i] - mean[s * C + c]) * inv_std[s * C + c];
+        const double y = hat * r->in[umb__batch_norm_in(a, IN_WEIGHT)].data[c] +
+                         r->in[umb__batch_norm_in(a, IN_BIAS)].data[c] +
+                         (a->residual ? r->in[1].data[i] : 0);
+        r->out[0].data[i] = a->relu && y <= 0 ? 0 : y;
+    }
+}
+
 static void reference(const struct umb_reference *r)
+{
+    const struct umb_batch_norm d = umb__batch_norm_of(r->in[IN_X].type);
+    for (int s = 0; s < d.segments; s++) {
+        for (int c = 0; c < d.channels; c++) {
+            channel_statistics(r, &d, s, c);
+        }
+        apply_statistics(r, &d, s, r->out[1].data, r->out[2].data);
+    }
+}
+
+static void again_reference(const struct umb_reference *r)
 {
     const struct umb_batch_norm_attrs *a = r->attrs;
     const struct umb_batch_norm d = umb__batch_norm_of(r->in[IN_X].type);
-    const int64_t C = d.channels, all = (int64_t)d.samples * d.positions;
+    const double *mean = r->in[umb__batch_norm_in(a, AGAIN_MEAN)].data;
+    const double *inv_std = r->in[umb__batch_norm_in(a, AGAIN_INV_STD)].data;
     for (int s = 0; s < d.segments; s++) {
-        for (int c = 0; c < C; c++) {
-            channel_statistics(r, &d, s, c);
-        }
-        for (int64_t i = s * all * C; i < (s + 1) * all * C; i++) {
-            const int64_t c = i % C;
-            const double hat =
-                (r->in[IN_X].data[i] - r->out[1].data[s * C + c]) * r->out[2].data[s * C + c];
-            const double y = hat * r->in[umb__batch_norm_in(a, IN_WEIGHT)].data[c] +
-                             r->in[umb__batch_norm_in(a, IN_BIAS)].data[c] +
-                             (a->residual ? r->in[1].data[i] : 0);
-            r->out[0].data[i] = a->relu && y <= 0 ? 0 : y;
-        }
+        apply_statistics(r, &d, s, mean, inv_std);
     }
 }
 
@@ -283,6 +309,11 @@ static double bytes(const struct umb_problem *p)
     return times * (double)umb__type_bytes(&p->in[0]);
 }
 
+static double again_flops(const struct umb_problem *p)
+{
+    return 3.0 * (double)umb__shape_count(&p->in[0].shape);
+}
+
 /* x and dy are read twice. */
 static double backward_bytes(const struct umb_problem *p)
 {
@@ -322,6 +353,15 @@ static const struct umb_op_case cases[] = {
     {.in = "32,8,8,512", .flags = UMB_CASE_BENCH | UMB_CASE_LARGE},
     {0}};
 
+/* weight, bias, mean and inv_std stand among the data inputs here. */
+static const struct umb_op_case again_cases[] = {
+    {.in = "4,3,5,7 7 7 1,7 1,7:positive", .flags = UMB_CASE_NO_GRAD},
+    {.in = "6,5,5,17 17 17 1,17 1,17:positive", .attrs = "relu=true", .flags = UMB_CASE_NO_GRAD},
+    {.in = "6,4,3,67 6,4,3,67 67 67 1,67 1,67:positive",
+     .attrs = "relu=true residual=true",
+     .flags = UMB_CASE_NO_GRAD},
+    {0}};
+
 static const struct umb_op batch_norm = {
     .name = "batch_norm",
     .help = "each channel to mean 0 and variance 1, then scaled and shifted; statistics per stream",
@@ -337,7 +377,20 @@ static const struct umb_op batch_norm = {
     .flops = flops,
     .bytes = bytes,
     .solvers = umb__batch_norm_solvers,
+    .again = "batch_norm_again",
     .cases = cases};
+
+static const struct umb_op batch_norm_again = {.name = "batch_norm_again",
+                                               .min_in = 5,
+                                               .max_in = 6,
+                                               .attrs = attrs,
+                                               .inner = inner,
+                                               .attrs_bytes = sizeof(struct umb_batch_norm_attrs),
+                                               .infer = again_infer,
+                                               .reference = again_reference,
+                                               .flops = again_flops,
+                                               .solvers = umb__batch_norm_again_solvers,
+                                               .cases = again_cases};
 
 static const struct umb_op batch_norm_backward = {.name = "batch_norm_backward",
                                                   .min_in = 6,
@@ -352,4 +405,5 @@ static const struct umb_op batch_norm_backward = {.name = "batch_norm_backward",
                                                   .bytes = backward_bytes,
                                                   .solvers = umb__batch_norm_backward_solvers};
 
-const struct umb_op *const umb__ops_batch_norm[] = {&batch_norm, &batch_norm_backward, NULL};
+const struct umb_op *const umb__ops_batch_norm[] = {&batch_norm, &batch_norm_again,
+                                                    &batch_norm_backward, NULL};

@@ -13,6 +13,7 @@ struct umb_batch_norm_attrs {
 };
 
 enum { IN_X, IN_WEIGHT, IN_BIAS, IN_MEAN, IN_VAR, IN_ROWS };
+enum { AGAIN_MEAN = IN_MEAN, AGAIN_INV_STD }; /* of batch_norm_again, behind x, weight and bias */
 enum { BACK_X, BACK_DY, BACK_WEIGHT, BACK_MEAN, BACK_INV_STD, BACK_ROWS, BACK_BIAS };
 
 /* Where an input of the forward op is: behind the residual, if there is one. */
@@ -26,6 +27,7 @@ struct umb_batch_norm umb__batch_norm_of(const struct umb_type *x);
 
 /* batch_norm_emit.c. */
 extern const struct umb_solver umb__batch_norm_solvers[];
+extern const struct umb_solver umb__batch_norm_again_solvers[];
 extern const struct umb_solver umb__batch_norm_backward_solvers[];
 
 #endif

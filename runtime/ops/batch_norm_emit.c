@@ -191,6 +191,16 @@ static enum umb_status emit_fixed_statistics(struct umb_emit *e, const struct wa
                             w->d.channels, w->d.first_stream, a->epsilon);
 }
 
+static enum umb_status emit_apply(struct umb_emit *e, const struct walk *w, int mean, int inv_std)
+{
+    const struct umb_batch_norm_attrs *a = e->p.attrs;
+    const struct umb_emit_launch last = by_row(w, &apply);
+    return umb__emit_launch(e, &last, e->in[IN_X], e->in[umb__batch_norm_in(a, IN_WEIGHT)],
+                            e->in[umb__batch_norm_in(a, IN_BIAS)], mean, inv_std,
+                            e->in[a->residual ? 1 : IN_X], e->out[0], w->d.channels,
+                            w->d.samples * w->d.positions, w->span, flags_of(&e->p));
+}
+
 static enum umb_status emit_forward(struct umb_emit *e, bool folds)
 {
     struct walk w;
@@ -199,13 +209,17 @@ static enum umb_status emit_forward(struct umb_emit *e, bool folds)
     if (st == UMB_OK) {
         st = e->p.training ? emit_batch_statistics(e, &w) : emit_fixed_statistics(e, &w);
     }
-    if (st != UMB_OK) { return st; }
-    const struct umb_emit_launch last = by_row(&w, &apply);
+    return st == UMB_OK ? emit_apply(e, &w, e->out[1], e->out[2]) : st;
+}
+
+static enum umb_status emit_again(struct umb_emit *e)
+{
     const struct umb_batch_norm_attrs *a = e->p.attrs;
-    return umb__emit_launch(e, &last, e->in[IN_X], e->in[umb__batch_norm_in(a, IN_WEIGHT)],
-                            e->in[umb__batch_norm_in(a, IN_BIAS)], e->out[1], e->out[2],
-                            e->in[a->residual ? 1 : IN_X], e->out[0], w.d.channels,
-                            w.d.samples * w.d.positions, w.span, flags_of(&e->p));
+    struct walk w;
+    const enum umb_status st = walk_of(e, &w);
+    if (st != UMB_OK) { return st; }
+    return emit_apply(e, &w, e->in[umb__batch_norm_in(a, AGAIN_MEAN)],
+                      e->in[umb__batch_norm_in(a, AGAIN_INV_STD)]);
 }
 
 /* Any value of C where no relu is fused. */
@@ -292,6 +306,10 @@ static enum umb_status emit_folds_backward(struct umb_emit *e)
 
 const struct umb_solver umb__batch_norm_solvers[] = {
     {"chunks", umb__applies_always, emit_chunks}, {"teams", forward_fold_rank, emit_folds}, {0}};
+/* Named as batch_norm's, since a resumed run asks for what makes a result once more by the name of
+ * what made it first. */
+const struct umb_solver umb__batch_norm_again_solvers[] = {
+    {"chunks", umb__applies_always, emit_again}, {"teams", forward_fold_rank, emit_again}, {0}};
 const struct umb_solver umb__batch_norm_backward_solvers[] = {
     {"chunks", umb__applies_always, emit_chunks_backward},
     {"teams", fold_rank, emit_folds_backward},

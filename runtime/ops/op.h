@@ -221,8 +221,12 @@ struct umb_op {
     /* UMB_OP_VIEW: where output 0 begins in input 0, in bytes; NULL: where its segments do */
     size_t (*view_offset)(const void *attrs, const struct umb_type *in);
     const struct umb_solver *solvers; /* ends with a NULL name */
-    const char *const *updating;      /* those that know umb_emit.update, NULL-terminated; or NULL */
-    const struct umb_op_case *cases;  /* ends with a NULL `in`; NULL: none */
+    const char *const *updating; /* those that know umb_emit.update, NULL-terminated; or NULL */
+    /* Of an op that writes a state: the op of the same attributes that makes output 0 once more, to
+     * the bit, and writes no state. Its inputs are this one's without states and ambient ones, then
+     * this one's outputs behind 0. NULL: none. */
+    const char *again;
+    const struct umb_op_case *cases; /* ends with a NULL `in`; NULL: none */
 };
 
 /* A family is one op file's rows, NULL-terminated; the table is the list of families,

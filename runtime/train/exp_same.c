@@ -8,7 +8,7 @@
 static bool may_differ(const struct umb_yaml *node)
 {
     static const char *const free_keys[] = {"train.epochs", "train.log_every", "train.keep",
-                                            "train.queues", "name"};
+                                            "train.queues", "train.memory",    "name"};
     char path[UMB_YAML_PATH];
     umb__yaml_path(node, path, sizeof path);
     for (size_t i = 0; i < sizeof free_keys / sizeof *free_keys; i++) {

@@ -213,6 +213,44 @@ static enum umb_status read_parallel(struct umb_experiment *exp, const struct um
                         : st;
 }
 
+/* Memory. */
+
+/* "50%" → 0.5. */
+static bool read_share(const char *text, double *ret_share)
+{
+    char number[32];
+    const size_t n = strlen(text);
+    if (n < 2 || n > sizeof number || text[n - 1] != '%') { return false; }
+    memcpy(number, text, n - 1);
+    number[n - 1] = 0;
+    if (!umb__parse_double(number, 1e-6, 100, ret_share)) { return false; }
+    *ret_share /= 100;
+    return true;
+}
+
+static enum umb_status read_memory(struct umb_experiment *exp, const struct umb_yaml *node)
+{
+    struct umb_exp_train *t = &exp->train;
+    const char *text = NULL;
+    const enum umb_status st = umb__yaml_text(exp->ctx, node, &text);
+    if (st != UMB_OK || read_share(text, &t->memory_share) ||
+        umb__parse_bytes(text, &t->memory_bytes)) {
+        return st;
+    }
+    return umb__yaml_fail(exp->ctx, node,
+                          "'%.80s' does not fit; expected bytes with their unit, as 512MiB or 2GB, "
+                          "or a share of the device's memory, as 50%%",
+                          text);
+}
+
+uint64_t umb__experiment_memory(const struct umb_experiment *exp, const struct umb_device *device)
+{
+    const struct umb_exp_train *t = &exp->train;
+    if (t->memory_share <= 0) { return t->memory_bytes; }
+    const double bytes = t->memory_share * (double)umb_device_get_caps(device)->global_bytes;
+    return bytes < 1 ? 1 : (uint64_t)bytes;
+}
+
 /* The section. */
 
 static enum umb_status read_numbers(struct umb_experiment *exp, const struct umb_yaml *map)
@@ -255,9 +293,10 @@ static void set_defaults(struct umb_experiment *exp)
 
 enum umb_status umb__exp_read_train(struct umb_experiment *exp, const struct umb_yaml *node)
 {
-    static const char *const keys[] = {
-        "epochs",     "batch", "optimizer", "schedule",   "clip_norm", "weight_decay", "seed",
-        "early_stop", "keep",  "log_every", "validation", "queues",    "precision",    "parallel"};
+    static const char *const keys[] = {"epochs",    "batch",        "optimizer",  "schedule",
+                                       "clip_norm", "weight_decay", "seed",       "early_stop",
+                                       "keep",      "log_every",    "validation", "queues",
+                                       "precision", "parallel",     "memory"};
     set_defaults(exp);
     if (!node) { return UMB_OK; }
     enum umb_status st = umb__yaml_keys(exp->ctx, node, keys, COUNT(keys));
@@ -266,10 +305,12 @@ enum umb_status umb__exp_read_train(struct umb_experiment *exp, const struct umb
                           *schedule = umb__yaml_get(node, "schedule"),
                           *stop = umb__yaml_get(node, "early_stop"),
                           *precision = umb__yaml_get(node, "precision"),
-                          *parallel = umb__yaml_get(node, "parallel");
+                          *parallel = umb__yaml_get(node, "parallel"),
+                          *memory = umb__yaml_get(node, "memory");
     if (st == UMB_OK) { st = read_numbers(exp, node); }
     if (st == UMB_OK && precision) { st = read_precision(exp, precision); }
     if (st == UMB_OK && parallel) { st = read_parallel(exp, parallel); }
+    if (st == UMB_OK && memory) { st = read_memory(exp, memory); }
     if (st == UMB_OK && optimizer) { st = read_optimizer(exp, optimizer); }
     if (st == UMB_OK && decay) { st = read_weight_decay(exp, decay); }
     if (st == UMB_OK && schedule) { st = read_schedule(exp, schedule); }

@@ -92,7 +92,9 @@ struct umb_exp_train {
     double clip_norm;
     uint64_t seed;
     double validation;
-    int64_t queues; /* 0: as the environment says */
+    int64_t queues;        /* 0: as the environment says */
+    uint64_t memory_bytes; /* 0: no limit, or a share of the device's, 0…1 */
+    double memory_share;
     enum umb_exp_parallel parallel;
     struct umb_exp_early_stop early_stop;
 };
@@ -148,9 +150,12 @@ const char *umb__exp_devices_name(const struct umb_exp_devices *d, char *buffer,
 UMB_MUST_USE enum umb_status umb__experiment_net(struct umb_experiment *exp,
                                                  struct umb_net **ret_net);
 /* UMB_ERR_INVALID naming the first key in which the two differ, apart from those that a resumed run
- * may change (train.epochs, log_every, keep, queues). */
+ * may change (train.epochs, log_every, keep, queues, memory). */
 UMB_MUST_USE enum umb_status umb__experiment_same(const struct umb_experiment *run,
                                                   const struct umb_experiment *now);
+
+/* The memory limit on this device, in bytes; 0: none. */
+uint64_t umb__experiment_memory(const struct umb_experiment *exp, const struct umb_device *device);
 
 /* The built-in experiment of that name, or NULL; and their names for messages. */
 const char *umb__builtin_experiment(const char *name);

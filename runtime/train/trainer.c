@@ -234,7 +234,8 @@ static enum umb_status build_net(struct umb_trainer *tr, int mode, struct umb_tr
     return st;
 }
 
-static enum umb_status build_graph(struct umb_trainer *tr, int mode, struct umb_trainer_side *side)
+enum umb_status umb__trainer_graph_of(struct umb_trainer *tr, int mode,
+                                      struct umb_trainer_side *side)
 {
     enum umb_status st =
         umb__graph_create(tr->ctx, mode == UMB_TRAINER_TRAIN, tr->n_streams, &side->graph);
@@ -255,68 +256,6 @@ static enum umb_status build_graph(struct umb_trainer *tr, int mode, struct umb_
     if (st == UMB_OK) { st = umb__graph_transfer(side->graph); }
     if (st == UMB_OK && tr->fuses) { st = fuse_backward(tr, side->graph); }
     return st == UMB_OK ? umb__graph_alias(side->graph) : st;
-}
-
-/* ---- plans ---- */
-
-/* The node's line among those from `line` to `end` or the end of the text; NULL: none. */
-static const char *find_choice(const char *line, const char *end, const char *node)
-{
-    const size_t n = strlen(node);
-    while (line != end && *line) {
-        if (strncmp(line, node, n) == 0 && line[n] == '=') { return line; }
-        line += strcspn(line, "\n");
-        line += *line == '\n';
-    }
-    return NULL;
-}
-
-/* The solver of a resumed run's checkpoint for a node, or NULL. Lines are in the order of nodes, so
- * that of the next node comes next, as a rule. */
-static const char *chosen_solver(void *user, const char *node)
-{
-    struct umb_trainer *tr = user;
-    const char *line = find_choice(tr->next_choice, NULL, node);
-    if (!line) { line = find_choice(tr->choices, tr->next_choice, node); }
-    if (!line) { return NULL; }
-    const char *solver = line + strlen(node) + 1;
-    const size_t length = strcspn(solver, "\n");
-    tr->next_choice = solver + length + (solver[length] == '\n');
-    char *name = umb__arena_calloc(tr->arena, length + 1, 1);
-    return name ? memcpy(name, solver, length) : NULL;
-}
-
-enum umb_status umb__trainer_compile(struct umb_trainer *tr, int mode)
-{
-    struct umb_trainer_side *side = &tr->side[mode];
-    if (side->plan) { return UMB_OK; }
-    *side = (struct umb_trainer_side){.weights = -1, .hyper = -1};
-    enum umb_status st = build_graph(tr, mode, side);
-    tr->next_choice = tr->choices;
-    struct umb_plan_desc desc = {
-        .device = tr->device,
-        .graph = side->graph,
-        .store = tr->store,
-        .n_queues = tr->queues,
-        .n_slots = UMB_TRAINER_SLOTS,
-        .merge = tr->merges,
-        .more = tr->more,
-        .n_more = tr->n_devices - 1,
-        .solver_of = tr->choices && mode == UMB_TRAINER_TRAIN ? chosen_solver : NULL,
-        .solver_user = tr,
-        .tuning = tr->tuning};
-    if (st == UMB_OK) { st = umb__trainer_tune(tr, mode); }
-    if (st == UMB_OK) { st = umb__plan_create(tr->ctx, &desc, &side->plan); }
-    if (st != UMB_OK) { umb__trainer_drop_side(side); }
-    return st;
-}
-
-void umb__trainer_drop_side(struct umb_trainer_side *side)
-{
-    umb__plan_destroy(side->plan);
-    umb__graph_destroy(side->graph);
-    side->plan = NULL;
-    side->graph = NULL;
 }
 
 /* ---- first parameters ---- */
@@ -505,6 +444,7 @@ enum umb_status umb__trainer_create_tuned(struct umb_context *ctx,
     tr->net = desc->net;
     tr->batch = desc->batch;
     tr->seed = desc->seed;
+    tr->memory = desc->memory;
     tr->clip_norm = desc->clip_norm;
     tr->mixed = desc->mixed_precision;
     tr->n_streams = umb_net_n_streams(desc->net);
@@ -565,6 +505,11 @@ int64_t umb_trainer_n_steps(const struct umb_trainer *tr)
 struct umb_plan *umb__trainer_plan(const struct umb_trainer *tr, enum umb_trainer_mode mode)
 {
     return tr->side[mode].plan;
+}
+
+struct umb_fit umb__trainer_fit(const struct umb_trainer *tr, enum umb_trainer_mode mode)
+{
+    return tr->side[mode].fit;
 }
 
 const struct umb_graph *umb__trainer_graph(const struct umb_trainer *tr, enum umb_trainer_mode mode)

@@ -8,7 +8,7 @@
 #ifndef UMB_TRAINER_H
 #define UMB_TRAINER_H
 
-#include "plan.h"
+#include "fit.h"
 #include "safetensors.h"
 #include "tune.h"
 #include <umbel/train.h>
@@ -74,6 +74,9 @@ UMB_MUST_USE enum umb_status umb__trainer_wait(struct umb_trainer *tr, enum umb_
 struct umb_plan *umb__trainer_plan(const struct umb_trainer *tr, enum umb_trainer_mode mode);
 const struct umb_graph *umb__trainer_graph(const struct umb_trainer *tr,
                                            enum umb_trainer_mode mode);
+
+/* What was given up for the memory limit; limit 0 and nothing given up: there was no need. */
+struct umb_fit umb__trainer_fit(const struct umb_trainer *tr, enum umb_trainer_mode mode);
 
 /* Checkpoints: the trainer's own tensors and metadata are added to `file` (a writer's list), the
  * loop adds its own metadata. */

@@ -4,6 +4,7 @@
 #ifndef UMB_TRAINER_INTERNAL_H
 #define UMB_TRAINER_INTERNAL_H
 
+#include "fit.h"
 #include "optimizer.h"
 #include "tasks.h"
 #include "trainer.h"
@@ -15,6 +16,7 @@
 struct umb_trainer_side {
     struct umb_graph *graph;
     struct umb_plan *plan;
+    struct umb_fit fit; /* of the plan into tr->memory */
     struct umb_net_values net;
     struct umb_task_values task[UMB_MAX_TASKS];
     int answer[UMB_MAX_TASKS]; /* PREDICT */
@@ -34,7 +36,7 @@ struct umb_trainer {
     struct umb_store *store;
     struct umb_arena *arena;
     int64_t batch;
-    uint64_t seed;
+    uint64_t seed, memory;
     int queues, n_streams, n_tasks;
     bool mixed;
     bool merges;                /* UMBEL_MERGE; changes no bit */
@@ -66,7 +68,10 @@ double umb__trainer_optimizer_attr(const struct umb_trainer *tr, const char *nam
 
 /* The batch is shared by several devices. */
 bool umb__trainer_shares(const struct umb_trainer *tr);
-/* Compiles a side that is not there yet. */
+/* trainer.c: the net as a graph for one purpose, behind every pass. */
+UMB_MUST_USE enum umb_status umb__trainer_graph_of(struct umb_trainer *tr, int mode,
+                                                   struct umb_trainer_side *side);
+/* trainer_plan.c: compiles a side that is not there yet. */
 UMB_MUST_USE enum umb_status umb__trainer_compile(struct umb_trainer *tr, int mode);
 /* trainer_tune.c: reads UMBEL_TUNE, which `asked` (may be NULL) goes before; and measures what a
  * side's graph needs, where that is wanted. */

@@ -126,7 +126,9 @@ static enum umb_status collect_texts(struct umb_trainer *tr, struct umb_safetens
     }
     const struct umb_trainer_side *side = &tr->side[UMB_TRAINER_TRAIN];
     for (int i = 0; i < side->graph->n_nodes; i++) {
-        const char *solver = umb__plan_solver(side->plan, i);
+        /* What is computed twice follows from the memory limit, and has its first maker's solver.
+         */
+        const char *solver = side->graph->node[i].again_of ? "" : umb__plan_solver(side->plan, i);
         if (solver[0]) { umb__text_printf(&t, "%s=%s\n", side->graph->node[i].name, solver); }
     }
     if (st == UMB_OK) { st = umb__text_status(tr->ctx, &t); }

@@ -85,6 +85,26 @@ static enum umb_status build_net(void)
     return st;
 }
 
+/* Activations that wait for backward while others are made. */
+static enum umb_status describe_chain(struct umb_net *net)
+{
+    struct umb_stream_desc a = {.name = "a", .height = 8, .width = 8, .channels = 2};
+    struct umb_task_desc task = {.name = "x", .loss = "cross_entropy", .weight = 1};
+    int h = -1;
+    enum umb_status st = umb_net_stream(net, &a, &h);
+    for (int i = 0; st == UMB_OK && i < 3; i++) {
+        st = layer(net, "conv", "filters=4 size=3 padding=1", h, &h);
+        if (st == UMB_OK) { st = layer(net, "tanh", NULL, h, &h); }
+    }
+    if (st == UMB_OK) { st = layer(net, "batch_norm", NULL, h, &h); }
+    if (st == UMB_OK) { st = layer(net, "global_avg_pool", NULL, h, &h); }
+    if (st == UMB_OK) { st = layer(net, "dense", "units=3", h, &task.output); }
+    return st == UMB_OK ? umb_net_task(net, &task) : st;
+}
+
+/* Bytes that the trainer may use; 0: no limit. */
+static uint64_t limit;
+
 static enum umb_status create_trainer(void)
 {
     struct umb_trainer *tr = NULL;
@@ -93,9 +113,11 @@ static enum umb_status create_trainer(void)
                                     .batch = 3,
                                     .optimizer = "adamw",
                                     .clip_norm = 1,
-                                    .queues = 2};
+                                    .queues = 2,
+                                    .memory = limit};
     enum umb_status st = umb_trainer_create(world.ctx, &desc, &tr);
     if (st != UMB_OK) { assert_null(tr); }
+    if (st == UMB_OK && limit) { assert_true(umb__trainer_fit(tr, UMB_TRAINER_TRAIN).n_again > 0); }
     umb_trainer_destroy(tr);
     return st;
 }
@@ -200,6 +222,24 @@ static void a_trainer(void **state)
     assert_true(fail_each("trainer", create_trainer, false) > 200);
 }
 
+/* Less than one queue needs: activations are computed again. */
+static void a_limited_trainer(void **state)
+{
+    (void)state;
+    struct umb_net *usual = world.net;
+    assert_int_equal(umb_net_create(world.ctx, &world.net), UMB_OK);
+    assert_int_equal(describe_chain(world.net), UMB_OK);
+    struct session_desc desc = {
+        .device = world.device, .net = world.net, .batch = 3, .clip_norm = 1, .queues = 1};
+    struct session s = session_open(world.ctx, &desc);
+    limit = umb__trainer_fit(s.tr, UMB_TRAINER_TRAIN).needs.total - 1;
+    session_close(&s);
+    assert_true(fail_each("limited trainer", create_trainer, false) > 400);
+    umb_net_destroy(world.net);
+    world.net = usual;
+    limit = 0;
+}
+
 static void a_step(void **state)
 {
     (void)state;
@@ -280,9 +320,14 @@ static int close_world(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_net),         cmocka_unit_test(a_trainer),    cmocka_unit_test(a_step),
-        cmocka_unit_test(an_evaluation), cmocka_unit_test(a_prediction), cmocka_unit_test(a_trace),
-        cmocka_unit_test(saving),        cmocka_unit_test(loading)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_net),
+                                       cmocka_unit_test(a_trainer),
+                                       cmocka_unit_test(a_limited_trainer),
+                                       cmocka_unit_test(a_step),
+                                       cmocka_unit_test(an_evaluation),
+                                       cmocka_unit_test(a_prediction),
+                                       cmocka_unit_test(a_trace),
+                                       cmocka_unit_test(saving),
+                                       cmocka_unit_test(loading)};
     return cmocka_run_group_tests(tests, open_world, close_world);
 }

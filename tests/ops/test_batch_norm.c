@@ -341,7 +341,7 @@ static void statistics_have_a_row_for_each_stream(void **state)
 
 int main(void)
 {
-    static const char *const ops[] = {"batch_norm", NULL};
+    static const char *const ops[] = {"batch_norm", "batch_norm_again", NULL};
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden_on_device),
         cmocka_unit_test(golden_by_reference),

@@ -45,6 +45,7 @@ struct session session_open(struct umb_context *ctx, const struct session_desc *
                                  .clip_norm = desc->clip_norm,
                                  .mixed_precision = desc->mixed_precision,
                                  .seed = desc->seed,
+                                 .memory = desc->memory,
                                  .queues = desc->queues ? desc->queues : 1,
                                  .more = desc->more,
                                  .n_more = desc->n_more,

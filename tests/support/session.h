@@ -15,7 +15,7 @@ struct session_desc {
     double clip_norm;
     int queues; /* 0: 1 */
     bool mixed_precision;
-    uint64_t seed;
+    uint64_t seed, memory;
     struct umb_device *const *more; /* further devices, that layers of the net name */
     int n_more;
     const int64_t *shares; /* as umb_trainer_desc's */

@@ -199,6 +199,61 @@ static void truth_values(void **state)
 
 #define VARIABLE "UMBEL_TEST_VARIABLE"
 
+static void bytes_with_units(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t bytes;
+    } row[] = {{"1B", 1},
+               {"512MiB", UINT64_C(512) << 20},
+               {"512 MiB", UINT64_C(512) << 20},
+               {"2GB", UINT64_C(2000000000)},
+               {"2gb", UINT64_C(2000000000)},
+               {"1.5GiB", UINT64_C(3) << 29},
+               {"0.25kB", 250},
+               {"3KiB", 3072},
+               {"4EiB", UINT64_C(1) << 62}};
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        uint64_t bytes = 0;
+        if (!umb__parse_bytes(row[i].text, &bytes) || bytes != row[i].bytes) {
+            fail_msg("%s: %llu; expected %llu", row[i].text, (unsigned long long)bytes,
+                     (unsigned long long)row[i].bytes);
+        }
+    }
+}
+
+static void not_bytes(void **state)
+{
+    (void)state;
+    static const char *const text[] = {"",     "MiB",   "512",  "-1MiB",  "+1MiB",   "1.2.3MiB",
+                                       "1e3B", "0B",    "0.9B", "4.1EiB", "99EB",    "1MiBs",
+                                       "1M",   "1 i B", "1iB",  " 1MiB",  "0x10MiB", "1BB"};
+    for (size_t i = 0; i < sizeof text / sizeof *text; i++) {
+        uint64_t bytes = 7;
+        if (umb__parse_bytes(text[i], &bytes) || bytes != 7) {
+            fail_msg("'%s' was taken as %llu", text[i], (unsigned long long)bytes);
+        }
+    }
+}
+
+/* What is named suffices: nothing is rounded down. */
+static void texts_of_bytes(void **state)
+{
+    (void)state;
+    char text[UMB_BYTES_TEXT];
+    assert_string_equal(umb__bytes_text(0, text), "0 B");
+    assert_string_equal(umb__bytes_text(1023, text), "1023 B");
+    assert_string_equal(umb__bytes_text(1024, text), "1 KiB");
+    assert_string_equal(umb__bytes_text(UINT64_C(512) << 20, text), "512 MiB");
+    assert_string_equal(umb__bytes_text((UINT64_C(512) << 20) + 1, text), "512.01 MiB");
+    for (uint64_t n = 1; n < UINT64_C(1) << 60; n = n * 7 + 3) {
+        uint64_t back = 0;
+        assert_true(umb__parse_bytes(umb__bytes_text(n, text), &back));
+        assert_true(back >= n);
+    }
+}
+
 static void environment_defaults(void **state)
 {
     (void)state;
@@ -345,6 +400,9 @@ int main(void)
         cmocka_unit_test(not_numbers),
         cmocka_unit_test(numbers_do_not_follow_the_locale),
         cmocka_unit_test(truth_values),
+        cmocka_unit_test(bytes_with_units),
+        cmocka_unit_test(not_bytes),
+        cmocka_unit_test(texts_of_bytes),
         cmocka_unit_test(environment_defaults),
         cmocka_unit_test(environment_numbers),
         cmocka_unit_test(environment_choices),
