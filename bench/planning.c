@@ -205,7 +205,7 @@ static void make_graph(struct bench *b)
     b->counts.n_nodes = b->g->n_nodes;
     add_update(b, gradient, n_gradient);
     PASS(b, "fuse", umb__graph_fuse(b->g, caps));
-    PASS(b, "update", umb__graph_fuse_update(b->g, caps, UMB_LARGE_PARAM));
+    PASS(b, "update", umb__graph_fuse_update(b->g, caps, umb__graph_large_param(b->g)));
     PASS(b, "alias", umb__graph_alias(b->g));
     b->counts.n_fused = b->g->n_nodes;
 }

@@ -7,6 +7,7 @@
  *   gemm_few_sum      out[i,j] = Σ_slabs (+ bias[j], then relu)
  *   gemm_few_turned   out[i,j] = Σ_l a[i·L + l] · b[j·L + l]  (0 where mask[i,j] ≤ 0)
  *   gemm_few_turn     a as gemm_few_turned reads it
+ *   gemm_few_several  gemm_few_turned of a sum that is spread over several matrices b_t
  *
  * gemm_few: an item has a slab of the sum and `columns` columns. It takes KC rows of b at a time,
  * which lie in a piece of the second-level cache, having been fetched while those before them were
@@ -17,6 +18,9 @@
  * gemm_few_turned: the lanes are rows of a, out of panels [GROUP rows of a][term][GROUP]. A tile is
  * BR rows of b, whose numbers are broadcast, by GROUP = BV·VW rows of a; BLOCK rows of b become as
  * many columns of out.
+ *
+ * gemm_few_several: the terms are those of matrix 0, b_0 [N, L_0], then those of matrix 1 … A launch
+ * takes AT_ONCE matrices; what it leaves for the next are its sums, [block][group][BLOCK][GROUP].
  *
  * Slabs follow from the shape, so the same numbers are added in the same order whatever the items.
  * NDRange [1 + items], one item a group; group 0 does nothing: PoCL gives the thread that comes
@@ -129,13 +133,15 @@ __kernel ONE_ITEM void gemm_few_sum(__global const float *restrict slabs, ulong 
     }
 }
 
-/* a [M,L] as [groups][L][GROUP], rows that do not exist as 0. NDRange [groups, ⌈L / VW⌉]. */
+/* a [M,L] as the terms from `first` on of [groups][all][GROUP], rows that do not exist as 0.
+ * NDRange [groups, ⌈L / VW⌉]. */
 __kernel ONE_ITEM void gemm_few_turn(__global const float *restrict a, ulong a_at,
-                                     __global float *restrict to, ulong to_at, int M, int L)
+                                     __global float *restrict to, ulong to_at, int M, int L,
+                                     int all, int first)
 {
     const int i0 = get_group_id(0) * GROUP, l0 = get_group_id(1) * VW, terms = min(VW, L - l0);
     a += a_at + l0;
-    to += to_at + i0 * (long)L + l0 * GROUP;
+    to += to_at + i0 * (long)all + (first + l0) * GROUP;
     for (int v = 0; v < BV; ++v) {
         float square[VW * NV] __attribute__((aligned(64)));
         __global const float *from = a + (i0 + v * VW) * (long)L;
@@ -156,14 +162,12 @@ __kernel ONE_ITEM void gemm_few_turn(__global const float *restrict a, ulong a_a
     }
 }
 
-/* BR rows of b, L terms, by a panel; a row that does not exist is the last one once more. Fetches
- * the next rows. */
-static inline void multiply_turned(float *sums, __global const float *panel,
-                                   __global const float *b, int rows, int L)
+/* Adds BR rows of b, L terms, by a panel; a row that does not exist is the last one once more.
+ * Fetches the next rows. */
+static inline void add_turned(vec_t *sum, __global const float *panel, __global const float *b,
+                              int rows, int L)
 {
-    vec_t sum[BR * BV];
     __global const float *row[BR];
-    UNROLL for (int i = 0; i < BR * BV; ++i) { sum[i] = (vec_t)(0.0f); }
     UNROLL for (int i = 0; i < BR; ++i) { row[i] = b + min(i, rows - 1) * (long)L; }
     for (int l0 = 0; l0 < L; l0 += LINE) {
         const int end = min(l0 + LINE, L);
@@ -183,6 +187,14 @@ static inline void multiply_turned(float *sums, __global const float *panel,
             }
         }
     }
+}
+
+static inline void multiply_turned(float *sums, __global const float *panel,
+                                   __global const float *b, int rows, int L)
+{
+    vec_t sum[BR * BV];
+    UNROLL for (int i = 0; i < BR * BV; ++i) { sum[i] = (vec_t)(0.0f); }
+    add_turned(sum, panel, b, rows, L);
     UNROLL for (int i = 0; i < BR * BV; ++i) { VEC_STORE(sum[i], i, sums); }
 }
 
@@ -227,6 +239,64 @@ __kernel ONE_ITEM void gemm_few_turned(__global const float *restrict panels, ul
             }
             write_turned(out + out_at + at, flags & MASK ? mask + mask_at + at : 0, sums, N, M - i0,
                          columns);
+        }
+    }
+}
+
+#define AT_ONCE 8
+#define FIRST 16 /* no sums wait */
+#define LAST 32  /* nor will */
+
+/* The sums of a tile over `count` matrices. */
+static inline void multiply_several(float *sums, __global const float *waiting, bool first,
+                                    __global const float *panel, __global const float *const *b,
+                                    const int *terms, int count, int row, int rows)
+{
+    vec_t sum[BR * BV];
+    UNROLL for (int i = 0; i < BR * BV; ++i) { sum[i] = first ? (vec_t)(0.0f) : VEC_LOAD(i, waiting); }
+    for (int t = 0; t < count; ++t) {
+        add_turned(sum, panel, b[t] + row * (long)terms[t], rows, terms[t]);
+        panel += terms[t] * (long)GROUP;
+    }
+    UNROLL for (int i = 0; i < BR * BV; ++i) { VEC_STORE(sum[i], i, sums); }
+}
+
+/* L are all terms, of which those of these matrices begin at `begins`. */
+__kernel ONE_ITEM void gemm_few_several(
+    __global const float *restrict panels, ulong panels_at, __global const float *restrict b0,
+    ulong b0_at, __global const float *restrict b1, ulong b1_at, __global const float *restrict b2,
+    ulong b2_at, __global const float *restrict b3, ulong b3_at, __global const float *restrict b4,
+    ulong b4_at, __global const float *restrict b5, ulong b5_at, __global const float *restrict b6,
+    ulong b6_at, __global const float *restrict b7, ulong b7_at,
+    __global const float *restrict mask, ulong mask_at, __global float *restrict waiting,
+    ulong waiting_at, __global float *restrict out, ulong out_at, int M, int N, int L, int begins,
+    int count, int L0, int L1, int L2, int L3, int L4, int L5, int L6, int L7, int flags,
+    int blocks)
+{
+    float sums[BLOCK * GROUP] __attribute__((aligned(64)));
+    __global const float *const b[AT_ONCE] = {b0 + b0_at, b1 + b1_at, b2 + b2_at, b3 + b3_at,
+                                              b4 + b4_at, b5 + b5_at, b6 + b6_at, b7 + b7_at};
+    const int terms[AT_ONCE] = {L0, L1, L2, L3, L4, L5, L6, L7};
+    if (get_group_id(0) == 0) { return; }
+    const int begin = (get_group_id(0) - 1) * blocks * BLOCK, end = min(begin + blocks * BLOCK, N);
+    const int groups = (M + GROUP - 1) / GROUP;
+    panels += panels_at + begins * (long)GROUP;
+    waiting += waiting_at;
+    for (int j0 = begin; j0 < end; j0 += BLOCK) {
+        const int columns = min(BLOCK, end - j0);
+        for (int i0 = 0; i0 < M; i0 += GROUP) {
+            const long at = i0 * (long)N + j0;
+            __global float *kept = waiting + (j0 / BLOCK * groups + i0 / GROUP) * BLOCK * (long)GROUP;
+            for (int j = 0; j < columns; j += BR) {
+                multiply_several(sums + j * GROUP, kept + j * GROUP, flags & FIRST,
+                                 panels + i0 * (long)L, b, terms, count, j0 + j, N - j0 - j);
+            }
+            if (flags & LAST) {
+                write_turned(out + out_at + at, flags & MASK ? mask + mask_at + at : 0, sums, N,
+                             M - i0, columns);
+            } else {
+                for (int i = 0; i < BLOCK * BV; ++i) { VEC_WRITE(VEC_LOAD(i, sums), i, kept); }
+            }
         }
     }
 }

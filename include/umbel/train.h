@@ -23,7 +23,7 @@ struct umb_trainer_desc {
     double clip_norm;            /* gradients are scaled to this L2 norm at most; 0: off */
     bool mixed_precision;        /* GPUs may round operands of forward products to float16 */
     uint64_t seed;               /* initial parameters, dropout */
-    int queues;                  /* 1…8, of each device; 0: UMBEL_QUEUES, else 1 */
+    int queues;                  /* 1…8, of each device; 0: UMBEL_QUEUES, else 2 on CPUs */
     /* Bytes of a device's memory that a step may use, parameters and optimizer included; 0: what
      * the device has. For it queues are given up, then activations are computed twice; no bit of a
      * result changes. UMB_ERR_INVALID: too low, and the message says what would do. */

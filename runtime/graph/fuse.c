@@ -144,10 +144,7 @@ static enum umb_status list_terms(const struct fusing *f, int i, int **ret_in, i
         if (maker < 0) { return UMB_OK; }
         const struct umb_node *term = &g->node[maker];
         if (n == 0) { in[n++] = term->in[2]; }
-        const bool alike =
-            term->in[2] == in[0] && (n == 1 || umb__shape_equal(&g->value[term->in[0]].type.shape,
-                                                                &g->value[in[1]].type.shape));
-        if (!alike) { return UMB_OK; }
+        if (term->in[2] != in[0]) { return UMB_OK; }
         in[n++] = term->in[0];
         in[n++] = term->in[1];
     }
@@ -193,6 +190,29 @@ static enum umb_status fuse_terms(const struct fusing *f, int i)
     }
     g->node[i] = fused;
     return umb__readers_note(f->readers, i);
+}
+
+/* Dense layers that read one value: they are merged as launches, so each needs but a part of the
+ * device. */
+#define MANY 4
+
+static bool reads_many(const struct fusing *f, int x)
+{
+    int n = 0;
+    for (int k = umb__readers_first(f->readers, x); k >= 0 && n < MANY;
+         k = umb__readers_next(f->readers, x, k)) {
+        const struct umb_reading r = f->readers->reading[k];
+        n += r.input == 0 && is_op(f->g, r.node, "dense");
+    }
+    return n >= MANY;
+}
+
+static void mark_beside(const struct fusing *f)
+{
+    for (int i = 0; i < f->g->n_nodes; i++) {
+        struct umb_node *n = &f->g->node[i];
+        if (is_op(f->g, i, "dense") && reads_many(f, n->in[0])) { *inner_flag(n, "beside") = true; }
+    }
 }
 
 /* Masks. */
@@ -289,6 +309,7 @@ static enum umb_status fuse_all(const struct fusing *f)
         fuse_bias(f, i);
         st = fuse_mask(f, i);
     }
+    mark_beside(f);
     return st;
 }
 

@@ -31,7 +31,7 @@ struct umb_value {
     size_t base_offset; /* bytes */
     bool output;        /* the host reads it after each run */
     int spec;           /* PARAM and op states: index into specs, −1: none */
-    int device; /* which holds it, from 0; INPUT and CONSTANT are on each that reads them */
+    int device;         /* which holds it, from 0; INPUT and CONSTANT are on each that reads them */
     double constant;
 };
 
@@ -67,7 +67,7 @@ struct umb_graph {
     int n_specs, spec_capacity;
     struct umb_names params;      /* values of specs */
     int rows_value, random_value; /* ambient inputs, −1 until an op asked for them */
-    int device; /* of the nodes and values that are added from now on */
+    int device;                   /* of the nodes and values that are added from now on */
     /* Of devices 1, 2 …; NULL where there is one. Passes are given device 0's. */
     const struct umb_device_caps *const *more_caps;
 };
@@ -124,8 +124,8 @@ void umb__graph_interpret_free(const struct umb_graph *g, double **data, const b
 
 /* Passes. */
 /* What is read on another device than holds it, is transferred: devices.c. Before differentiation,
- * so that gradients come back the same way, and once more behind it. UMB_ERR_UNSUPPORTED: a state is
- * kept by layers on two devices. */
+ * so that gradients come back the same way, and once more behind it. UMB_ERR_UNSUPPORTED: a state
+ * is kept by layers on two devices. */
 UMB_MUST_USE enum umb_status umb__graph_transfer(struct umb_graph *g);
 /* Before differentiation: simplify.c. */
 UMB_MUST_USE enum umb_status umb__graph_simplify(struct umb_graph *g);
@@ -143,8 +143,9 @@ UMB_MUST_USE enum umb_status umb__graph_pack(struct umb_graph *g, const int *gra
  */
 struct umb_device_caps;
 /* The capabilities of the device that computes a node; caps are device 0's. */
-static inline const struct umb_device_caps *
-umb__graph_caps(const struct umb_graph *g, const struct umb_device_caps *caps, int device)
+static inline const struct umb_device_caps *umb__graph_caps(const struct umb_graph *g,
+                                                            const struct umb_device_caps *caps,
+                                                            int device)
 {
     return caps && device ? g->more_caps[device - 1] : caps;
 }
@@ -155,9 +156,14 @@ UMB_MUST_USE enum umb_status umb__graph_fuse_pool(struct umb_graph *g,
 /* Behind differentiation: fuse.c. */
 UMB_MUST_USE enum umb_status umb__graph_fuse(struct umb_graph *g,
                                              const struct umb_device_caps *caps);
-/* Behind it, on g->device: parameters of at least so many numbers are updated beside their gradient's maker:
- * fuse_update.c. */
+/* Behind it, on g->device: parameters of at least so many numbers are updated beside their
+ * gradient's maker: fuse_update.c. */
 #define UMB_LARGE_PARAM (1 << 18)
+/* From so many on, where a device's smaller ones together have UMB_MANY_PARAMS: their gradients
+ * would fall out of the caches before the update reads them, as a large one's does. */
+#define UMB_SMALL_PARAM (1 << 15)
+#define UMB_MANY_PARAMS (1 << 20)
+int64_t umb__graph_large_param(const struct umb_graph *g);
 UMB_MUST_USE enum umb_status umb__graph_fuse_update(struct umb_graph *g,
                                                     const struct umb_device_caps *caps,
                                                     int64_t least);

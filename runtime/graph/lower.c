@@ -5,8 +5,9 @@
 #include "update.h"
 
 /* Rough speeds for the first schedule, where nothing was measured: fused multiply-adds on every
- * lane at the nominal clock, and what one channel of common memory delivers. */
-#define GUESSED_BYTES_PER_NS 10.0
+ * lane at the nominal clock, and what common memory delivers. */
+#define GUESSED_CPU_BYTES_PER_NS 40.0
+#define GUESSED_GPU_BYTES_PER_NS 300.0
 #define LAUNCH_NS 3000.0
 
 /* Through host memory. */
@@ -123,15 +124,19 @@ static enum umb_status lower_node(struct umb_plan *p, const struct umb_plan_desc
 }
 
 /* The node's time: as measured, else guessed from its work, and a launch for each step. */
-static double node_ns(const struct umb_plan *p, int node, double flops, double bytes, double speed)
+static double node_ns(const struct umb_plan *p, int node, double flops, double bytes)
 {
+    const struct umb_device_caps *caps =
+        umb_device_get_caps(p->side[p->graph->node[node].device].device);
     const struct umb_choice *c = &p->choice[node];
     const uint64_t measured = umb__tuned_ns(c->tuned, c->solver->name);
     if (measured) { return (double)measured; }
     if (p->graph->node[node].op->flags & UMB_OP_TRANSFER) {
         return bytes / GUESSED_TRANSFER_BYTES_PER_NS + TRANSFER_NS;
     }
-    const double compute = flops / speed, move = bytes / GUESSED_BYTES_PER_NS;
+    const double compute = flops / flops_per_ns(caps);
+    const double move = bytes / (caps->type == UMB_DEVICE_GPU ? GUESSED_GPU_BYTES_PER_NS
+                                                              : GUESSED_CPU_BYTES_PER_NS);
     return compute > move ? compute : move;
 }
 
@@ -168,9 +173,7 @@ static enum umb_status cost_steps(struct umb_plan *p)
         for (end = first; end < p->steps.n && p->steps.step[end].node == node; end++) {}
         const enum umb_status st = count_work(p, node, &p->flops[first], &p->bytes[first]);
         if (st != UMB_OK) { return st; }
-        const struct umb_device *device = p->side[p->graph->node[node].device].device;
-        const double speed = flops_per_ns(umb_device_get_caps(device));
-        const double ns = node_ns(p, node, p->flops[first], p->bytes[first], speed);
+        const double ns = node_ns(p, node, p->flops[first], p->bytes[first]);
         const double each = ns / (double)(end - first) + LAUNCH_NS;
         for (size_t i = first; i < end; i++) {
             p->cost_ns[i] = each;

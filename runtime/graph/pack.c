@@ -26,6 +26,19 @@ static bool is_packed(const struct umb_graph *g, int v)
            g->value[v].device == g->device;
 }
 
+int64_t umb__graph_large_param(const struct umb_graph *g)
+{
+    int64_t sum = 0;
+    for (int v = 0; v < g->n_values; v++) {
+        const struct umb_value *value = &g->value[v];
+        const int64_t n = umb__shape_count(&value->type.shape);
+        const bool counts = value->kind == UMB_VALUE_PARAM && value->spec >= 0 &&
+                            value->device == g->device && n >= UMB_SMALL_PARAM;
+        if (counts && n < UMB_LARGE_PARAM) { sum += n; }
+    }
+    return sum >= UMB_MANY_PARAMS ? UMB_SMALL_PARAM : UMB_LARGE_PARAM;
+}
+
 static int64_t packed_count(const struct umb_graph *g)
 {
     int64_t n = 0;
@@ -102,11 +115,12 @@ static enum umb_status place_gradient(const struct packing *p, int param, int pa
 static enum umb_status place_all(const struct packing *p, int params, int gradients)
 {
     struct umb_graph *g = p->g;
+    const int64_t large = umb__graph_large_param(g);
     size_t offset = 0;
     for (int i = 0; i < 2 * params; i++) {
         const int v = i % params;
         const int64_t count = umb__shape_count(&g->value[v].type.shape);
-        const bool later = i < params && count >= UMB_LARGE_PARAM;
+        const bool later = i < params && count >= large;
         if (!is_packed(g, v) || later) { continue; }
         g->value[v].base = params;
         g->value[v].base_offset = offset;

@@ -129,7 +129,7 @@ static enum umb_status checked(struct umb_store *s, const char *name, size_t off
 enum umb_status umb__store_write(struct umb_store *s, const char *name, size_t offset, size_t bytes,
                                  const void *data)
 {
-    struct entry *e;
+    struct entry *e = NULL;
     enum umb_status st = checked(s, name, offset, bytes, &e);
     return st == UMB_OK ? umb__queue_write_now(s->queue[e->device], e->buffer, offset, bytes, data)
                         : st;
@@ -138,7 +138,7 @@ enum umb_status umb__store_write(struct umb_store *s, const char *name, size_t o
 enum umb_status umb__store_read(struct umb_store *s, const char *name, size_t offset, size_t bytes,
                                 void *data)
 {
-    struct entry *e;
+    struct entry *e = NULL;
     enum umb_status st = checked(s, name, offset, bytes, &e);
     return st == UMB_OK ? umb__queue_read_now(s->queue[e->device], e->buffer, offset, bytes, data)
                         : st;

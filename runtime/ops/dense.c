@@ -20,6 +20,8 @@ static const struct umb_attr_desc inner[] = {
      "no gradient where the input is not positive"},
     {"dbias", UMB_ATTR_BOOL, offsetof(struct umb_dense_attrs, dbias), false, 0, 0, "false", NULL,
      "the bias's gradient, too"},
+    {"beside", UMB_ATTR_BOOL, offsetof(struct umb_dense_attrs, beside), false, 0, 0, "false", NULL,
+     "computed beside others of its kind"},
     {0}};
 
 /* Forward. */
@@ -109,7 +111,8 @@ struct umb_gemm umb__dense_forward_gemm(const struct umb_problem *p)
                              .N = (int)umb__shape_channels(&p->out[0].shape),
                              .L = (int)umb__shape_channels(&p->in[0].shape),
                              .bias = a->bias,
-                             .relu = a->activation == UMB_ACT_RELU};
+                             .relu = a->activation == UMB_ACT_RELU,
+                             .beside = a->beside};
 }
 
 struct umb_gemm umb__dense_data_gemm(const struct umb_problem *p)

@@ -18,6 +18,7 @@ struct umb_dense_attrs {
     bool bias;
     int activation;   /* of enum umb_activation; the kernels know linear and relu */
     bool mask, dbias; /* inner: see above */
+    bool beside;      /* inner, dense: others read x too, and merge with it: a core is its share */
 };
 
 /* out [M,N] = A [M,L] · B [L,N] (+ bias [N], then relu). A transposed operand lies as [L,M] or
@@ -26,6 +27,7 @@ struct umb_gemm {
     int M, N, L;
     bool transpose_a, transpose_b;
     bool bias, relu;
+    bool beside; /* one of many products that fill the device together */
     /* Only where a product's own function says so, and without bias and relu. */
     bool add;         /* to what is there; the naive product alone knows it */
     bool mask;        /* in place of bias comes a value [M,N]: where it is ≤ 0, out is 0 */
@@ -64,6 +66,18 @@ UMB_MUST_USE enum umb_status umb__emit_gemm_rows(struct umb_emit *e, const struc
 /* Of few rows by a matrix larger than the caches, which is read once, on a CPU: cl/gemm_few.cl. */
 bool umb__gemm_few_applies(const struct umb_device_caps *caps, const struct umb_gemm *g);
 bool umb__gemm_few_pays(const struct umb_gemm *g);
+/* out = Σ_t a_t·b_tᵀ as one product, a_t [M,terms_t], b_t [N,terms_t]; g's L does not count. Two or
+ * more, where it applies. */
+struct umb_several {
+    int n;
+    const int *terms, *a, *b; /* [n]; values, which applies does not ask for */
+};
+bool umb__gemm_few_several_applies(const struct umb_device_caps *caps, const struct umb_gemm *g,
+                                   const struct umb_several *of);
+UMB_MUST_USE enum umb_status umb__emit_gemm_few_several(struct umb_emit *e,
+                                                        const struct umb_gemm *g,
+                                                        const struct umb_several *of, int mask,
+                                                        int out);
 UMB_MUST_USE enum umb_status umb__emit_gemm_few(struct umb_emit *e, const struct umb_gemm *g, int a,
                                                 int b, int bias, int out);
 

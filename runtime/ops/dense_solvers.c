@@ -227,9 +227,8 @@ static struct umb_conv rows_as_images(const struct umb_problem *p)
 static int few_weights(const struct umb_problem *p)
 {
     const struct umb_conv images = rows_as_images(p);
-    const struct umb_gemm g = umb__dense_weights_gemm(p);
     if (!umb__tile_applies(p->caps) || !umb__small_weights_fit(&images)) { return 0; }
-    return p->updates && umb__gemm_few_pays(&g) ? 5 : 2;
+    return p->updates ? 5 : 2;
 }
 
 static enum umb_status weights_few(struct umb_emit *e)

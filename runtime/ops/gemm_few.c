@@ -35,7 +35,12 @@ static const struct umb_kernel few_sum = {"gemm_few_sum", "gemm_few.cl", "gemm_f
                                           "rrwiiiii"};
 static const struct umb_kernel few_turned = {"gemm_few_turned", "gemm_few.cl", "gemm_few_turned",
                                              "rrrwiiiii"};
-static const struct umb_kernel few_turn = {"gemm_few_turn", "gemm_few.cl", "gemm_few_turn", "rwii"};
+static const struct umb_kernel few_turn = {"gemm_few_turn", "gemm_few.cl", "gemm_few_turn",
+                                           "rwiiii"};
+static const struct umb_kernel few_several = {"gemm_few_several", "gemm_few.cl", "gemm_few_several",
+                                              "rrrrrrrrrrmwiiiiiiiiiiiiiii"};
+#define AT_ONCE 8 /* matrices of a launch */
+enum { MASK = 8, FIRST = 16, LAST = 32 };
 
 struct cut {
     int width, rows; /* VW and TR of the kernel */
@@ -120,37 +125,135 @@ static enum umb_status emit_forward(struct umb_emit *e, const struct umb_gemm *g
                             (g->bias ? 1 : 0) | (g->relu ? 2 : 0), rows);
 }
 
+/* How a product by a turned matrix is cut. */
+struct turned {
+    const char *options; /* NULL: no memory */
+    int group, groups, block, blocks;
+};
+
+static struct turned cut_turned(struct umb_emit *e, const struct umb_gemm *g)
+{
+    const struct cut c = cut(e->p.caps, g);
+    struct turned t = {.options = options_of(e, &c), .group = c.vectors * c.width};
+    const int units = (int)e->p.caps->compute_units;
+    t.groups = umb__ceil_div(g->M, t.group);
+    t.block = 3 * c.width;
+    t.blocks = umb__ceil_div(umb__ceil_div(g->N, t.block), ITEMS_PER_UNIT * units);
+    return t;
+}
+
+/* All `all` terms of rows of the left factor. */
+static enum umb_status panels_temp(struct umb_emit *e, const struct turned *t, int all,
+                                   int *ret_panels)
+{
+    const size_t numbers = (size_t)(t->groups * t->group) * (size_t)all;
+    return t->options ? umb__emit_temp(e, numbers * sizeof(float), ret_panels) : UMB_ERR_NO_MEMORY;
+}
+
+/* The terms from `first` on. */
+static enum umb_status emit_turn(struct umb_emit *e, const struct umb_gemm *g,
+                                 const struct turned *t, int a, int panels, int all, int first)
+{
+    const struct umb_emit_launch turn = {
+        .kernel = &few_turn,
+        .options = t->options,
+        .dimensions = 2,
+        .global = {(size_t)t->groups, (size_t)umb__ceil_div(g->L, umb__tile_width(e->p.caps))},
+        .local = {1, 1}};
+    return umb__emit_launch(e, &turn, a, panels, g->M, g->L, all, first);
+}
+
+static struct umb_emit_launch over_blocks(const struct umb_kernel *kernel, const struct turned *t,
+                                          const struct umb_gemm *g)
+{
+    return (struct umb_emit_launch){
+        .kernel = kernel,
+        .options = t->options,
+        .dimensions = 1,
+        .global = {1 + (size_t)umb__ceil_div(g->N, t->block * t->blocks)},
+        .local = {1}};
+}
+
 static enum umb_status emit_turned(struct umb_emit *e, const struct umb_gemm *g, int a, int b,
                                    int mask, int out)
 {
-    const struct cut c = cut(e->p.caps, g);
-    const int group = c.vectors * c.width, groups = umb__ceil_div(g->M, group), block = 3 * c.width;
-    const int units = (int)e->p.caps->compute_units;
-    const int blocks = umb__ceil_div(umb__ceil_div(g->N, block), ITEMS_PER_UNIT * units);
-    const char *options = options_of(e, &c);
+    const struct turned t = cut_turned(e, g);
     int panels = -1;
-    enum umb_status st = options ? UMB_OK : UMB_ERR_NO_MEMORY;
-    if (st == UMB_OK) {
-        const size_t numbers = (size_t)(groups * group) * (size_t)g->L;
-        st = umb__emit_temp(e, numbers * sizeof(float), &panels);
+    enum umb_status st = panels_temp(e, &t, g->L, &panels);
+    if (st == UMB_OK) { st = emit_turn(e, g, &t, a, panels, g->L, 0); }
+    if (st != UMB_OK) { return st; }
+    const struct umb_emit_launch product = over_blocks(&few_turned, &t, g);
+    return umb__emit_launch(e, &product, panels, b, mask, out, g->M, g->N, g->L, g->mask ? MASK : 0,
+                            t.blocks);
+}
+
+/* Matrices from `first` on, AT_ONCE at most, whose terms begin at `begins` of `all`. */
+static enum umb_status emit_some(struct umb_emit *e, const struct umb_gemm *g,
+                                 const struct turned *t, const struct umb_several *of, int first,
+                                 int begins, int all, int panels, int waiting, int mask, int out)
+{
+    const int count = umb__smaller(AT_ONCE, of->n - first);
+    const bool last = first + count == of->n;
+    int m[AT_ONCE], L[AT_ONCE];
+    for (int i = 0; i < AT_ONCE; i++) {
+        m[i] = of->b[first + (i < count ? i : 0)];
+        L[i] = i < count ? of->terms[first + i] : 0;
     }
-    if (st != UMB_OK) { return st; }
-    const struct umb_emit_launch turn = {
-        .kernel = &few_turn,
-        .options = options,
-        .dimensions = 2,
-        .global = {(size_t)groups, (size_t)umb__ceil_div(g->L, c.width)},
-        .local = {1, 1}};
-    st = umb__emit_launch(e, &turn, a, panels, g->M, g->L);
-    if (st != UMB_OK) { return st; }
-    const struct umb_emit_launch product = {
-        .kernel = &few_turned,
-        .options = options,
-        .dimensions = 1,
-        .global = {1 + (size_t)umb__ceil_div(g->N, block * blocks)},
-        .local = {1}};
-    return umb__emit_launch(e, &product, panels, b, mask, out, g->M, g->N, g->L, g->mask ? 8 : 0,
-                            blocks);
+    const struct umb_emit_launch product = over_blocks(&few_several, t, g);
+    const int flags = (first ? 0 : FIRST) | (last ? LAST : 0) | (g->mask ? MASK : 0);
+    return umb__emit_launch(e, &product, panels, m[0], m[1], m[2], m[3], m[4], m[5], m[6], m[7],
+                            mask, waiting, out, g->M, g->N, all, begins, count, L[0], L[1], L[2],
+                            L[3], L[4], L[5], L[6], L[7], flags, t->blocks);
+}
+
+static int all_terms(const struct umb_several *of, int n)
+{
+    int all = 0;
+    for (int i = 0; i < n; i++) {
+        all += of->terms[i];
+    }
+    return all;
+}
+
+enum umb_status umb__emit_gemm_few_several(struct umb_emit *e, const struct umb_gemm *g,
+                                           const struct umb_several *of, int mask, int out)
+{
+    const struct turned t = cut_turned(e, g);
+    const int n = of->n, all = all_terms(of, n);
+    const size_t waits =
+        (size_t)umb__ceil_div(g->N, t.block) * (size_t)(t.groups * t.block * t.group);
+    int panels = -1, waiting = -1;
+    enum umb_status st = panels_temp(e, &t, all, &panels);
+    if (st == UMB_OK) {
+        st = umb__emit_temp(e, (n > AT_ONCE ? waits : 1) * sizeof(float), &waiting);
+    }
+    const size_t first = e->steps->n;
+    for (int i = 0; i < n && st == UMB_OK; i++) {
+        struct umb_gemm one = *g;
+        one.L = of->terms[i];
+        st = emit_turn(e, &one, &t, of->a[i], panels, all, all_terms(of, i));
+    }
+    umb__emit_beside(e, first);
+    for (int i = 0; i < n && st == UMB_OK; i += AT_ONCE) {
+        st = emit_some(e, g, &t, of, i, all_terms(of, i), all, panels, waiting, mask, out);
+    }
+    return st;
+}
+
+bool umb__gemm_few_several_applies(const struct umb_device_caps *caps, const struct umb_gemm *g,
+                                   const struct umb_several *of)
+{
+    struct umb_gemm of_a_launch = *g;
+    int longest = 0;
+    int64_t all = 0;
+    for (int i = 0; i < of->n; i++) {
+        longest = of->terms[i] > longest ? of->terms[i] : longest;
+        all += of->terms[i];
+    }
+    const int count = umb__smaller(AT_ONCE, of->n);
+    if (of->n < 2 || longest > MAX_PANEL / count || all > INT32_MAX) { return false; }
+    of_a_launch.L = longest * count;
+    return umb__gemm_few_applies(caps, &of_a_launch);
 }
 
 bool umb__gemm_few_applies(const struct umb_device_caps *caps, const struct umb_gemm *g)

@@ -93,7 +93,7 @@ static void cut_sum(const struct umb_gemm *g, struct cut *c)
     const double result = (double)g->M * g->N;
     const double most = SLAB_SHARE * ((double)g->M + g->N) * g->L / result;
     int slabs = most < MAX_SLABS ? (int)most : MAX_SLABS;
-    if (slabs < 1 || result * g->L < WORTH_SLABS || result * MAX_SLABS > INT32_MAX) { slabs = 1; }
+    if (g->beside || slabs < 1 || result * g->L < WORTH_SLABS || result * MAX_SLABS > INT32_MAX) { slabs = 1; }
     const int pieces = umb__ceil_div(g->L, TERMS);
     cut_slabs(g->L, umb__smaller(slabs, pieces), c);
 }
@@ -141,7 +141,7 @@ static void cut_blocks(const struct umb_gemm *g, int units, struct cut *c)
     const bool fits = packed_a(g, c) <= INT32_MAX && packed_b(g, c) <= INT32_MAX;
     struct cut next = *c;
     double best = 0;
-    for (int prepacked = 0; prepacked <= (fits ? 1 : 0); prepacked++) {
+    for (int prepacked = 0; prepacked <= (fits && !g->beside ? 1 : 0); prepacked++) {
         next.prepacked = prepacked;
         for (next.tiles = 1; next.tiles <= umb__smaller(tiles, MAX_TILES); next.tiles++) {
             for (next.strips = 1; next.strips <= umb__smaller(strips, MAX_STRIPS); next.strips++) {
@@ -159,7 +159,7 @@ static struct cut cut(const struct umb_device_caps *caps, const struct umb_gemm 
     struct cut c = {.width = umb__tile_width(caps)};
     c.rows = tile_rows(c.width);
     cut_sum(g, &c);
-    cut_blocks(g, (int)caps->compute_units, &c);
+    cut_blocks(g, g->beside ? 1 : (int)caps->compute_units, &c);
     return c;
 }
 

@@ -176,7 +176,7 @@ static enum umb_status fuse_backward(const struct umb_trainer *tr, struct umb_gr
     const struct umb_device_caps *caps = umb_device_get_caps(tr->device);
     enum umb_status st = umb__graph_fuse(g, caps);
     for (g->device = 0; st == UMB_OK && g->device < tr->n_devices; g->device++) {
-        st = umb__graph_fuse_update(g, caps, UMB_LARGE_PARAM);
+        st = umb__graph_fuse_update(g, caps, umb__graph_large_param(g));
     }
     g->device = 0;
     return st;
@@ -395,11 +395,20 @@ static enum umb_status create_store(struct umb_trainer *tr)
     return st;
 }
 
+/* On CPUs a second queue fills the ends of kernels that the first leaves idle (docs/scheduling.md).
+ * On GPUs nobody has measured it yet. */
+static int default_queues(const struct umb_trainer *tr)
+{
+    const struct umb_device_caps *caps = umb_device_get_caps(tr->device);
+    return caps->type == UMB_DEVICE_CPU && !caps->software && caps->compute_units > 1 ? 2 : 1;
+}
+
 static enum umb_status choose_queues(struct umb_trainer *tr, int asked)
 {
     int64_t queues = asked;
-    enum umb_status st =
-        asked ? UMB_OK : umb__env_int(tr->ctx, "UMBEL_QUEUES", 1, UMB_MAX_QUEUES, 1, &queues);
+    enum umb_status st = asked ? UMB_OK
+                               : umb__env_int(tr->ctx, "UMBEL_QUEUES", 1, UMB_MAX_QUEUES,
+                                              default_queues(tr), &queues);
     tr->queues = (int)queues;
     return st;
 }

@@ -115,7 +115,7 @@ static void every_vector_width(void **state)
 
 int main(void)
 {
-    static const char *const ops[] = {"dense", NULL};
+    static const char *const ops[] = {"dense", "dense_backward_sum", NULL};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parameters),
         cmocka_unit_test(files_keep_channels_first),
