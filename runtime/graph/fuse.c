@@ -196,23 +196,20 @@ static enum umb_status fuse_terms(const struct fusing *f, int i)
  * device. */
 #define MANY 4
 
-static bool reads_many(const struct fusing *f, int x)
+static enum umb_status mark_beside(const struct fusing *f)
 {
-    int n = 0;
-    for (int k = umb__readers_first(f->readers, x); k >= 0 && n < MANY;
-         k = umb__readers_next(f->readers, x, k)) {
-        const struct umb_reading r = f->readers->reading[k];
-        n += r.input == 0 && is_op(f->g, r.node, "dense");
+    struct umb_graph *g = f->g;
+    int *n_layers = umb__calloc(g->ctx, (size_t)g->n_values + 1, sizeof *n_layers);
+    if (!n_layers) { return UMB_ERR_NO_MEMORY; }
+    for (int i = 0; i < g->n_nodes; i++) {
+        if (is_op(g, i, "dense")) { n_layers[g->node[i].in[0]]++; }
     }
-    return n >= MANY;
-}
-
-static void mark_beside(const struct fusing *f)
-{
-    for (int i = 0; i < f->g->n_nodes; i++) {
-        struct umb_node *n = &f->g->node[i];
-        if (is_op(f->g, i, "dense") && reads_many(f, n->in[0])) { *inner_flag(n, "beside") = true; }
+    for (int i = 0; i < g->n_nodes; i++) {
+        const bool many = is_op(g, i, "dense") && n_layers[g->node[i].in[0]] >= MANY;
+        if (many) { *inner_flag(&g->node[i], "beside") = true; }
     }
+    umb__free(n_layers);
+    return UMB_OK;
 }
 
 /* Masks. */
@@ -309,8 +306,7 @@ static enum umb_status fuse_all(const struct fusing *f)
         fuse_bias(f, i);
         st = fuse_mask(f, i);
     }
-    mark_beside(f);
-    return st;
+    return st == UMB_OK ? mark_beside(f) : st;
 }
 
 enum umb_status umb__graph_fuse(struct umb_graph *g, const struct umb_device_caps *caps)
