@@ -5,6 +5,10 @@
 #include "trainer_internal.h"
 
 #include "system.h"
+#include "text.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
 #define WARM_UP 2
 #define TIMED 3
@@ -30,6 +34,39 @@ void umb__shares_by_time(int64_t batch, int n, const uint64_t *ns, int64_t *ret_
         given += ret_shares[d];
     }
     ret_shares[fastest] += batch - given;
+}
+
+const char *umb__shares_text(const int64_t *shares, int n, char *buffer)
+{
+    size_t used = 0;
+    int64_t all = 0;
+    for (int d = 0; d < n; d++) {
+        all += shares[d];
+    }
+    buffer[0] = 0;
+    for (int d = 0; all && d < n; d++) {
+        used += (size_t)snprintf(buffer + used, UMB_SHARES_TEXT - used,
+                                 d ? ",%" PRId64 : "%" PRId64, shares[d]);
+    }
+    return buffer;
+}
+
+bool umb__shares_parse(const char *text, int64_t batch, int n, int64_t *ret_shares)
+{
+    int64_t all = 0;
+    for (int d = 0; d < n; d++) {
+        char number[24];
+        const size_t length = strcspn(text, ",");
+        if (length >= sizeof number) { return false; }
+        memcpy(number, text, length);
+        number[length] = 0;
+        if (!umb__parse_int(number, 0, batch, &ret_shares[d])) { return false; }
+        all += ret_shares[d];
+        text += length;
+        if (*text != (d + 1 < n ? ',' : 0)) { return false; }
+        text += *text == ',';
+    }
+    return all == batch;
 }
 
 /* Every sample labelled, as class 0: a step's time does not depend on the numbers. */

@@ -135,6 +135,11 @@ static enum umb_status collect_texts(struct umb_trainer *tr, struct umb_safetens
     if (st == UMB_OK) {
         st = umb__safetensors_add_text(file, "umbel.clblast", umb__clblast_used(tr->device));
     }
+    char shares[UMB_SHARES_TEXT];
+    if (st == UMB_OK && umb__trainer_shares(tr)) {
+        st = umb__safetensors_add_text(file, "umbel.shares",
+                                       umb__shares_text(tr->share, tr->n_devices, shares));
+    }
     if (st == UMB_OK) {
         st = umb__safetensors_add_text(file, "umbel.solvers", umb__text_string(&t));
     }
@@ -283,17 +288,21 @@ static void restore_tally(struct umb_trainer *tr, const struct restore *r, int t
 /* What a plan follows from, beside the net, the device and what was measured on it. */
 struct plan_basis {
     bool fuses;
+    int64_t share[UMB_MAX_DEVICES];
     char *choices; /* NULL: free */
 };
 
 static struct plan_basis basis_of(const struct umb_trainer *tr)
 {
-    return (struct plan_basis){tr->fuses, tr->choices};
+    struct plan_basis b = {.fuses = tr->fuses, .choices = tr->choices};
+    memcpy(b.share, tr->share, sizeof b.share);
+    return b;
 }
 
 static void set_basis(struct umb_trainer *tr, struct plan_basis basis)
 {
     tr->fuses = basis.fuses;
+    memcpy(tr->share, basis.share, sizeof tr->share);
     tr->choices = basis.choices;
 }
 
@@ -340,16 +349,36 @@ static void restore_clblast(struct umb_trainer *tr, const struct restore *r, con
     umb__trainer_use_clblast(tr, set ? set : UMB_CLBLAST_OWN);
 }
 
-/* Takes over what the checkpoint's run fused and its solvers, since its bits depend on them. Where
- * this device or build lacks a solver, the run goes on with others, equal within rounding. */
+/* Rows of a batch that devices take are the checkpoint's, where it was of as many. */
+static void restore_shares(struct umb_trainer *tr, const struct restore *r, int64_t *shares)
+{
+    char own[UMB_SHARES_TEXT];
+    const char *text = umb__safetensors_text(r->file, "umbel.shares");
+    memcpy(shares, tr->share, sizeof tr->share);
+    umb__shares_text(tr->share, tr->n_devices, own);
+    if (strcmp(text ? text : "", own) == 0) { return; }
+    const bool shared = text && umb__trainer_shares(tr);
+    if (shared && umb__shares_parse(text, tr->batch, tr->n_devices, shares)) { return; }
+    memcpy(shares, tr->share, sizeof tr->share);
+    umb__log(tr->ctx, UMB_LOG_WARN,
+             "%s: its batches were shared as %s, now as %s: going on, equal within rounding",
+             r->path, text ? text : "one", own[0] ? own : "one");
+}
+
+/* Takes over what the checkpoint's run fused, its solvers and its devices' shares, since its bits
+ * depend on them. Where this device or build lacks a solver, the run goes on with others, equal
+ * within rounding. */
 static enum umb_status restore_plan(struct umb_trainer *tr, const struct restore *r, bool fuses)
 {
     const char *wanted = umb__safetensors_text(r->file, "umbel.solvers");
+    struct plan_basis basis = {.fuses = fuses};
     bool same = true;
     enum umb_status st = wanted ? has_solvers(tr, wanted, &same) : UMB_OK;
     if (wanted) { restore_clblast(tr, r, wanted); }
-    if (st != UMB_OK || (same && fuses == tr->fuses)) { return st; }
-    struct plan_basis basis = {.fuses = fuses};
+    restore_shares(tr, r, basis.share);
+    const bool shares = memcmp(basis.share, tr->share, sizeof tr->share) == 0;
+    if (st != UMB_OK || (same && shares && fuses == tr->fuses)) { return st; }
+    const struct plan_basis free_choice = basis;
     if (wanted) {
         basis.choices = umb__strdup(tr->ctx, wanted);
         if (!basis.choices) { return UMB_ERR_NO_MEMORY; }
@@ -359,7 +388,7 @@ static enum umb_status restore_plan(struct umb_trainer *tr, const struct restore
     if (st != UMB_ERR_UNSUPPORTED) { return st; }
     umb__log(tr->ctx, UMB_LOG_WARN, "%s: its solvers are not all here (%s): going on with others",
              r->path, umb_context_error(tr->ctx));
-    return fuses == tr->fuses ? UMB_OK : change_plan(tr, (struct plan_basis){.fuses = fuses});
+    return fuses == tr->fuses && shares ? UMB_OK : change_plan(tr, free_choice);
 }
 
 enum umb_status umb__trainer_restore(struct umb_trainer *tr, const struct umb_safetensors *file,

@@ -53,14 +53,6 @@ static struct session open_with(const struct umb_net *net, const struct session_
     return session_open(world.ctx, &desc);
 }
 
-static struct umb_safetensors *collect(struct session *s)
-{
-    struct umb_safetensors *file = NULL;
-    must(umb__safetensors_create(world.ctx, &file));
-    must(umb__trainer_collect(s->tr, file));
-    return file;
-}
-
 /* The largest difference of a tensor's numbers, as a share of the largest of them. */
 static double difference(const struct umb_safetensors_entry *a,
                          const struct umb_safetensors_entry *b)
@@ -81,7 +73,7 @@ static double difference(const struct umb_safetensors_entry *a,
 static void assert_alike(struct session *one, struct session *other, double tolerance,
                          const char *what)
 {
-    struct umb_safetensors *a = collect(one), *b = collect(other);
+    struct umb_safetensors *a = session_collect(one), *b = session_collect(other);
     const struct umb_graph *g = one->tr->side[UMB_TRAINER_TRAIN].graph;
     int n = 0;
     for (int v = 0; v < g->n_values; v++) {
@@ -147,7 +139,7 @@ static void anywhere(struct umb_net *net, int64_t batch, double clip_norm)
         desc.queues = 3;
         struct session again = open_with(net, &desc);
         train(&again);
-        assert_alike(&many, &again, 0, what);
+        assert_same_checkpoints(&many, &again, what);
         session_close(&again);
         session_close(&many);
     }
@@ -220,7 +212,7 @@ static void a_shared_batch_gives_the_same_bits(void **state)
     desc.queues = 4;
     struct session other = open_with(net, &desc);
     train(&other);
-    assert_alike(&one, &other, 0, "1 and 4 queues");
+    assert_same_checkpoints(&one, &other, "1 and 4 queues");
     session_close(&other);
     session_close(&one);
     umb_net_destroy(net);
@@ -247,6 +239,49 @@ static void a_partial_batch_is_shared(void **state)
         session_close(&one);
     }
     umb_net_destroy(net);
+}
+
+/* A run that is resumed takes its checkpoint's shares, whatever was measured now. */
+static void a_resumed_run_has_its_shares(void **state)
+{
+    (void)state;
+    static const int64_t before[] = {3, 2, 1}, now[] = {1, 1, 4};
+    struct umb_net *net = test_net_mnist_fashion(world.ctx);
+    struct session_desc desc = {.batch = 6, .more = more, .n_more = N_MORE, .shares = before};
+    struct session one = open_with(net, &desc);
+    train(&one);
+    struct umb_safetensors *file = session_collect(&one);
+    desc.shares = now;
+    struct session other = open_with(net, &desc);
+    must(umb__trainer_restore(other.tr, file, "a checkpoint"));
+    assert_memory_equal(other.tr->share, one.tr->share, sizeof one.tr->share);
+    train(&one);
+    train(&other);
+    assert_same_checkpoints(&one, &other, "a resumed run");
+    umb__safetensors_destroy(file);
+    session_close(&other);
+    session_close(&one);
+    umb_net_destroy(net);
+}
+
+static void shares_are_divided(void **state)
+{
+    (void)state;
+    int64_t s[4];
+    char text[UMB_SHARES_TEXT];
+    umb__shares_even(66, 4, s);
+    assert_string_equal(umb__shares_text(s, 4, text), "17,17,16,16");
+    umb__shares_by_time(64, 3, (const uint64_t[]){100, 300, 100}, s);
+    assert_string_equal(umb__shares_text(s, 3, text), "28,9,27");
+    umb__shares_by_time(64, 2, (const uint64_t[]){0, 1000000000}, s);
+    assert_int_equal(s[0] + s[1], 64);
+    assert_true(umb__shares_parse("40,24", 64, 2, s) && s[0] == 40 && s[1] == 24);
+    static const char *const wrong[] = {
+        "40",  "40,24,0", "41,24", "-1,65", "40,",
+        ",64", "",        "4x,24", "40;24", "99999999999999999999999999,1"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_false(umb__shares_parse(wrong[i], 64, 2, s));
+    }
 }
 
 static void expect_refusal(struct umb_net *net, const struct umb_trainer_desc *other,
@@ -291,6 +326,8 @@ int main(void)
         cmocka_unit_test(a_batch_is_shared),
         cmocka_unit_test(a_shared_batch_gives_the_same_bits),
         cmocka_unit_test(a_partial_batch_is_shared),
+        cmocka_unit_test(a_resumed_run_has_its_shares),
+        cmocka_unit_test(shares_are_divided),
         cmocka_unit_test(nonsense_is_refused),
     };
     return cmocka_run_group_tests(tests, open_devices, close_devices);

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -153,7 +154,9 @@ char *session_used(const struct session *s, size_t n)
     char *used = room(s, (int64_t)n, 1);
     for (int v = 0; v < g->n_values; v++) {
         const struct umb_value *value = &g->value[v];
-        if (value->kind != UMB_VALUE_PARAM || value->base < 0 || value->spec < 0) { continue; }
+        if (value->kind != UMB_VALUE_PARAM || value->base < 0 || value->spec < 0 || value->device) {
+            continue;
+        }
         memset(used + value->base_offset / sizeof(float), 1,
                (size_t)umb__shape_count(&value->type.shape));
     }
@@ -184,4 +187,42 @@ void assert_same_bits(const struct session *a, const struct session *b, const ch
     for (int i = 0; i < umb__trainer_n_optimizer_states(a->tr); i++) {
         assert_same_buffer(a, b, umb__optimizer_state_names[i], what);
     }
+}
+
+struct umb_safetensors *session_collect(struct session *s)
+{
+    struct umb_safetensors *file = NULL;
+    must(s, umb__safetensors_create(s->ctx, &file));
+    must(s, umb__trainer_collect(s->tr, file));
+    return file;
+}
+
+static void assert_same_tensor(const struct umb_safetensors *a, const struct umb_safetensors *b,
+                               const char *name, const char *what)
+{
+    const struct umb_safetensors_entry *x = umb__safetensors_find(a, name),
+                                       *y = umb__safetensors_find(b, name);
+    if (!x || !y) { fail_msg("%s: %s is not in both", what, name); }
+    assert_true(umb__shape_equal(&x->shape, &y->shape));
+    const size_t bytes = (size_t)umb__shape_count(&x->shape) * sizeof(float);
+    if (memcmp(x->data, y->data, bytes) != 0) { fail_msg("%s: %s differs", what, name); }
+}
+
+void assert_same_checkpoints(struct session *a, struct session *b, const char *what)
+{
+    struct umb_safetensors *x = session_collect(a), *y = session_collect(b);
+    const struct umb_graph *g = a->tr->side[UMB_TRAINER_TRAIN].graph;
+    for (int v = 0; v < g->n_values; v++) {
+        if (g->value[v].spec < 0) { continue; }
+        assert_same_tensor(x, y, g->value[v].name, what);
+        const int n =
+            g->value[v].kind == UMB_VALUE_PARAM ? umb__trainer_n_optimizer_states(a->tr) : 0;
+        for (int i = 0; i < n; i++) {
+            char name[256];
+            snprintf(name, sizeof name, "%s.%s", umb__optimizer_state_names[i], g->value[v].name);
+            assert_same_tensor(x, y, name, what);
+        }
+    }
+    umb__safetensors_destroy(x);
+    umb__safetensors_destroy(y);
 }

@@ -44,9 +44,14 @@ void session_train(struct session *s, int first, int n);
 
 /* A buffer of the trainer's store ("parameters", "optimizer.first"), to be freed with umb__free. */
 float *session_buffer(const struct session *s, const char *name, size_t *ret_n);
-/* [n]: 1 where such a buffer holds a number of some parameter, 0 in the gaps; to be freed. */
+/* Both are device 0's. [n]: 1 where such a buffer holds a number of some parameter, 0 in the gaps; to be freed. */
 char *session_used(const struct session *s, size_t n);
 /* Fails unless both have the same bits in "parameters" and the optimizer's states. */
 void assert_same_bits(const struct session *a, const struct session *b, const char *what);
+/* What a checkpoint would hold, to be destroyed. */
+struct umb_safetensors *session_collect(struct session *s);
+/* Fails unless checkpoints of both would hold the same bits of parameters, states and moments, on
+ * whatever devices those are. */
+void assert_same_checkpoints(struct session *a, struct session *b, const char *what);
 
 #endif
