@@ -25,6 +25,7 @@ struct umb_device_caps {
     const char *opencl_c;                 /* "OpenCL C 1.2 …" */
     const char *selector; /* the shortest selector that chooses exactly this device */
     const char *issue;    /* what is known against this driver, one line; NULL: nothing */
+    const char *alone;    /* why it cannot be one of a run's several devices; NULL: it can */
     enum umb_device_type type;
     bool software; /* a rasterizer on the CPU (llvmpipe, SwiftShader): only when named */
     bool chosen;   /* by the present selector (in a list) */

@@ -192,6 +192,7 @@ bool umb__caps_read(struct umb_arena *arena, struct umb_device_handle handle,
     caps->caches_binaries = umb__selector_contains(caps->platform, "nvidia", 6) ||
                             umb__selector_contains(caps->platform, "portable computing", 18);
     umb__known_bad(caps, &caps->issue, &ret_candidate->use);
+    caps->alone = umb__known_alone(caps);
     const char *reason = unusable(arena, handle.device);
     if (reason) {
         caps->issue = reason;

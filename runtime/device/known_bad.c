@@ -38,14 +38,27 @@ static bool has(const char *text, const char *piece)
     return false;
 }
 
+static bool is_of(const struct umb_device_caps *caps, const struct row *r)
+{
+    return has(caps->platform, r->platform) && has(caps->name, r->name) &&
+           has(caps->driver, r->driver);
+}
+
+const char *umb__known_alone(const struct umb_device_caps *caps)
+{
+    /* PoCL 3.1: clSetUserEventStatus runs what waited, in the caller's thread, and two such threads
+     * take each other's locks. */
+    static const struct row basic = {"portable computing", "basic-", NULL, UMB_USE_FREELY,
+                                     "PoCL's basic device comes to a standstill beside another "
+                                     "one; its pthread device does not"};
+    return is_of(caps, &basic) ? basic.issue : NULL;
+}
+
 bool umb__known_bad(const struct umb_device_caps *caps, const char **ret_issue,
                     enum umb_device_use *ret_use)
 {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (!has(caps->platform, rows[i].platform) || !has(caps->name, rows[i].name) ||
-            !has(caps->driver, rows[i].driver)) {
-            continue;
-        }
+        if (!is_of(caps, &rows[i])) { continue; }
         *ret_issue = rows[i].issue;
         *ret_use = rows[i].use;
         return true;

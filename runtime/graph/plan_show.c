@@ -47,7 +47,7 @@ const char *umb__plan_queue_name(const struct umb_plan *p, int queue, char *buff
     } else if (kind == UMB_NO_TRANSFER) {
         snprintf(buffer, size, "dev %d queue %d", device, queue % p->n_queues);
     } else {
-        snprintf(buffer, size, "dev %d %s", device, kind == UMB_FETCH ? "sends" : "receives");
+        snprintf(buffer, size, "dev %d %s", device, kind == UMB_FETCH ? "out" : "in");
     }
     return buffer;
 }

@@ -334,6 +334,11 @@ static enum umb_status check_devices(struct umb_context *ctx, const struct umb_t
         return umb__fail(ctx, UMB_ERR_INVALID, "the net names device %d; the trainer has %d",
                          highest, d->n_more + 1);
     }
+    for (int i = 0; d->n_more && i <= d->n_more; i++) {
+        const struct umb_device_caps *caps = umb_device_get_caps(i ? d->more[i - 1] : d->device);
+        if (!caps->alone) { continue; }
+        return umb__fail(ctx, UMB_ERR_UNSUPPORTED, "%s: %s", caps->name, caps->alone);
+    }
     int64_t rows = 0;
     for (int i = 0; d->shares && i <= d->n_more; i++) {
         if (d->shares[i] < 0) {

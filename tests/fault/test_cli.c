@@ -224,6 +224,38 @@ static void a_step_is_drawn(void **state)
            0, "drawings are well-formed");
 }
 
+/* Two of PoCL's, as two devices of one kind; they share cores. */
+#define TWO "POCL_DEVICES='pthread pthread' UMBEL_DEVICE=pocl#0,pocl#1 "
+
+static void a_run_uses_several_devices(void **state)
+{
+    (void)state;
+    if (run(TWO "umbel plan shapes --dot") != 0) {
+        print_message("no two devices of PoCL here\n");
+        return;
+    }
+    expect(TWO "umbel train shapes " QUICK "--out shared", 0, "report: shared/report.html");
+    expect(TWO "umbel train shapes " QUICK "--set train.epochs=2 --out shared --resume", 0,
+           "report: shared/report.html");
+    expect(TWO "umbel train shapes " QUICK "--set train.parallel=heads --out apart", 0,
+           "report: apart/report.html");
+    expect("umbel eval apart", 0, "colour");
+    expect(TWO "umbel plan shapes --set train.parallel=heads | grep -m1 transfer", 0, "host");
+    expect(TWO "umbel plan shapes --set train.parallel=heads --json | python3 -m json.tool | "
+               "grep -m1 deliver",
+           0, "\"deliver\"");
+    expect(TWO "umbel plan shapes --set train.parallel=heads --svg | grep -m1 -o 'dev 1 in'", 0,
+           "dev 1 in");
+    expect(TWO "umbel plan shapes --simulate", 0, "64 ");
+    expect(TWO "umbel bench step shapes --steps 5", 0, "lower bound");
+    expect(TWO "umbel train shapes --set tasks.shape.device=pocl#1 --set train.parallel=heads", 2,
+           "stands beside device keys");
+    expect("umbel train shapes --set tasks.shape.device=nosuch", 2,
+           "tasks.shape.device: device: no device matches 'nosuch'");
+    expect("POCL_DEVICES='pthread basic' UMBEL_DEVICE=basic,pthread umbel train shapes", 1,
+           "comes to a standstill");
+}
+
 static void numbered_runs_count_up(void **state)
 {
     (void)state;
@@ -459,6 +491,7 @@ int main(void)
         cmocka_unit_test(plans_are_drawn),
         cmocka_unit_test(long_names_are_drawn),
         cmocka_unit_test(a_step_is_drawn),
+        cmocka_unit_test(a_run_uses_several_devices),
         cmocka_unit_test(numbered_runs_count_up),
         cmocka_unit_test(damaged_checkpoints_are_refused),
         cmocka_unit_test(what_is_tuned_is_used),
