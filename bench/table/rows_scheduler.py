@@ -53,14 +53,15 @@ def run_bound(bench):
 
 OVERLAP_TARGET = 1.25
 OVERLAP_QUEUES = 1, 2
+OVERLAP_TURNS = 4  # a round: the runs are short, and differ
 SMALL_BATCH = 'bench/nets/small-batch.yaml'
 
 
 def run_overlap(bench):
     ms = {queues: [] for queues in OVERLAP_QUEUES}
-    for _ in range(2 * bench.rounds):
+    for _ in range(OVERLAP_TURNS * bench.rounds):
         for queues in OVERLAP_QUEUES:
-            result = bench.umbel.step(SMALL_BATCH, 100 if bench.short else 400,
+            result = bench.umbel.step(SMALL_BATCH, 60 if bench.short else 300,
                                       UMBEL_QUEUES=str(queues))
             ms[queues].append(result['step_ms']['median'])
     ratios = [one / more for one, more in zip(*ms.values())]
