@@ -1,8 +1,8 @@
 """Simulated steps beside measured ones, for bench/simulate and the row `simulator`.
 
-Every net runs on 1, 2 and 4 queues, in rounds. `umbel bench step` times its schedule by the device's
-clock and, by turns with that, the kernels alone, from which it simulates the same schedule; of both
-the least disturbed tenth is compared. A quotient is the median over the rounds.
+Every net runs on 1, 2 and 4 queues, in rounds. `umbel bench step` times its schedule by the
+device's clock and, by turns with that, the kernels alone, from which it simulates the same
+schedule; of both the least disturbed tenth is compared. A quotient is the median over the rounds.
 """
 import os
 import resource
@@ -13,7 +13,7 @@ import time
 QUEUES = (1, 2, 4)
 QUIET = 0.1  # processors that others keep busy; with more a run is tried again
 MOST_ERROR = 0.1
-# The whole batch of ResNet-18 takes most of a second a step: too few runs for a quiet one among them.
+# The whole batch of ResNet-18 takes most of a second a step: too few runs for a quiet one.
 NETS = {  # title, experiment, timed steps, environment, overrides
     'mnist-fashion': ('mnist-fashion', 'examples/mnist-fashion.yaml', 100, {}, []),
     'small-batch': ('small batch, 4 unequal heads', 'bench/nets/small-batch.yaml', 200, {}, []),
