@@ -21,17 +21,29 @@ SETTINGS = {'as it comes (XLA)': ('auto', 1),
             f'XLA, {STEPS_A_CALL} steps a call': ('auto', STEPS_A_CALL)}
 
 
+def mnist_trunk():
+    return keras.Sequential([
+        layers.Conv2D(32, 3, activation='relu'), layers.MaxPooling2D(2),
+        layers.Conv2D(64, 3, activation='relu'), layers.MaxPooling2D(2), layers.Flatten()])
+
+
+def mnist_head(x, task):
+    return layers.Dense(10, name=task)(layers.Dense(64, activation='relu')(x))
+
+
 def mnist_fashion():
     images = {task: keras.Input((28, 28, 1), name=f'{task}_images')
               for task in ('digit', 'garment')}
-    trunk = keras.Sequential([
-        layers.Conv2D(32, 3, activation='relu'), layers.MaxPooling2D(2),
-        layers.Conv2D(64, 3, activation='relu'), layers.MaxPooling2D(2), layers.Flatten()])
-    joined = trunk(layers.Concatenate(axis=0)(list(images.values())))
+    joined = mnist_trunk()(layers.Concatenate(axis=0)(list(images.values())))
     halves = keras.ops.split(joined, 2)
-    answers = {task: layers.Dense(10, name=task)(layers.Dense(64, activation='relu')(half))
-               for task, half in zip(images, halves)}
-    return images, answers
+    return images, {task: mnist_head(half, task) for task, half in zip(images, halves)}
+
+
+def sixteen_heads():
+    images = keras.Input((28, 28, 1), name='digits')
+    x = mnist_trunk()(images)
+    return {'digits': images}, {task: mnist_head(x, task)
+                                for task in (f'head{i + 1}' for i in range(16))}
 
 
 def cifar128():
@@ -71,7 +83,7 @@ def resnet18():
 
 
 NETS = {'mnist-fashion': (mnist_fashion, 64), 'resnet18': (resnet18, 32),
-        'cifar128': (cifar128, 64)}
+        'cifar128': (cifar128, 64), 'sixteen-heads': (sixteen_heads, 64)}
 
 
 class Clock(keras.callbacks.Callback):
@@ -113,7 +125,7 @@ class Peer:
             model = keras.Model({i.name: i for i in self.images.values()}, self.answers)
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
             model.compile(keras.optimizers.Adam(1e-3), {task: loss for task in self.answers},
-                          loss_weights={task: 0.5 for task in self.answers},
+                          loss_weights={task: 1 / len(self.answers) for task in self.answers},
                           jit_compile=jit, steps_per_execution=steps)
             self.models[setting] = model
         return self.models[setting]

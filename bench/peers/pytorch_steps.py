@@ -38,6 +38,25 @@ class Cifar128(nn.Module):
         return {task: head(features) for task, head in self.heads.items()}
 
 
+class SixteenHeads(nn.Module):
+    images = {'digits': (1, 28, 28)}
+    classes = {f'head{i + 1}': 10 for i in range(16)}
+    batch = 64
+
+    def __init__(self):
+        super().__init__()
+        self.trunk = nn.Sequential(
+            nn.Conv2d(1, 32, 3), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
+        self.heads = nn.ModuleDict({
+            task: nn.Sequential(nn.Linear(1600, 64), nn.ReLU(), nn.Linear(64, n))
+            for task, n in self.classes.items()})
+
+    def forward(self, batches):
+        features = self.trunk(batches['digits'])
+        return {task: head(features) for task, head in self.heads.items()}
+
+
 def convolution(inputs, outputs, size, stride):
     return nn.Sequential(nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False),
                          nn.BatchNorm2d(outputs))
@@ -76,7 +95,8 @@ class ResNet18(nn.Module):
         return {task: head(features) for task, head in self.heads.items()}
 
 
-NETS = {'mnist-fashion': MnistFashion, 'resnet18': ResNet18, 'cifar128': Cifar128}
+NETS = {'mnist-fashion': MnistFashion, 'resnet18': ResNet18, 'cifar128': Cifar128,
+        'sixteen-heads': SixteenHeads}
 
 
 class Peer:
@@ -106,8 +126,8 @@ class Peer:
     def step(self):
         images, labels = self.batches[self.done % HELD_BATCHES]
         answers = self.net(images)
-        loss = sum(0.5 * nn.functional.cross_entropy(answers[task], labels[task])
-                   for task in labels)
+        loss = sum(nn.functional.cross_entropy(answers[task], labels[task])
+                   for task in labels) / len(labels)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()

@@ -12,7 +12,10 @@ TITLES = {
     'cifar128': 'Whole step: cifar128', 'conv': 'Convolutions beside oneDNN',
     'gemm': 'Matrix products beside MKL and OpenBLAS', 'first-step': 'The first step',
     'memory': 'Memory', 'growth': 'Growth with the batch', 'cores': 'Cores',
-    'implementations': 'Other OpenCL implementations'}
+    'implementations': 'Other OpenCL implementations',
+    'bound': 'Scheduler: bound and host', 'heads': 'Scheduler: many heads',
+    'overlap': 'Scheduler: queues', 'planning': 'Scheduler: planning',
+    'simulator': 'Scheduler: the simulator'}
 INTRO = '''# Performance
 
 This page is made by `bench/run` ([how](../bench/README.md)); what it says about rows that fall short is written by hand in
@@ -25,8 +28,8 @@ for single ops it is that of each round's fastest runs. Results are checked: ops
 
 
 def number(value, unit):
-    digits = 2 if unit in ('×', 's', 'ms') else 1
-    return f'{value:.{digits}f} {unit}'.replace(' ×', '×')
+    digits = 2 if unit in ('×', 's', 'ms', '') else 1
+    return f'{value:.{digits}f} {unit}'.replace(' ×', '×').rstrip()
 
 
 def row_of(entry):

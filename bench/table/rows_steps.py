@@ -35,33 +35,51 @@ def images_a_second(name, ms, images):
     return f'{name} {store.median(rates):,.0f} ({rates[0]:,.0f}–{rates[-1]:,.0f})'
 
 
-def run(bench, row):
-    experiment, target, steps, what = WORK[row]
-    steps = max(4, steps // 4) if bench.short else steps
-    peers = {name: Peer(bench.python, module, net=row, threads=bench.threads)
+def by_turns(bench, net, steps, measure_ours):
+    """Rounds of measure_ours() and of every peer's step; the peers' turns by name."""
+    peers = {name: Peer(bench.python, module, net=net, threads=bench.threads)
              for name, module in MODULES.items()}
     turns = {name: Turns(peer, steps) for name, peer in peers.items()}
-    ours, host_us = [], []
     try:
-        images = peers['PyTorch'].hello['images_a_step']
         for peer in turns.values():
             peer.take()
         for _ in range(bench.rounds):
-            result = bench.umbel.step(experiment, steps)
-            ours.append(result['step_ms']['median'])
-            host_us.append(result['host_us'])
+            measure_ours()
             for peer in turns.values():
                 peer.take()
-        versions = {name: peer.hello['name'] for name, peer in peers.items()}
     finally:
         for peer in peers.values():
             peer.__exit__()
+    return turns
+
+
+def step_line(what, target, bar, ours, turns):
+    """How many times the fastest peer's step ours, a ms a round, is."""
+    images = turns['PyTorch'].peer.hello['images_a_step']
     ratios = [min(times) / mine for mine, *times in zip(ours, *(t.ms for t in turns.values()))]
     figures = '; '.join([images_a_second('Umbel', ours, images),
                          *(images_a_second(name, t.ms, images) for name, t in turns.items())])
+    return store.line(what, store.median(ratios), target, spread=store.spread(ratios), bar=bar,
+                      figures=f'images/s: {figures}')
+
+
+def versions(turns):
+    return {name: turn.peer.hello['name'] for name, turn in turns.items()}
+
+
+def settings_note(row, turns):
     settings = ', '.join(f'{name} {turn.best}' for name, turn in turns.items())
-    return {'versions': versions, 'lines': [store.line(
-        what, store.median(ratios), target, spread=store.spread(ratios), bar=f'step {row}',
-        figures=f'images/s: {figures}')],
-        'notes': [f'{row}: the faster of two settings of PyTorch and four of Keras: {settings}. '
-                  f'The host spends {store.median(host_us):.0f} µs a step on enqueuing.']}
+    return f'{row}: the faster of two settings of PyTorch and four of Keras: {settings}.'
+
+
+def run(bench, row):
+    experiment, target, steps, what = WORK[row]
+    steps = max(4, steps // 4) if bench.short else steps
+    ours = []
+    turns = by_turns(bench, row, steps, lambda: ours.append(bench.umbel.step(experiment, steps)))
+    ms = [result['step_ms']['median'] for result in ours]
+    host_us = store.median(result['host_us'] for result in ours)
+    return {'versions': versions(turns),
+            'lines': [step_line(what, target, f'step {row}', ms, turns)],
+            'notes': [f'{settings_note(row, turns)} '
+                      f'The host spends {host_us:.0f} µs a step on enqueuing.']}

@@ -1,6 +1,7 @@
 """What bench/run and tests/matrix make of results, as TAP: no device, no peer, nothing measured."""
 import math
 import pathlib
+import re
 import sys
 import tempfile
 import xml.dom.minidom
@@ -10,7 +11,7 @@ sys.path[:0] = [str(ROOT / 'bench'), str(ROOT / 'tests')]
 sys.dont_write_bytecode = True
 
 import implementations
-from table import chart, curves, data, page, rows_process, store
+from table import (chart, curves, data, page, rows_heads, rows_process, rows_scheduler, store)
 
 
 def a_line(value, target, **keys):
@@ -144,6 +145,55 @@ def a_chroot_sees_the_folders_it_needs():
     equal(command, 'true')
 
 
+def the_trunk_is_what_its_head_was_added_to():
+    """A trunk of 2 ms, and what a head takes at its rate and at 50 GB/s."""
+    head_ms = 2 * rows_heads.ALONE_FLOP / rows_heads.TRUNK_FLOP + 1e-6 * 448280 / 50
+    assert math.isclose(rows_heads.trunk_ms(2 + head_ms, 448280, 50), 2)
+
+
+def the_rate_is_the_trunks_or_the_most():
+    _, arithmetic, update = rows_heads.least_ms(2, 5e7, 50)
+    assert math.isclose(arithmetic, 2 * rows_heads.HEADS_FLOP / rows_heads.TRUNK_FLOP), arithmetic
+    assert math.isclose(update, 1), update
+    _, slower, _ = rows_heads.least_ms(2, 5e7, 50, 1e-6 * rows_heads.TRUNK_FLOP / 4)
+    assert math.isclose(slower, 2 * arithmetic), slower
+
+
+def joined_updates_are_told_from_the_plan():
+    def node(op, parameter, how):
+        return {'op': op, 'in': [parameter, 'd'], 'chosen_by': how}
+    plan = {'nodes': [node('adam', 'a', 'joined'), node('adam', 'b', 'rank'),
+                      node('conv', 'b', 'rank')],
+            'memory': [{'name': 'a', 'shape': [3, 5]}, {'name': 'b', 'shape': [7]}]}
+    equal(rows_heads.joined_parameters(plan), 15)
+
+
+def nets_of_many_heads_are_as_the_rows_say():
+    def wide_layers(path):
+        text = (ROOT / path).read_text()
+        return [int(n) for n in re.findall(r'units: (\d+), activation', text)]
+    equal(wide_layers(rows_heads.SIXTY_FOUR), rows_heads.UNITS)
+    equal((rows_heads.UNITS[0], rows_heads.UNITS[-1]), (16, 128))
+    equal(wide_layers(rows_heads.SIXTEEN), [64] * 16)
+    equal(wide_layers(rows_heads.WIDE), [1024])
+    equal(wide_layers(rows_heads.ALONE), [])
+
+
+def the_worst_simulation_is_shown():
+    nets = [a_simulation('one'), a_simulation('two')]
+    nets[1]['rows'][1]['predicted'] = 0.88
+    line = rows_scheduler.simulator_line(nets)
+    assert math.isclose(line['value'], 12) and not store.is_met(line), line
+    assert line['figures'].startswith('two on 2 queues'), line
+
+
+def what_plan_scale_prints_is_read():
+    printed = ('  10003 nodes of 1539 layers and 769 heads, 6925 behind fusing; 7180 steps, 294 '
+               'launches\nheads 10000 on 2 queues: 0.076 s, 29.3 MiB\n')
+    equal(rows_scheduler.COUNTED.search(printed)[1], '10003')
+    equal(rows_scheduler.PLANNED.search(printed).groups(), ('0.076', '29.3'))
+
+
 CASES = (
     a_line_is_fitted_exactly,
     a_fit_weighs_relative_errors,
@@ -158,6 +208,12 @@ CASES = (
     generated_data_have_the_formats_sizes,
     a_store_gives_back_what_it_was_given,
     a_chroot_sees_the_folders_it_needs,
+    the_trunk_is_what_its_head_was_added_to,
+    the_rate_is_the_trunks_or_the_most,
+    joined_updates_are_told_from_the_plan,
+    nets_of_many_heads_are_as_the_rows_say,
+    the_worst_simulation_is_shown,
+    what_plan_scale_prints_is_read,
 )
 
 
