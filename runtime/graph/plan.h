@@ -92,8 +92,8 @@ struct umb_plan_place {
 struct umb_plan_place umb__plan_place(const struct umb_plan *p, int value);
 int umb__plan_n_queues(const struct umb_plan *p); /* of all devices, those for transfers too */
 int umb__plan_n_devices(const struct umb_plan *p);
-/* "queue 1"; of several devices "dev 0 queue 1", "dev 0 out" and "dev 0 in" for
- * what leaves it and what comes; into buffer. */
+/* "queue 1"; of several devices "dev 0 queue 1", and "dev 0 out", "dev 0 in" for what leaves it and
+ * what comes; into buffer. */
 const char *umb__plan_queue_name(const struct umb_plan *p, int queue, char *buffer, size_t size);
 
 /* Runs slot once on profiling queues and keeps every step's device times. The slot must be filled.
