@@ -95,8 +95,10 @@ static enum umb_status schedule_for(struct umb_plan *p, int n_queues, struct umb
                          n_queues, p->n_devices);
     }
     const bool several = p->n_devices > 1;
-    const struct umb_queues queues = {
-        .n = n, .kind = several ? kind : NULL, .step_kind = several ? p->step_kind : NULL};
+    const struct umb_queues queues = {.n = n,
+                                      .kind = several ? kind : NULL,
+                                      .step_kind = several ? p->step_kind : NULL,
+                                      .waits = p->step_waits};
     enum umb_status st = umb__schedule_build_on(p->ctx, &p->deps, p->cost_ns, &queues, s);
     if (st != UMB_OK) { return st; }
     *ret_bytes = 0;

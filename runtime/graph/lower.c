@@ -160,6 +160,19 @@ static enum umb_status count_work(struct umb_plan *p, int node, double *ret_flop
     return UMB_OK;
 }
 
+/* How much memory a step names: what of its node's work is its share. */
+static double touched(const struct umb_plan *p, size_t step)
+{
+    const struct umb_step *s = &p->steps.step[step];
+    double bytes = 1;
+    for (size_t k = 0; k < s->n_args; k++) {
+        if (!umb__names_value(&s->args[k])) { continue; }
+        const struct umb_extent e = umb__extent(p->graph, &p->steps, s->args[k].value);
+        bytes += (double)(e.high - e.low);
+    }
+    return bytes;
+}
+
 /* Spreads each node's work over its steps; what the node's row counts stands on its first step. */
 static enum umb_status cost_steps(struct umb_plan *p)
 {
@@ -174,9 +187,12 @@ static enum umb_status cost_steps(struct umb_plan *p)
         const enum umb_status st = count_work(p, node, &p->flops[first], &p->bytes[first]);
         if (st != UMB_OK) { return st; }
         const double ns = node_ns(p, node, p->flops[first], p->bytes[first]);
-        const double each = ns / (double)(end - first) + LAUNCH_NS;
+        double all = 0;
         for (size_t i = first; i < end; i++) {
-            p->cost_ns[i] = each;
+            all += touched(p, i);
+        }
+        for (size_t i = first; i < end; i++) {
+            p->cost_ns[i] = ns * touched(p, i) / all + LAUNCH_NS;
         }
     }
     return UMB_OK;

@@ -37,22 +37,43 @@ int umb__plan_lane_device(const struct umb_plan *p, int lane)
     return p->lane_kind[lane] % p->n_devices;
 }
 
+/* All that the node makes lies among the packed gradients, or goes into the update behind it. */
+static bool makes_gradients(const struct umb_graph *g, const struct umb_node *n)
+{
+    if (n->phase != UMB_PHASE_BACKWARD || n->feeds_update) { return n->feeds_update; }
+    for (int k = 0; k < n->n_out; k++) {
+        const int base = g->value[n->out[k]].base;
+        if (base < 0 || g->value[base].kind != UMB_VALUE_STATE) { return false; }
+    }
+    return n->n_out > 0;
+}
+
+static bool is_for_updates(const struct umb_plan *p, const struct umb_step *s)
+{
+    for (size_t m = 0; m < s->n_members; m++) {
+        if (!makes_gradients(p->graph, &p->graph->node[s->member[m].node])) { return false; }
+    }
+    return makes_gradients(p->graph, &p->graph->node[s->node]);
+}
+
 static enum umb_status schedule(struct umb_plan *p)
 {
     p->lanes.n = umb__plan_list_lanes(p, p->n_queues, p->lane_kind);
     p->step_kind = umb__arena_calloc(p->arena, p->steps.n + 1, sizeof *p->step_kind);
     p->step_place = umb__arena_calloc(p->arena, p->steps.n + 1, sizeof *p->step_place);
-    if (!p->step_kind || !p->step_place) { return UMB_ERR_NO_MEMORY; }
+    p->step_waits = umb__arena_calloc(p->arena, p->steps.n + 1, sizeof *p->step_waits);
+    if (!p->step_kind || !p->step_place || !p->step_waits) { return UMB_ERR_NO_MEMORY; }
     for (size_t i = 0; i < p->steps.n; i++) {
         const struct umb_step *s = &p->steps.step[i];
         p->step_kind[i] = s->device + (int)s->transfer * p->n_devices;
         p->step_place[i] = s->device + (s->transfer ? p->n_devices : 0);
+        p->step_waits[i] = is_for_updates(p, s);
     }
-    if (p->n_devices == 1) {
-        return umb__schedule_build(p->ctx, &p->deps, p->cost_ns, p->n_queues, &p->schedule);
+    if (p->n_devices > 1) {
+        p->lanes.kind = p->lane_kind;
+        p->lanes.step_kind = p->step_kind;
     }
-    p->lanes.kind = p->lane_kind;
-    p->lanes.step_kind = p->step_kind;
+    p->lanes.waits = p->step_waits;
     return umb__schedule_build_on(p->ctx, &p->deps, p->cost_ns, &p->lanes, &p->schedule);
 }
 

@@ -46,6 +46,7 @@ struct umb_plan {
     struct umb_queues lanes;    /* all queues: umb__plan_lanes */
     int lane_kind[UMB_SCHEDULE_QUEUES];
     int *step_kind;             /* [steps] of queue */
+    bool *step_waits;           /* [steps] makes gradients to parameters alone */
     int *step_place;            /* [steps] device, or n_devices + device of a transfer */
     struct umb_bridge *bridge[UMB_MAX_DEVICES]; /* from each device to the others; NULL for one */
     char **staging;             /* [temporaries] host memory of those on the host, else NULL */

@@ -41,6 +41,9 @@ struct umb_queues {
     int n;
     const int *kind;      /* [n]; NULL: all alike */
     const int *step_kind; /* [steps] */
+    /* [steps] What nothing but an update waits for, and so may wait itself: it has the priority of the
+     * update. NULL: nothing. */
+    const bool *waits;
 };
 struct umb_schedule {
     int n, n_queues;

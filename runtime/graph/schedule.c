@@ -1,6 +1,7 @@
 /*
  * List scheduling by critical path over in-order queues. A step's priority is the longest chain of
- * costs from it to the end; of the steps whose predecessors are placed, the one with the highest
+ * costs from it to the end, gradients to parameters not counted: those to activations go first. Of
+ * the steps whose predecessors are placed, the one with the highest
  * priority goes to the queue that can begin it first. Ties go to the lower step and the lower
  * queue, so the result depends on nothing but its arguments. One queue keeps the list's own order.
  */
@@ -56,7 +57,8 @@ static void find_successors(struct build *b)
         for (int e = b->succ_start[i]; e < b->succ_start[i + 1]; e++) {
             if (b->priority[b->succ[e]] > longest) { longest = b->priority[b->succ[e]]; }
         }
-        b->priority[i] = longest + b->cost[i];
+        const bool waits = b->queues->waits && b->queues->waits[i];
+        b->priority[i] = longest + (waits ? 0 : b->cost[i]);
     }
 }
 

@@ -19,7 +19,7 @@
 #define LONGEST_SLEEP_NS 100000
 #define LONGEST_HOLD_NS 500000
 
-__typeof__(umb__schedule_build) __real_umb__schedule_build, __wrap_umb__schedule_build;
+__typeof__(umb__schedule_build_on) __real_umb__schedule_build_on, __wrap_umb__schedule_build_on;
 __typeof__(umb__bound_step_enqueue) __real_umb__bound_step_enqueue, __wrap_umb__bound_step_enqueue;
 __typeof__(umb__queue_write) __real_umb__queue_write, __wrap_umb__queue_write;
 
@@ -188,12 +188,14 @@ static void draw_order(const struct umb_deps *d, int n_queues, int *order, int *
     umb__free(ready);
 }
 
-enum umb_status __wrap_umb__schedule_build(struct umb_context *ctx, const struct umb_deps *deps,
-                                           const double *cost_ns, int n_queues,
-                                           struct umb_schedule *ret_schedule)
+enum umb_status __wrap_umb__schedule_build_on(struct umb_context *ctx, const struct umb_deps *deps,
+                                              const double *cost_ns,
+                                              const struct umb_queues *queues,
+                                              struct umb_schedule *ret_schedule)
 {
+    const int n_queues = queues->n;
     if (!shuffle.plans) {
-        return __real_umb__schedule_build(ctx, deps, cost_ns, n_queues, ret_schedule);
+        return __real_umb__schedule_build_on(ctx, deps, cost_ns, queues, ret_schedule);
     }
     int *order = umb__calloc(NULL, (size_t)deps->n + 1, sizeof *order),
         *queue = umb__calloc(NULL, (size_t)deps->n + 1, sizeof *queue);

@@ -2,7 +2,7 @@
  * shuffle.h: plans in a random order on random queues, and random delays while they run, to show
  * that neither changes a bit.
  *
- * It stands in the linker's way (--wrap) of umb__schedule_build, umb__bound_step_enqueue and
+ * It stands in the linker's way (--wrap) of umb__schedule_build_on, umb__bound_step_enqueue and
  * umb__queue_write, so the runtime has no switch for it; programs that use it are linked with
  * shuffle_args. Orders are legal, queues any; waits and memory are then found, and proven, as
  * always. Delays are of three kinds: the host sleeps before it enqueues something; it sends off

@@ -406,6 +406,29 @@ static void pieces_of_a_value_are_told_apart(void **state)
     world_close(&w);
 }
 
+/* 0 → 1 (the gradient to the input) → 3 (to the first layer's weights), 0 → 2 (to the weights, the
+ * longest): 1 goes before 2, though the path over 2 is longer. */
+static void gradients_to_parameters_wait(void **state)
+{
+    (void)state;
+    int start[] = {0, 0, 1, 2, 3}, pred[] = {0, 0, 1};
+    const struct umb_deps deps = {.n = 4, .start = start, .pred = pred};
+    const double cost[] = {1, 4, 9, 1};
+    const bool waits[] = {false, false, true, true};
+    struct umb_queues queues = {.n = 2};
+    struct umb_context *ctx = NULL;
+    struct umb_schedule s;
+    assert_int_equal(umb_context_create(NULL, &ctx), UMB_OK);
+    assert_int_equal(umb__schedule_build_on(ctx, &deps, cost, &queues, &s), UMB_OK);
+    assert_true(s.rank[2] < s.rank[1]);
+    umb__schedule_finish(&s);
+    queues.waits = waits;
+    assert_int_equal(umb__schedule_build_on(ctx, &deps, cost, &queues, &s), UMB_OK);
+    assert_true(s.rank[1] < s.rank[2]);
+    umb__schedule_finish(&s);
+    umb_context_destroy(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -418,6 +441,7 @@ int main(void)
         cmocka_unit_test(verify_catches_a_missing_wait),
         cmocka_unit_test(each_missing_wait_is_caught),
         cmocka_unit_test(pieces_of_a_value_are_told_apart),
+        cmocka_unit_test(gradients_to_parameters_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
