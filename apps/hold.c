@@ -27,6 +27,8 @@ enum umb_status hold_batches(const struct session *s, const struct cli *cli, int
 
 /* The first run is slower than others: caches are cold. */
 #define ALONE_RUNS 12
+/* The bound is set beside the fastest of a few steps. */
+#define CALM 0.1
 
 enum umb_status hold_time_alone(const struct session *s)
 {
@@ -47,6 +49,7 @@ enum umb_status hold_bound(const struct session *s, double *ret_bound_ms)
     struct umb_plan *plan = umb__trainer_plan(s->trainer, UMB_TRAINER_TRAIN);
     uint64_t bound_ns = 0;
     enum umb_status st = hold_time_alone(s);
+    umb__plan_settle_alone(plan, CALM);
     if (st == UMB_OK) { st = umb__plan_bound(plan, &bound_ns); }
     *ret_bound_ms = (double)bound_ns * 1e-6;
     return st;
