@@ -55,4 +55,12 @@ struct umb_net {
 UMB_MUST_USE enum umb_status umb__net_check_name(struct umb_net *net, const char *what,
                                                  const char *name);
 
+/* net_build.c: the image input of stream s, and its normalize node, in graph g. */
+UMB_MUST_USE enum umb_status umb__net_write_image(const struct umb_net *net, int s,
+                                                  struct umb_graph *g, int64_t batch,
+                                                  int *ret_image);
+UMB_MUST_USE enum umb_status umb__net_write_stream(const struct umb_net *net, int s,
+                                                   struct umb_graph *g, const char *suffix,
+                                                   int image, int *ret_value);
+
 #endif

@@ -73,7 +73,7 @@ bool umb__trainer_shares(const struct umb_trainer *tr);
 #define UMB_SHARES_TEXT (UMB_MAX_DEVICES * 20)
 const char *umb__shares_text(const int64_t *shares, int n, char *buffer);
 bool umb__shares_parse(const char *text, int64_t batch, int n, int64_t *ret_shares);
-/* trainer.c: the net as a graph for one purpose, behind every pass. */
+/* trainer_graph.c: the net as a graph for one purpose, behind every pass. */
 UMB_MUST_USE enum umb_status umb__trainer_graph_of(struct umb_trainer *tr, int mode,
                                                    struct umb_trainer_side *side);
 /* trainer_plan.c: compiles a side that is not there yet. */

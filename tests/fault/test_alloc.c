@@ -21,7 +21,7 @@
 
 struct world {
     struct umb_context *ctx;
-    struct umb_device *device;
+    struct umb_device *device, *second;
     struct umb_net *net;
     struct session session;
     char path[64];
@@ -118,6 +118,27 @@ static enum umb_status create_trainer(void)
     enum umb_status st = umb_trainer_create(world.ctx, &desc, &tr);
     if (st != UMB_OK) { assert_null(tr); }
     if (st == UMB_OK && limit) { assert_true(umb__trainer_fit(tr, UMB_TRAINER_TRAIN).n_again > 0); }
+    umb_trainer_destroy(tr);
+    return st;
+}
+
+/* A trainer whose batch two devices share, and a step; the second device is the first once more. */
+static enum umb_status share_a_step(void)
+{
+    static const int64_t shares[] = {2, 1};
+    struct session *s = &world.session;
+    struct umb_trainer *tr = NULL;
+    const struct umb_trainer_desc desc = {.device = world.device,
+                                          .net = world.net,
+                                          .batch = 3,
+                                          .optimizer = "sgd",
+                                          .clip_norm = 1,
+                                          .queues = 2,
+                                          .more = &world.second,
+                                          .n_more = 1,
+                                          .shares = shares};
+    enum umb_status st = umb_trainer_create(world.ctx, &desc, &tr);
+    if (st == UMB_OK) { st = umb_trainer_step(tr, s->batch, s->labels, 0.01, s->losses); }
     umb_trainer_destroy(tr);
     return st;
 }
@@ -240,6 +261,14 @@ static void a_limited_trainer(void **state)
     limit = 0;
 }
 
+static void a_step_on_two_devices(void **state)
+{
+    (void)state;
+    assert_int_equal(umb_device_open(world.ctx, NULL, &world.second), UMB_OK);
+    assert_true(fail_each("two devices", share_a_step, false) > 400);
+    umb_device_close(world.second);
+}
+
 static void a_step(void **state)
 {
     (void)state;
@@ -324,6 +353,7 @@ int main(void)
                                        cmocka_unit_test(a_trainer),
                                        cmocka_unit_test(a_limited_trainer),
                                        cmocka_unit_test(a_step),
+                                       cmocka_unit_test(a_step_on_two_devices),
                                        cmocka_unit_test(an_evaluation),
                                        cmocka_unit_test(a_prediction),
                                        cmocka_unit_test(a_trace),

@@ -1,0 +1,235 @@
+/*
+ * A trainer's graphs: the net for training, evaluation or prediction, differentiated, its
+ * parameters packed and updated, behind every pass.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "trainer_internal.h"
+
+static int input_of_floats(struct umb_graph *g, const char *name, int64_t n)
+{
+    struct umb_type type = {.dtype = UMB_F32, .shape = {1, {n}}};
+    return umb__graph_value(g, name, UMB_VALUE_INPUT, &type);
+}
+
+/* The task weights, one input; each loss is differentiated with its own number as the seed's
+ * gradient. */
+static enum umb_status differentiate(struct umb_trainer *tr, struct umb_trainer_side *side,
+                                     int **ret_gradient)
+{
+    struct umb_graph *g = side->graph;
+    struct umb_type one = {.dtype = UMB_F32, .shape = {1, {1}}};
+    int seeds[UMB_MAX_TASKS], dseeds[UMB_MAX_TASKS];
+    side->weights = input_of_floats(g, "weights", tr->n_tasks);
+    if (side->weights < 0) { return UMB_ERR_NO_MEMORY; }
+    for (int t = 0; t < tr->n_tasks; t++) {
+        const char *name =
+            umb__arena_printf(g->arena, "%s.weight", umb__net_task(tr->net, t)->name);
+        dseeds[t] = name ? umb__graph_value(g, name, UMB_VALUE_INPUT, &one) : -1;
+        if (dseeds[t] < 0) { return UMB_ERR_NO_MEMORY; }
+        g->value[dseeds[t]].base = side->weights;
+        g->value[dseeds[t]].base_offset = (size_t)t * sizeof(float);
+        seeds[t] = side->task[t].loss;
+    }
+    *ret_gradient = umb__arena_calloc(g->arena, (size_t)g->n_values, sizeof **ret_gradient);
+    if (!*ret_gradient) { return UMB_ERR_NO_MEMORY; }
+    struct umb_autodiff_desc desc = {.n_seeds = tr->n_tasks, .seeds = seeds, .dseeds = dseeds};
+    return umb__graph_autodiff(g, &desc, *ret_gradient);
+}
+
+static enum umb_status add_update_node(struct umb_graph *g, const struct umb_op *op,
+                                       const void *attrs, const char *name, int n_in, const int *in,
+                                       int *ret_out)
+{
+    struct umb_graph_node_desc desc = {
+        .op = op, .attrs = attrs, .name = name, .phase = UMB_PHASE_UPDATE, .n_in = n_in, .in = in};
+    return umb__graph_node_raw(g, &desc, ret_out);
+}
+
+/* What a device's parameters are packed into. */
+struct packed {
+    int params, gradients; /* −1: it has none */
+};
+
+/* The gradients of all devices as one vector. */
+static enum umb_status all_gradients(struct umb_graph *g, const struct packed *packed, int n,
+                                     int *ret_value)
+{
+    int in[UMB_MAX_DEVICES], n_in = 0, out[UMB_OP_MAX_OUT];
+    for (int d = 0; d < n; d++) {
+        if (packed[d].gradients >= 0) { in[n_in++] = packed[d].gradients; }
+    }
+    *ret_value = in[0];
+    if (n_in == 1) { return UMB_OK; }
+    const enum umb_status st =
+        add_update_node(g, umb__op_find("concat"), NULL, "all_gradients", n_in, in, out);
+    if (st == UMB_OK) { *ret_value = out[0]; }
+    return st;
+}
+
+static enum umb_status add_clip(struct umb_trainer *tr, struct umb_graph *g,
+                                const struct packed *packed, int *ret_scale)
+{
+    const struct umb_op *op = umb__op_find("clip_scale");
+    char text[64];
+    snprintf(text, sizeof text, "max_norm=%.17g", tr->clip_norm);
+    void *attrs;
+    int out[UMB_OP_MAX_OUT], gradients;
+    enum umb_status st = umb__attrs_create(tr->ctx, g->arena, op, text, &attrs);
+    if (st == UMB_OK) { st = all_gradients(g, packed, tr->n_devices, &gradients); }
+    if (st == UMB_OK) { st = add_update_node(g, op, attrs, "clip", 1, &gradients, out); }
+    if (st == UMB_OK) { *ret_scale = out[0]; }
+    return st;
+}
+
+/* One update over all of a device's packed parameters. clip −1: none. */
+static enum umb_status add_update(struct umb_trainer *tr, struct umb_trainer_side *side,
+                                  const struct packed *packed, int clip)
+{
+    struct umb_graph *g = side->graph;
+    int in[6] = {packed->params, packed->gradients}, n = 2, out[UMB_OP_MAX_OUT];
+    struct umb_type type = g->value[packed->params].type;
+    for (int s = 0; s < umb__trainer_n_optimizer_states(tr); s++) {
+        const char *name = umb__graph_device_name(g, umb__optimizer_state_names[s], g->device);
+        in[n] = name ? umb__graph_value(g, name, UMB_VALUE_STATE, &type) : -1;
+        if (in[n] < 0) { return UMB_ERR_NO_MEMORY; }
+        tr->optimizer_state[s][g->device] = umb__arena_strdup(tr->arena, name);
+        if (!tr->optimizer_state[s][g->device]) { return UMB_ERR_NO_MEMORY; }
+        n++;
+    }
+    in[n++] = side->hyper;
+    if (clip >= 0) { in[n++] = clip; }
+    const char *name = umb__graph_device_name(g, "update", g->device);
+    return name ? add_update_node(g, tr->optimizer, tr->optimizer_attrs, name, n, in, out)
+                : UMB_ERR_NO_MEMORY;
+}
+
+/* Packs each device's parameters, and in training updates them, behind the clipping where that is
+ * wanted. */
+static enum umb_status add_updates(struct umb_trainer *tr, int mode, struct umb_trainer_side *side,
+                                   const int *gradient)
+{
+    struct umb_graph *g = side->graph;
+    struct packed packed[UMB_MAX_DEVICES];
+    const bool trains = mode == UMB_TRAINER_TRAIN;
+    const int n_gradient = gradient ? side->weights : 0;
+    enum umb_status st = UMB_OK;
+    for (g->device = 0; st == UMB_OK && g->device < tr->n_devices; g->device++) {
+        struct packed *p = &packed[g->device];
+        st = umb__graph_pack(g, gradient, n_gradient, &p->params, &p->gradients);
+    }
+    g->device = 0;
+    if (st != UMB_OK || !trains) { return st; }
+    if (packed[0].params >= 0) {
+        tr->packed_bytes = umb__type_bytes(&g->value[packed[0].params].type);
+    }
+    int clip = -1;
+    side->hyper = input_of_floats(g, "hyper", UMB_HYPER_COUNT);
+    st = side->hyper < 0 ? UMB_ERR_NO_MEMORY : UMB_OK;
+    if (st == UMB_OK && tr->clip_norm > 0) { st = add_clip(tr, g, packed, &clip); }
+    for (g->device = 0; st == UMB_OK && g->device < tr->n_devices; g->device++) {
+        if (packed[g->device].params < 0) { continue; }
+        st = add_update(tr, side, &packed[g->device], clip);
+    }
+    g->device = 0;
+    return st;
+}
+
+/* What runs before differentiation. A relu behind a batch norm goes there rather than behind a
+ * pooling. */
+static enum umb_status fuse_forward(const struct umb_trainer *tr, struct umb_graph *g)
+{
+    enum umb_status st = tr->fuses ? umb__graph_fuse_norm(g) : UMB_OK;
+    if (st == UMB_OK) { st = umb__graph_simplify(g); }
+    if (st != UMB_OK || !tr->fuses) { return st; }
+    return umb__graph_fuse_pool(g, umb_device_get_caps(tr->device));
+}
+
+/* What runs behind differentiation and packing. */
+static enum umb_status fuse_backward(const struct umb_trainer *tr, struct umb_graph *g)
+{
+    const struct umb_device_caps *caps = umb_device_get_caps(tr->device);
+    enum umb_status st = umb__graph_fuse(g, caps);
+    for (g->device = 0; st == UMB_OK && g->device < tr->n_devices; g->device++) {
+        st = umb__graph_fuse_update(g, caps, umb__graph_large_param(g));
+    }
+    g->device = 0;
+    return st;
+}
+
+bool umb__trainer_shares(const struct umb_trainer *tr)
+{
+    int64_t rows = 0;
+    for (int d = 0; d < tr->n_devices; d++) {
+        rows += tr->share[d];
+    }
+    return rows > 0;
+}
+
+/* The net once for each device that takes rows, and the tasks' outputs of the whole batch. */
+static enum umb_status build_parts(struct umb_trainer *tr, struct umb_trainer_side *side)
+{
+    struct umb_graph *g = side->graph;
+    struct umb_net_values part[UMB_MAX_DEVICES];
+    int n = 0;
+    enum umb_status st = umb__net_build_images(tr->net, g, tr->batch, &side->net);
+    int64_t first = 0;
+    for (int d = 0; st == UMB_OK && d < tr->n_devices; d++) {
+        const struct umb_net_part p = {n, d, first, tr->share[d]};
+        first += tr->share[d];
+        if (!p.count) { continue; }
+        st = umb__net_build_part(tr->net, g, &p, &side->net, &part[n++]);
+        side->rows_value[d] = g->rows_value;
+    }
+    for (int t = 0; st == UMB_OK && t < tr->n_tasks; t++) {
+        const struct umb_net_task *task = umb__net_task(tr->net, t);
+        int in[UMB_MAX_DEVICES], out[UMB_OP_MAX_OUT];
+        for (int k = 0; k < n; k++) {
+            in[k] = part[k].value[task->output];
+        }
+        const char *name = umb__arena_printf(g->arena, "%s.whole", task->name);
+        const struct umb_graph_node_desc desc = {
+            .op = umb__op_find("stack"), .name = name, .n_in = n, .in = in};
+        g->device = task->device;
+        st = name ? umb__graph_node(g, &desc, out) : UMB_ERR_NO_MEMORY;
+        side->net.value[task->output] = out[0];
+    }
+    g->device = 0;
+    return st;
+}
+
+static enum umb_status build_net(struct umb_trainer *tr, int mode, struct umb_trainer_side *side)
+{
+    for (int d = 0; d < UMB_MAX_DEVICES; d++) {
+        side->rows_value[d] = -1;
+    }
+    if (mode == UMB_TRAINER_TRAIN && umb__trainer_shares(tr)) { return build_parts(tr, side); }
+    const enum umb_status st = umb__net_build(tr->net, side->graph, tr->batch, &side->net);
+    side->rows_value[0] = side->graph->rows_value;
+    return st;
+}
+
+enum umb_status umb__trainer_graph_of(struct umb_trainer *tr, int mode,
+                                      struct umb_trainer_side *side)
+{
+    enum umb_status st =
+        umb__graph_create(tr->ctx, mode == UMB_TRAINER_TRAIN, tr->n_streams, &side->graph);
+    int *gradient = NULL;
+    if (st != UMB_OK) { return st; }
+    side->graph->mixed = tr->mixed;
+    side->graph->more_caps = tr->more_caps;
+    st = build_net(tr, mode, side);
+    if (st == UMB_OK) {
+        st = mode == UMB_TRAINER_PREDICT
+                 ? umb__tasks_answers(tr->net, side->graph, &side->net, side->answer)
+                 : umb__tasks_attach(tr->net, side->graph, &side->net, side->task);
+    }
+    if (st == UMB_OK) { st = umb__graph_transfer(side->graph); }
+    if (st == UMB_OK) { st = fuse_forward(tr, side->graph); }
+    if (st == UMB_OK && mode == UMB_TRAINER_TRAIN) { st = differentiate(tr, side, &gradient); }
+    if (st == UMB_OK) { st = add_updates(tr, mode, side, gradient); }
+    if (st == UMB_OK) { st = umb__graph_transfer(side->graph); }
+    if (st == UMB_OK && tr->fuses) { st = fuse_backward(tr, side->graph); }
+    return st == UMB_OK ? umb__graph_alias(side->graph) : st;
+}
