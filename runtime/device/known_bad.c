@@ -44,14 +44,21 @@ static bool is_of(const struct umb_device_caps *caps, const struct row *r)
            has(caps->driver, r->driver);
 }
 
+#define STANDSTILL \
+    "PoCL's basic device comes to a standstill beside another one; its pthread device does not"
+
 const char *umb__known_alone(const struct umb_device_caps *caps)
 {
     /* PoCL 3.1: clSetUserEventStatus runs what waited, in the caller's thread, and two such threads
-     * take each other's locks. */
-    static const struct row basic = {"portable computing", "basic-", NULL, UMB_USE_FREELY,
-                                     "PoCL's basic device comes to a standstill beside another "
-                                     "one; its pthread device does not"};
-    return is_of(caps, &basic) ? basic.issue : NULL;
+     * take each other's locks. From 5.0 on the device has another name and the same code. */
+    static const struct row alone[] = {
+        {"portable computing", "basic-", NULL, UMB_USE_FREELY, STANDSTILL},
+        {"portable computing", "cpu-minimal", NULL, UMB_USE_FREELY, STANDSTILL},
+    };
+    for (size_t i = 0; i < sizeof alone / sizeof *alone; i++) {
+        if (is_of(caps, &alone[i])) { return alone[i].issue; }
+    }
+    return NULL;
 }
 
 bool umb__known_bad(const struct umb_device_caps *caps, const char **ret_issue,

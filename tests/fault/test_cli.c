@@ -252,7 +252,7 @@ static void a_run_uses_several_devices(void **state)
            "stands beside device keys");
     expect("umbel train shapes --set tasks.shape.device=nosuch", 2,
            "tasks.shape.device: device: no device matches 'nosuch'");
-    expect("POCL_DEVICES='pthread basic' UMBEL_DEVICE=basic,pthread umbel train shapes", 2,
+    expect("POCL_DEVICES='pthread basic' UMBEL_DEVICE=pocl#0,pocl#1 umbel train shapes", 2,
            "comes to a standstill");
 }
 
