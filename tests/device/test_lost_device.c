@@ -117,7 +117,7 @@ static void a_step_fails_and_nothing_hangs(void **state)
 static void training_goes_on_from_the_checkpoint(void **state)
 {
     (void)state;
-    char path[] = "lost-device-XXXXXX";
+    char path[] = "/tmp/umbel-lost-device-XXXXXX";
     const int file = mkstemp(path);
     assert_true(file >= 0);
     close(file);
