@@ -206,5 +206,6 @@ enum umb_status umb__plan_lower(struct umb_plan *p, const struct umb_plan_desc *
     for (int i = 0; st == UMB_OK && i < p->graph->n_nodes; i++) {
         st = lower_node(p, desc, i);
     }
+    if (st == UMB_OK) { st = umb__plan_share(p); }
     return st == UMB_OK ? cost_steps(p) : st;
 }

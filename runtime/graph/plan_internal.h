@@ -87,6 +87,8 @@ UMB_MUST_USE enum umb_status umb__plan_draft(struct umb_context *ctx,
 UMB_MUST_USE enum umb_status umb__plan_finish(struct umb_plan *p);
 /* lower.c: solvers and steps of every node, and what they cost. */
 UMB_MUST_USE enum umb_status umb__plan_lower(struct umb_plan *p, const struct umb_plan_desc *desc);
+/* share.c: steps that fill a temporary with what an earlier one has already, left out. */
+UMB_MUST_USE enum umb_status umb__plan_share(struct umb_plan *p);
 /* Views, and joins that were arranged, have none. */
 bool umb__node_has_steps(const struct umb_graph *g, int node);
 UMB_MUST_USE enum umb_status umb__node_problem(const struct umb_graph *g, int node,
