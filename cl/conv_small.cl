@@ -33,7 +33,6 @@
 #ifndef MOST_COLUMNS
 #define MOST_COLUMNS 1024
 #endif
-#define LINE 16 /* numbers of a cache line */
 #define MASK 32
 #define BACK 64
 #define DBIAS 128
@@ -201,22 +200,40 @@ __kernel ONE_ITEM void conv_small(__global const float *restrict x, ulong x_at,
     finish_rows(t.y, bias + bias_at + k0, mask + mask_at + at, n * y_pixels, columns, left, flags);
 }
 
-/* TC channels of every pixel of x: X [H·W][N][TC]. */
+/* TC channels of every pixel of x: X [H·W][N][TC]. With GATHERED conv_small_gather has made them for
+ * all channels, [⌈C/TC⌉][H·W][N][TC], once for all that read x. */
 #define TC 8
-static inline void gather_channels(float *X, __global const float *x, int N, int pixels, int C,
-                                   int left)
-{
-    for (int n = 0; n < N; ++n) {
-        for (int i = 0; i < pixels; ++i) {
-            __global const float *from = x + (n * pixels + i) * C;
-            float *to = X + (i * N + n) * TC;
-            if (left >= TC) {
-                UNROLL for (int j = 0; j < TC; ++j) { to[j] = from[j]; }
-            } else {
-                for (int j = 0; j < TC; ++j) { to[j] = j < left ? from[j] : 0.0f; }
-            }
-        }
+#ifdef GATHERED
+#define PANEL __global
+#else
+#define PANEL __private
+#endif
+#define DEFINE_GATHER(name, SPACE)                                                                 \
+    static inline void name(SPACE float *X, __global const float *x, int N, int pixels, int C,     \
+                            int left)                                                              \
+    {                                                                                              \
+        for (int n = 0; n < N; ++n) {                                                              \
+            for (int i = 0; i < pixels; ++i) {                                                     \
+                __global const float *from = x + (n * pixels + i) * C;                             \
+                SPACE float *to = X + (i * N + n) * TC;                                            \
+                if (left >= TC) {                                                                  \
+                    UNROLL for (int j = 0; j < TC; ++j) { to[j] = from[j]; }                       \
+                } else {                                                                           \
+                    for (int j = 0; j < TC; ++j) { to[j] = j < left ? from[j] : 0.0f; }            \
+                }                                                                                  \
+            }                                                                                      \
+        }                                                                                          \
     }
+DEFINE_GATHER(gather_channels, __private)
+DEFINE_GATHER(gather_channels_apart, __global)
+
+/* NDRange [⌈C/TC⌉], one item a group. */
+__kernel ONE_ITEM void conv_small_gather(__global const float *restrict x, ulong x_at,
+                                         __global float *restrict X, ulong X_at, int N, int pixels,
+                                         int C)
+{
+    const int c = get_group_id(0) * TC;
+    gather_channels_apart(X + X_at + c * pixels * N, x + x_at + c, N, pixels, C, C - c);
 }
 
 /* The weights' gradient dw; with UPDATE what becomes of the parameters by it. */
@@ -226,61 +243,119 @@ typedef struct update target_t;
 typedef __global float *target_t;
 #endif
 
-/* n numbers from `at` on. */
-static inline void write_weights(target_t to, int at, const float *from, int n)
+/* A block of dw: `rows` rows of `width` numbers, `pitch` apart, from `at` on of `to`; as one row
+ * where they lie one behind another. sums has them without gaps. What is updated by it is called
+ * for while it is made, and updated while the next one is: both a vector at a time, `row`, `column`
+ * being where the next one is. */
+struct block {
+    const float *sums;
+    int at, rows, width, pitch;
+    int row, column;
+};
+
+static INLINED void next_vector(struct block *b)
 {
-    int i = 0;
+    b->column += VW;
+    if (b->column + VW > b->width) {
+        b->column = 0;
+        ++b->row;
+    }
+}
+
+/* The whole vectors of `made`, one at a time; the rest of a row is left to end_block. */
+static INLINED void write_next(target_t to, struct block *made)
+{
 #ifdef UPDATE
-    for (; i + VW <= n; i += VW) { update_vector(to, at + i, VEC_LOAD(0, from + i)); }
-    if (i < n) { update_part(to, at + i, VEC_LOAD(0, from + i), n - i); }
+    if (made->row >= made->rows || made->width < VW) { return; }
+    update_vector(to, made->at + made->row * made->pitch + made->column,
+                  VEC_LOAD(0, made->sums + made->row * made->width + made->column));
+    next_vector(made);
+#endif
+}
+
+static INLINED void call_for_next(target_t to, struct block *coming)
+{
+#ifdef UPDATE
+    if (coming->row >= coming->rows) { return; }
+    call_for_update(to, coming->at + coming->row * coming->pitch + coming->column);
+    next_vector(coming);
+#endif
+}
+
+static inline void end_block(target_t to, struct block *made)
+{
+    for (int i = 0; i < made->rows; ++i) {
+        const float *from = made->sums + i * made->width;
+        const int at = made->at + i * made->pitch, rest = made->width % VW;
+        int j = i < made->row ? made->width - rest : i == made->row ? made->column : 0;
+#ifdef UPDATE
+        for (; j + VW <= made->width; j += VW) { update_vector(to, at + j, VEC_LOAD(0, from + j)); }
+        if (rest) { update_part(to, at + j, VEC_LOAD(0, from + j), rest); }
 #else
-    for (; i + VW <= n; i += VW) { VEC_WRITE(VEC_LOAD(0, from + i), 0, to + at + i); }
-    if (i < n) { store_part(VEC_LOAD(0, from + i), to + at + i, n - i); }
+        for (; j + VW <= made->width; j += VW) { VEC_WRITE(VEC_LOAD(0, from + j), 0, to + at + j); }
+        if (rest) { store_part(VEC_LOAD(0, from + j), to + at + j, rest); }
 #endif
-}
-
-/* Calls for one of the lines of a tile that will be updated: TC rows, K apart, from `at` on. */
-static INLINED void call_for_line(target_t to, int at, int K, uint line)
-{
-#ifdef UPDATE
-    const uint lines = (NV + LINE - 1) / LINE;
-    if (line < TC * lines) { call_for_update(to, at + line / lines * K + line % lines * LINE); }
-#endif
-}
-
-/* Of tap (r,s), TC channels and NV columns, rows `pitch` apart: the sum over all pairs of pixels, then
- * images. They will be numbers from `at` on of `to`. */
-static inline void sum_pairs(float *sums, int pitch, const struct shape *g, int r, int s, int N,
-                             const float *X, const float *D, target_t to, int at, int K)
-{
-    vec_t lo[TC], hi[TC];
-    uint line = 0;
-    UNROLL for (int i = 0; i < TC; ++i) { lo[i] = hi[i] = (vec_t)(0.0f); }
-    for (int p = 0; p < g->P; ++p) {
-        const int h = p * g->sy - g->py + r * g->ey;
-        if ((uint)h >= (uint)g->H) { continue; }
-        for (int q = 0; q < g->Q; ++q) {
-            const int v = q * g->sx - g->px + s * g->ex;
-            if ((uint)v >= (uint)g->W) { continue; }
-            const float *a = X + (h * g->W + v) * N * TC, *b = D + (p * g->Q + q) * N * NV;
-            for (int n = 0; n < N; ++n, a += TC, b += NV, ++line) {
-                const vec_t b_lo = VEC_LOAD(0, b), b_hi = VEC_LOAD(1, b);
-                call_for_line(to, at, K, line);
-                UNROLL for (int i = 0; i < TC; ++i)
-                {
-                    const vec_t f = (vec_t)(a[i]);
-                    lo[i] = fma(f, b_lo, lo[i]);
-                    hi[i] = fma(f, b_hi, hi[i]);
-                }
-            }
-        }
-    }
-    UNROLL for (int i = 0; i < TC; ++i)
-    {
-        VEC_STORE(lo[i], 0, sums + i * pitch);
-        VEC_STORE(hi[i], 1, sums + i * pitch);
     }
 }
+
+/* What sums are made of, and what is done meanwhile. */
+struct making {
+    const struct shape *g;
+    int N;
+    PANEL const float *X;
+    target_t to;
+    struct block made, coming;
+    uint mask; /* of images: when a vector's turn comes */
+};
+
+/* Of tap (r,s), TC channels and VECTORS·VW columns of D, rows `pitch` apart: the sum over all pairs
+ * of pixels, then images. */
+#define DEFINE_SUM_PAIRS(name, VECTORS)                                                            \
+    static inline void name(float *sums, int pitch, struct making *m, int r, int s,                \
+                            const float *D)                                                        \
+    {                                                                                              \
+        const struct shape *g = m->g;                                                              \
+        struct block made = m->made, coming = m->coming;                                           \
+        vec_t sum[TC * (VECTORS)];                                                                 \
+        UNROLL for (int i = 0; i < TC * (VECTORS); ++i) { sum[i] = (vec_t)(0.0f); }                \
+        for (int p = 0; p < g->P; ++p) {                                                           \
+            const int h = p * g->sy - g->py + r * g->ey;                                           \
+            if ((uint)h >= (uint)g->H) { continue; }                                               \
+            for (int q = 0; q < g->Q; ++q) {                                                       \
+                const int v = q * g->sx - g->px + s * g->ex;                                       \
+                if ((uint)v >= (uint)g->W) { continue; }                                           \
+                PANEL const float *a = m->X + (h * g->W + v) * m->N * TC;                          \
+                const float *b = D + (p * g->Q + q) * m->N * NV;                                   \
+                for (int n = 0; n < m->N; ++n, a += TC, b += NV) {                                 \
+                    vec_t w[VECTORS];                                                              \
+                    UNROLL for (int j = 0; j < (VECTORS); ++j) { w[j] = VEC_LOAD(j, b); }          \
+                    UNROLL for (int i = 0; i < TC; ++i)                                            \
+                    {                                                                              \
+                        const vec_t f = (vec_t)(a[i]);                                             \
+                        UNROLL for (int j = 0; j < (VECTORS); ++j)                                 \
+                        {                                                                          \
+                            sum[i * (VECTORS) + j] = fma(f, w[j], sum[i * (VECTORS) + j]);         \
+                        }                                                                          \
+                    }                                                                              \
+                    if ((n & m->mask) == m->mask) {                                                \
+                        call_for_next(m->to, &coming);                                             \
+                        write_next(m->to, &made);                                                  \
+                    }                                                                              \
+                }                                                                                  \
+            }                                                                                      \
+        }                                                                                          \
+        UNROLL for (int i = 0; i < TC; ++i)                                                        \
+        {                                                                                          \
+            UNROLL for (int j = 0; j < (VECTORS); ++j)                                             \
+            {                                                                                      \
+                VEC_STORE(sum[i * (VECTORS) + j], j, sums + i * pitch);                            \
+            }                                                                                      \
+        }                                                                                          \
+        m->made = made;                                                                            \
+        m->coming = coming;                                                                        \
+    }
+DEFINE_SUM_PAIRS(sum_pairs, 2)
+DEFINE_SUM_PAIRS(sum_pairs_narrow, 1)
 
 /* db of `columns` columns: D's sums. */
 static inline void sum_columns(__global float *db, const float *D, int positions, int columns)
@@ -293,16 +368,21 @@ static inline void sum_columns(__global float *db, const float *D, int positions
     }
 }
 
-/* Columns k0 … of channels begin … end. All of a tap's columns of some channels are made before they
- * are written, so that what is updated by them is walked in order. */
+/* Columns k0 … of channels begin … end. All of a tap's columns of some channels are a block. Its
+ * last columns are made first: what their vectors write too much is written over. */
 static inline void make_weights(target_t to, __global const float *x, __global const float *dy,
                                 __global float *db, int N, const struct shape *g, int C, int K,
                                 int R, int S, int k0, int columns, int begin, int end)
 {
+#ifndef GATHERED
     float X[X_FLOATS] __attribute__((aligned(64)));
+#endif
     float D[D_FLOATS] __attribute__((aligned(64))); /* [k-block][P·Q][N][NV] */
-    float sums[TC * MOST_COLUMNS] __attribute__((aligned(64)));
-    const int positions = g->P * g->Q * N, pitch = (columns + NV - 1) / NV * NV;
+    float sums[2][TC * MOST_COLUMNS + NV] __attribute__((aligned(64)));
+    const int positions = g->P * g->Q * N, last = (columns - 1) / NV * NV;
+    struct making m = {.g = g, .N = N, .to = to};
+    int turn = 0;
+    for (int n = N; n >= 4 * TC; n /= 2) { m.mask = 2 * m.mask + 1; }
     for (int k = 0; k < columns; k += NV) {
         for (int i = 0; i < g->P * g->Q; ++i) {
             copy_columns(D + k * positions + i * N * NV, dy + i * K + k0 + k, g->P * g->Q * K, N,
@@ -311,17 +391,33 @@ static inline void make_weights(target_t to, __global const float *x, __global c
     }
     if (db) { sum_columns(db + k0, D, positions, columns); }
     for (int c = begin; c < end; c += TC) {
+        const int rows = min(TC, C - c);
+#ifdef GATHERED
+        m.X = x + c * g->H * g->W * N;
+#else
         gather_channels(X, x + c, N, g->H * g->W, C, C - c);
-        for (int tap = 0; tap < R * S; ++tap) {
-            const int r = tap / S, s = tap - r * S, at = (tap * C + c) * K + k0;
-            for (int k = 0; k < columns; k += NV) {
-                sum_pairs(sums + k, pitch, g, r, s, N, X, D + k * positions, to, at + k, K);
+        m.X = X;
+#endif
+        for (int tap = 0; tap < R * S; ++tap, turn = 1 - turn) {
+            const int r = tap / S, s = tap - r * S;
+            struct block b = {sums[turn], (tap * C + c) * K + k0, rows, columns, K};
+            if (columns == K) {
+                b.rows = 1;
+                b.width = rows * K;
             }
-            for (int i = 0; i < min(TC, C - c); ++i) {
-                write_weights(to, at + i * K, sums + i * pitch, columns);
+            m.coming = b;
+            for (int k = last; k >= 0; k -= NV) {
+                if (columns - k <= VW) {
+                    sum_pairs_narrow(sums[turn] + k, columns, &m, r, s, D + k * positions);
+                } else {
+                    sum_pairs(sums[turn] + k, columns, &m, r, s, D + k * positions);
+                }
             }
+            end_block(to, &m.made);
+            m.made = b;
         }
     }
+    end_block(to, &m.made);
 }
 
 /*

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "dense.h"
 #include "graph_edit.h"
 #include "readers.h"
 #include "steps.h"
@@ -192,21 +193,21 @@ static enum umb_status fuse_terms(const struct fusing *f, int i)
     return umb__readers_note(f->readers, i);
 }
 
-/* Dense layers that read one value: they are merged as launches, so each needs but a part of the
- * device. */
+/* Dense layers that read one value, and their gradients to weights: they are merged as launches, so
+ * each needs but a part of the device. */
 #define MANY 4
 
-static enum umb_status mark_beside(const struct fusing *f)
+static enum umb_status mark_beside(const struct fusing *f, const char *op)
 {
     struct umb_graph *g = f->g;
     int *n_layers = umb__calloc(g->ctx, (size_t)g->n_values + 1, sizeof *n_layers);
     if (!n_layers) { return UMB_ERR_NO_MEMORY; }
     for (int i = 0; i < g->n_nodes; i++) {
-        if (is_op(g, i, "dense")) { n_layers[g->node[i].in[0]]++; }
+        if (is_op(g, i, op)) { n_layers[g->node[i].in[0]]++; }
     }
     for (int i = 0; i < g->n_nodes; i++) {
-        const bool many = is_op(g, i, "dense") && n_layers[g->node[i].in[0]] >= MANY;
-        if (many) { *inner_flag(&g->node[i], "beside") = true; }
+        const int n = is_op(g, i, op) ? n_layers[g->node[i].in[0]] : 0;
+        if (n >= MANY) { ((struct umb_dense_attrs *)g->node[i].attrs)->beside = n; }
     }
     umb__free(n_layers);
     return UMB_OK;
@@ -306,7 +307,8 @@ static enum umb_status fuse_all(const struct fusing *f)
         fuse_bias(f, i);
         st = fuse_mask(f, i);
     }
-    return st == UMB_OK ? mark_beside(f) : st;
+    if (st == UMB_OK) { st = mark_beside(f, "dense"); }
+    return st == UMB_OK ? mark_beside(f, "dense_backward_weights") : st;
 }
 
 enum umb_status umb__graph_fuse(struct umb_graph *g, const struct umb_device_caps *caps)

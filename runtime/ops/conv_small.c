@@ -32,6 +32,9 @@ static const struct umb_kernel backward_weights = {"conv_small_weights", "conv_s
 static const struct umb_kernel update = {"conv_small_update", "conv_small.cl", "conv_small_update",
                                          "rrwmmmr" SIGNATURE "iiiffffff"};
 
+static const struct umb_kernel gather = {"conv_small_gather", "conv_small.cl", "conv_small_gather",
+                                         "rwiii"};
+
 static int tile_rows(int width)
 {
     return width == 16 ? 8 : 6; /* accumulators: 16 of 32 registers; 12 of 16 */
@@ -88,16 +91,34 @@ static int columns_of(const struct umb_conv *g, int tile)
 }
 
 /* Channels of an item: whole tiles, few enough that there are items for all units. */
-static int span_of(const struct umb_conv *g, int columns, int units)
+static int span_of(const struct umb_conv *g, int columns, int wanted)
 {
-    const int items = umb__ceil_div(ITEMS_PER_UNIT * units, umb__ceil_div(g->K, columns));
+    const int items = umb__ceil_div(wanted, umb__ceil_div(g->K, columns));
     return umb__ceil_div(umb__ceil_div(g->C, items), CHANNELS) * CHANNELS;
 }
 
-enum umb_status umb__emit_small_weights(struct umb_emit *e, const struct umb_conv *g)
+/* x in panels of CHANNELS, for all that read it. */
+static enum umb_status emit_gather(struct umb_emit *e, const struct umb_conv *g,
+                                   const char *options, int *ret_panels)
+{
+    const int panels = umb__ceil_div(g->C, CHANNELS), pixels = g->H * g->W;
+    const size_t numbers = (size_t)panels * CHANNELS * (size_t)pixels * (size_t)g->N;
+    const enum umb_status st = umb__emit_temp(e, numbers * sizeof(float), ret_panels);
+    const struct umb_emit_launch launch = {.kernel = &gather,
+                                           .options = options,
+                                           .dimensions = 1,
+                                           .global = {(size_t)panels},
+                                           .local = {1}};
+    return st == UMB_OK ? umb__emit_launch(e, &launch, e->in[0], *ret_panels, g->N, pixels, g->C)
+                        : st;
+}
+
+enum umb_status umb__emit_small_weights(struct umb_emit *e, const struct umb_conv *g, int beside)
 {
     const int columns = columns_of(g, 2 * umb__tile_width(e->p.caps));
-    const int span = span_of(g, columns, (int)e->p.caps->compute_units);
+    const int all = ITEMS_PER_UNIT * (int)e->p.caps->compute_units;
+    const int span = span_of(g, columns, umb__items_beside(all, beside));
+    int x = e->in[0];
     const int db = e->out[g->dbias ? 1 : 0], flags = g->dbias ? DBIAS : 0;
     struct umb_emit_launch launch = {
         .kernel = e->update ? &update : &backward_weights,
@@ -106,26 +127,32 @@ enum umb_status umb__emit_small_weights(struct umb_emit *e, const struct umb_con
         .global = {(size_t)umb__ceil_div(g->K, columns), (size_t)umb__ceil_div(g->C, span)},
         .local = {1, 1}};
     if (!launch.options) { return UMB_ERR_NO_MEMORY; }
+    if (beside) {
+        const enum umb_status st = emit_gather(e, g, launch.options, &x);
+        if (st != UMB_OK) { return st; }
+        launch.options = umb__emit_printf(e, "%s -DGATHERED", launch.options);
+        if (!launch.options) { return UMB_ERR_NO_MEMORY; }
+    }
     if (!e->update) {
-        return umb__emit_launch(e, &launch, e->in[0], e->in[1], e->out[0], db, g->N, g->H, g->W,
-                                g->C, g->P, g->Q, g->K, g->R, g->S, g->stride[0], g->stride[1],
+        return umb__emit_launch(e, &launch, x, e->in[1], e->out[0], db, g->N, g->H, g->W, g->C,
+                                g->P, g->Q, g->K, g->R, g->S, g->stride[0], g->stride[1],
                                 g->dilation[0], g->dilation[1], g->padding[0], g->padding[1], span,
                                 columns, flags);
     }
     const struct umb_update_rule u = umb__update_rule(e->update);
     launch.options = umb__emit_printf(e, "%s -DUPDATE=%d", launch.options, u.kind);
     if (!launch.options) { return UMB_ERR_NO_MEMORY; }
-    return umb__emit_launch(
-        e, &launch, e->in[0], e->in[1], g->dbias ? db : e->in[1], u.param, u.moment[0], u.moment[1],
-        u.hyper, g->N, g->H, g->W, g->C, g->P, g->Q, g->K, g->R, g->S, g->stride[0], g->stride[1],
-        g->dilation[0], g->dilation[1], g->padding[0], g->padding[1], span, columns, flags,
-        u.number[0], u.number[1], u.number[2], u.number[3], u.number[4], u.number[5]);
+    return umb__emit_launch(e, &launch, x, e->in[1], g->dbias ? db : e->in[1], u.param, u.moment[0],
+                            u.moment[1], u.hyper, g->N, g->H, g->W, g->C, g->P, g->Q, g->K, g->R,
+                            g->S, g->stride[0], g->stride[1], g->dilation[0], g->dilation[1],
+                            g->padding[0], g->padding[1], span, columns, flags, u.number[0],
+                            u.number[1], u.number[2], u.number[3], u.number[4], u.number[5]);
 }
 
 enum umb_status umb__conv_small_weights(struct umb_emit *e)
 {
     const struct umb_conv g = umb__conv_of(&e->p);
-    return umb__emit_small_weights(e, &g);
+    return umb__emit_small_weights(e, &g, 0);
 }
 
 bool umb__small_weights_fit(const struct umb_conv *g)

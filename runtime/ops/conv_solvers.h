@@ -64,10 +64,11 @@ int umb__conv_small_rank_weights(const struct umb_problem *p);
 UMB_MUST_USE enum umb_status umb__conv_small_forward(struct umb_emit *e);
 UMB_MUST_USE enum umb_status umb__conv_small_data(struct umb_emit *e);
 UMB_MUST_USE enum umb_status umb__conv_small_weights(struct umb_emit *e);
-/* The same for a geometry of the caller's, if it fits the kernel's panels: a dense layer of few rows
- * is a convolution of images of one pixel. */
+/* The same for a geometry of the caller's, if it fits the kernel's panels: a dense layer of few
+ * rows is a convolution of images of one pixel. */
 bool umb__small_weights_fit(const struct umb_conv *g);
-UMB_MUST_USE enum umb_status umb__emit_small_weights(struct umb_emit *e, const struct umb_conv *g);
+UMB_MUST_USE enum umb_status umb__emit_small_weights(struct umb_emit *e, const struct umb_conv *g,
+                                                     int beside);
 
 /* 1×1 by CLBlast. */
 int umb__conv_pointwise_rank_forward(const struct umb_problem *p);

@@ -20,8 +20,8 @@ static const struct umb_attr_desc inner[] = {
      "no gradient where the input is not positive"},
     {"dbias", UMB_ATTR_BOOL, offsetof(struct umb_dense_attrs, dbias), false, 0, 0, "false", NULL,
      "the bias's gradient, too"},
-    {"beside", UMB_ATTR_BOOL, offsetof(struct umb_dense_attrs, beside), false, 0, 0, "false", NULL,
-     "computed beside others of its kind"},
+    {"beside", UMB_ATTR_INT, offsetof(struct umb_dense_attrs, beside), false, 0, INT32_MAX, "0",
+     NULL, "computed beside others of its kind, so many in all"},
     {0}};
 
 /* Forward. */
@@ -112,7 +112,7 @@ struct umb_gemm umb__dense_forward_gemm(const struct umb_problem *p)
                              .L = (int)umb__shape_channels(&p->in[0].shape),
                              .bias = a->bias,
                              .relu = a->activation == UMB_ACT_RELU,
-                             .beside = a->beside};
+                             .beside = (int)a->beside};
 }
 
 struct umb_gemm umb__dense_data_gemm(const struct umb_problem *p)
@@ -132,7 +132,8 @@ struct umb_gemm umb__dense_weights_gemm(const struct umb_problem *p)
                              .N = (int)p->out[0].shape.dim[1],
                              .L = (int)umb__shape_rows(&p->in[0].shape),
                              .transpose_a = true,
-                             .column_sums = a->dbias};
+                             .column_sums = a->dbias,
+                             .beside = (int)a->beside};
 }
 
 /* References. */
@@ -243,6 +244,9 @@ static const struct umb_op_case cases[] = {
     {"units=97 activation=relu", "199,130", UMB_CASE_NO_GRAD, 0},
     {"units=96 activation=relu", "27,300", UMB_CASE_NO_GRAD, 0},
     {"units=32 bias=false", "13,66", UMB_CASE_NO_GRAD, 0},
+    {"units=37 activation=relu beside=5", "19,530", UMB_CASE_NO_GRAD, 0},
+    {"units=17 dbias=true beside=64", "64,277", UMB_CASE_NO_GRAD, 0},
+    {"units=3 beside=4", "5,19", 0, 0},
     {"units=64 mask=true dbias=true", "67,290", UMB_CASE_NO_GRAD, 0},
     {"units=10", "64,64", UMB_CASE_BENCH, 0},
     {"units=64", "64,1600", UMB_CASE_BENCH | UMB_CASE_LARGE, 0},

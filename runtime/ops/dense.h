@@ -18,7 +18,7 @@ struct umb_dense_attrs {
     bool bias;
     int activation;   /* of enum umb_activation; the kernels know linear and relu */
     bool mask, dbias; /* inner: see above */
-    bool beside;      /* inner, dense: others read x too, and merge with it: a core is its share */
+    int64_t beside;   /* inner: so many layers read x and merge; 0: few (not dense_backward_data) */
 };
 
 /* out [M,N] = A [M,L] · B [L,N] (+ bias [N], then relu). A transposed operand lies as [L,M] or
@@ -27,7 +27,7 @@ struct umb_gemm {
     int M, N, L;
     bool transpose_a, transpose_b;
     bool bias, relu;
-    bool beside; /* one of many products that fill the device together */
+    int beside; /* one of so many products that fill the device together; 0: alone */
     /* Only where a product's own function says so, and without bias and relu. */
     bool add;         /* to what is there; the naive product alone knows it */
     bool mask;        /* in place of bias comes a value [M,N]: where it is ≤ 0, out is 0 */
@@ -47,8 +47,8 @@ bool umb__gemm_packed_fuses(const struct umb_device_caps *caps, const struct umb
 UMB_MUST_USE enum umb_status umb__emit_gemm_packed(struct umb_emit *e, const struct umb_gemm *g,
                                                    int a, int b, int bias, int out);
 
-/* out = Σ_t A_t·B_t of n equal products g, as one of their terms one after another: mask is all that
- * may be fused. */
+/* out = Σ_t A_t·B_t of n equal products g, as one of their terms one after another: mask is all
+ * that may be fused. */
 bool umb__gemm_packed_several_applies(const struct umb_device_caps *caps, const struct umb_gemm *g,
                                       int n);
 UMB_MUST_USE enum umb_status umb__emit_gemm_packed_several(struct umb_emit *e,
@@ -80,6 +80,11 @@ UMB_MUST_USE enum umb_status umb__emit_gemm_few_several(struct umb_emit *e,
                                                         int out);
 UMB_MUST_USE enum umb_status umb__emit_gemm_few(struct umb_emit *e, const struct umb_gemm *g, int a,
                                                 int b, int bias, int out);
+
+/* Of few rows by a narrow matrix, read where it lies, on a CPU: cl/gemm_narrow.cl. */
+bool umb__gemm_narrow_applies(const struct umb_device_caps *caps, const struct umb_gemm *g);
+UMB_MUST_USE enum umb_status umb__emit_gemm_narrow(struct umb_emit *e, const struct umb_gemm *g,
+                                                   int a, int b, int bias, int out);
 
 /* By CLBlast, where the build has it: 2 on a GPU, 1 (after the naive kernel) elsewhere, else 0. */
 int umb__clblast_rank(const struct umb_device_caps *caps, const struct umb_gemm *g);

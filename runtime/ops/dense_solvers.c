@@ -73,6 +73,20 @@ static enum umb_status forward_few(struct umb_emit *e)
     return umb__emit_gemm_few(e, &g, e->in[0], e->in[1], bias_of(e, &g), e->out[0]);
 }
 
+/* Beside others the packed copy is shared. */
+static int narrow_forward(const struct umb_problem *p)
+{
+    const struct umb_gemm g = umb__dense_forward_gemm(p);
+    if (!umb__gemm_narrow_applies(p->caps, &g)) { return 0; }
+    return g.beside ? 4 : 2;
+}
+
+static enum umb_status forward_narrow(struct umb_emit *e)
+{
+    const struct umb_gemm g = umb__dense_forward_gemm(&e->p);
+    return umb__emit_gemm_narrow(e, &g, e->in[0], e->in[1], bias_of(e, &g), e->out[0]);
+}
+
 static int clblast_forward(const struct umb_problem *p)
 {
     const struct umb_gemm g = umb__dense_forward_gemm(p);
@@ -86,10 +100,15 @@ static enum umb_status forward_clblast(struct umb_emit *e)
 }
 
 const struct umb_solver umb__dense_forward_solvers[] = {
-    {"naive", naive, forward_naive},    {"clblast", clblast_forward, forward_clblast},
-    {"packed", packed, forward_packed}, {"rows", rows_forward, forward_rows},
-    {"few", few_forward, forward_few},  UMB_GPU_TILE_ROWS(dense, forward),
-    UMB_GPU_HALF_ROWS(dense, forward),  {0}};
+    {"naive", naive, forward_naive},
+    {"clblast", clblast_forward, forward_clblast},
+    {"packed", packed, forward_packed},
+    {"rows", rows_forward, forward_rows},
+    {"few", few_forward, forward_few},
+    {"narrow", narrow_forward, forward_narrow},
+    UMB_GPU_TILE_ROWS(dense, forward),
+    UMB_GPU_HALF_ROWS(dense, forward),
+    {0}};
 
 /* Backward to the input. */
 
@@ -234,7 +253,7 @@ static int few_weights(const struct umb_problem *p)
 static enum umb_status weights_few(struct umb_emit *e)
 {
     const struct umb_conv images = rows_as_images(&e->p);
-    return umb__emit_small_weights(e, &images);
+    return umb__emit_small_weights(e, &images, umb__dense_weights_gemm(&e->p).beside);
 }
 
 const struct umb_solver umb__dense_weights_solvers[] = {

@@ -93,7 +93,9 @@ static void cut_sum(const struct umb_gemm *g, struct cut *c)
     const double result = (double)g->M * g->N;
     const double most = SLAB_SHARE * ((double)g->M + g->N) * g->L / result;
     int slabs = most < MAX_SLABS ? (int)most : MAX_SLABS;
-    if (g->beside || slabs < 1 || result * g->L < WORTH_SLABS || result * MAX_SLABS > INT32_MAX) { slabs = 1; }
+    if (g->beside || slabs < 1 || result * g->L < WORTH_SLABS || result * MAX_SLABS > INT32_MAX) {
+        slabs = 1;
+    }
     const int pieces = umb__ceil_div(g->L, TERMS);
     cut_slabs(g->L, umb__smaller(slabs, pieces), c);
 }
@@ -159,7 +161,7 @@ static struct cut cut(const struct umb_device_caps *caps, const struct umb_gemm 
     struct cut c = {.width = umb__tile_width(caps)};
     c.rows = tile_rows(c.width);
     cut_sum(g, &c);
-    cut_blocks(g, g->beside ? 1 : (int)caps->compute_units, &c);
+    cut_blocks(g, umb__items_beside((int)caps->compute_units, g->beside), &c);
     return c;
 }
 

@@ -12,6 +12,13 @@ bool umb__tile_applies(const struct umb_device_caps *caps);
 
 int umb__tile_width(const struct umb_device_caps *caps); /* VW of the kernels: 4, 8 or 16 */
 
+/* Of the items that keep a device busy, those of one layer where so many are computed beside each
+ * other; 0: where it is alone. */
+static inline int umb__items_beside(int items, int beside)
+{
+    return beside ? (items + beside - 1) / beside : items;
+}
+
 /* One launch of cl/conv_direct.cl, in its header's letters. */
 struct umb_gather {
     int positions, OH, OW, IH, IW, IC, TR, TS, cg;

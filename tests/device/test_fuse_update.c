@@ -276,6 +276,8 @@ static const struct layer layers[] = {
     {"conv", "filters=16 size=5 padding=2", "winograd2", {4, {2, 8, 8, 16}}},
     {"dense", "units=70", "few", {2, {9, 41}}},
     {"dense", "units=1100", "few", {2, {64, 19}}},
+    {"dense", "units=37 beside=6", "few", {2, {64, 45}}},
+    {"dense", "units=1 beside=4", "few", {2, {5, 30}}},
 };
 #define N_LAYERS (int)(sizeof layers / sizeof *layers)
 static const struct optimizer optimizers[] = {
