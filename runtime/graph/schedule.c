@@ -97,6 +97,18 @@ static void place_in_parallel(struct build *b, struct umb_schedule *s)
     }
 }
 
+static void place_in_order(const struct umb_queues *queues, struct umb_schedule *s)
+{
+    for (int i = 0; i < s->n; i++) {
+        int q = 0;
+        while (queues->kind && queues->kind[q] != queues->step_kind[i]) {
+            q++;
+        }
+        s->order[i] = i;
+        s->queue[i] = q;
+    }
+}
+
 /* Clocks, and the waits that the order of queues and earlier waits do not already imply. */
 static void synchronise(const struct umb_deps *d, struct umb_schedule *s)
 {
@@ -246,12 +258,10 @@ enum umb_status umb__schedule_build_on(struct umb_context *ctx, const struct umb
 {
     struct umb_schedule s;
     enum umb_status st = allocate(ctx, deps->n, queues->n, &s);
-    if (st == UMB_OK && queues->n > 1) {
+    if (st == UMB_OK && queues->n > 1 && !queues->in_order) {
         st = place(ctx, &(struct build){.deps = deps, .cost = cost_ns, .queues = queues}, &s);
     } else if (st == UMB_OK) {
-        for (int i = 0; i < deps->n; i++) {
-            s.order[i] = i;
-        }
+        place_in_order(queues, &s);
     }
     return complete(ctx, deps, st, &s, ret_schedule);
 }

@@ -429,6 +429,32 @@ static void gradients_to_parameters_wait(void **state)
     umb_context_destroy(ctx);
 }
 
+/* Of two devices with two queues each every step stays behind those before it in the list, on its
+ * device's first queue. */
+static void an_order_is_kept(void **state)
+{
+    (void)state;
+    int start[] = {0, 0, 0, 0, 1, 2}, pred[] = {0, 2};
+    const struct umb_deps deps = {.n = 5, .start = start, .pred = pred};
+    const double cost[] = {1, 1, 9, 1, 9};
+    const int kind[] = {0, 0, 1, 1}, step_kind[] = {0, 1, 1, 1, 0};
+    struct umb_queues queues = {.n = 4, .kind = kind, .step_kind = step_kind};
+    struct umb_context *ctx = NULL;
+    struct umb_schedule s;
+    assert_int_equal(umb_context_create(NULL, &ctx), UMB_OK);
+    assert_int_equal(umb__schedule_build_on(ctx, &deps, cost, &queues, &s), UMB_OK);
+    assert_int_equal(s.order[0], 2);
+    umb__schedule_finish(&s);
+    queues.in_order = true;
+    assert_int_equal(umb__schedule_build_on(ctx, &deps, cost, &queues, &s), UMB_OK);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(s.order[i], i);
+        assert_int_equal(s.queue[i], 2 * step_kind[i]);
+    }
+    umb__schedule_finish(&s);
+    umb_context_destroy(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -442,6 +468,7 @@ int main(void)
         cmocka_unit_test(each_missing_wait_is_caught),
         cmocka_unit_test(pieces_of_a_value_are_told_apart),
         cmocka_unit_test(gradients_to_parameters_wait),
+        cmocka_unit_test(an_order_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
