@@ -161,6 +161,9 @@ const char *umb__builtin_experiment(const char *name);
 /* The reader's parts. */
 UMB_MUST_USE enum umb_status umb__exp_read_data(struct umb_experiment *exp,
                                                 const struct umb_yaml *node);
+UMB_MUST_USE enum umb_status umb__exp_read_targets(struct umb_experiment *exp,
+                                                   const struct umb_yaml *map,
+                                                   struct umb_exp_data *d);
 /* Sets desc.path: beside the experiment, else in UMBEL_DATA. */
 UMB_MUST_USE enum umb_status umb__exp_find_data(struct umb_experiment *exp, struct umb_exp_data *d);
 UMB_MUST_USE enum umb_status umb__exp_read_tasks(struct umb_experiment *exp,
