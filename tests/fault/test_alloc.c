@@ -104,10 +104,9 @@ static enum umb_status describe_chain(struct umb_net *net)
 
 /* Bytes that the trainer may use; 0: no limit. */
 static uint64_t limit;
-/* Of a batch that two devices share; the second device is the first once more. */
+/* Where there is a second device, which is the first once more, two share the batch. */
 static const int64_t two_shares[] = {2, 1};
 
-/* On two devices where there is a second. */
 static enum umb_status create_trainer(void)
 {
     const bool two = world.second != NULL;
