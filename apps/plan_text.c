@@ -115,11 +115,13 @@ static void print_memory(const struct plan_view *v)
 }
 
 /* "memory limit 512 MiB: 2 of 4 queues, 7 activations computed again". */
-static void print_limit(const struct umb_fit *fit)
+static void print_limit(const struct umb_plan *plan, const struct umb_fit *fit)
 {
     char limit[UMB_BYTES_TEXT], needs[UMB_BYTES_TEXT], text[UMB_FIT_TEXT];
-    printf("device memory: %s with parameters and states\n",
+    printf("device memory: %s with parameters and states",
            umb__bytes_text(fit->needs.total, needs));
+    if (umb__plan_n_devices(plan) > 1) { printf(", on device %d, the fullest", fit->device); }
+    printf("\n");
     if (!fit->limit && !umb__fit_gave_up(fit)) { return; }
     printf("memory limit%s%s: %s\n", fit->limit ? " " : "",
            fit->limit ? umb__bytes_text(fit->limit, limit) : " of the device",
@@ -140,7 +142,7 @@ void plan_text(const struct plan_view *v)
     printf("\nscratch memory: %s; without sharing %s\n",
            cli_bytes((double)umb__plan_scratch_bytes(v->plan), scratch),
            cli_bytes((double)umb__plan_unshared_bytes(v->plan), unshared));
-    print_limit(&v->fit);
+    print_limit(v->plan, &v->fit);
     printf("\n");
     print_memory(v);
     printf("\nlower bound of a step: %.3f ms; a measured one took %.3f ms (%.0f %%)\n", v->bound_ms,

@@ -107,7 +107,8 @@ enum umb_status session_build_tuned(struct session *s, const struct cli *cli,
                                     .queues = (int)t->queues,
                                     .more = s->devices.device + 1,
                                     .n_more = s->devices.n - 1,
-                                    .memory = umb__experiment_memory(s->exp, s->device)};
+                                    .memory = t->memory_bytes,
+                                    .memory_share = t->memory_share};
     if (s->devices.share) {
         st = choose_shares(s, cli, &desc, shares);
         desc.shares = shares;

@@ -24,10 +24,12 @@ struct umb_trainer_desc {
     bool mixed_precision;        /* GPUs may round operands of forward products to float16 */
     uint64_t seed;               /* initial parameters, dropout */
     int queues;                  /* 1…8, of each device; 0: UMBEL_QUEUES, else 2 on CPUs */
-    /* Bytes of a device's memory that a step may use, parameters and optimizer included; 0: what
-     * the device has. For it queues are given up, then activations are computed twice; no bit of a
-     * result changes. UMB_ERR_INVALID: too low, and the message says what would do. */
+    /* Bytes of a device's memory that a step may use, of each device's, parameters and optimizer
+     * included; 0: memory_share, 0…1, of what each device has, and if that is 0, all of it. For it
+     * queues are given up, then activations are computed twice; no bit of a result changes.
+     * UMB_ERR_INVALID: too low, and the message says what would do. */
     uint64_t memory;
+    double memory_share;
     /* Devices 1, 2 … that layers, streams and tasks of the net name (umb_layer_desc.device). */
     struct umb_device *const *more;
     int n_more; /* below UMB_MAX_DEVICES */

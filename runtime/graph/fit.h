@@ -4,9 +4,8 @@
  * What counts is all that a plan has on the device: scratch, slots, outputs, constants, tables, and
  * the parameters and states of its store. Where that is too much, the planner gives up overlap
  * (half the queues, down to one), then takes another order, then computes activations again
- * (recompute.h), and fails only then. No bit of a result changes, and the same graph, device,
- * solvers and limit give the same plan. Of several devices each has the limit, and nothing is computed
- * again.
+ * (recompute.h), and fails only then. No bit of a result changes, and the same graph, devices,
+ * solvers and limits give the same plan. Of several devices each has a limit of its own.
  */
 #ifndef UMB_FIT_H
 #define UMB_FIT_H
@@ -21,19 +20,19 @@ struct umb_needs {
 };
 
 struct umb_fit {
+    int device;     /* that is nearest to its limit, or furthest above it */
     uint64_t limit; /* asked for; 0: none, what the device has */
-    struct umb_needs needs; /* of the device that is nearest to its limit */
-    int device;             /* which that is */
+    struct umb_needs needs;
     int queues_asked, queues, n_again; /* n_again: copies of nodes */
 };
 
-/* A plan of g within `limit` bytes (0: what the device has). The queues of desc are the most that
- * it gets, its graph is g. g is rewritten where activations are computed again. Errors beside a
- * plan's own: UMB_ERR_INVALID where the limit is too low, UMB_ERR_NO_MEMORY where the device is too
- * small; the message says how much would do. */
+/* A plan of g within limit[devices] bytes (0: what the device has; NULL: that for all). The queues
+ * of desc are the most that it gets, its graph is g. g is rewritten where activations are computed
+ * again. Errors beside a plan's own: UMB_ERR_INVALID where the limit is too low, UMB_ERR_NO_MEMORY
+ * where the device is too small; the message says how much would do. */
 UMB_MUST_USE enum umb_status umb__plan_fit(struct umb_context *ctx,
                                            const struct umb_plan_desc *desc, struct umb_graph *g,
-                                           uint64_t limit, struct umb_fit *ret_fit,
+                                           const uint64_t *limit, struct umb_fit *ret_fit,
                                            struct umb_plan **ret_plan);
 /* Something was given up. */
 bool umb__fit_gave_up(const struct umb_fit *f);
@@ -48,16 +47,16 @@ UMB_MUST_USE enum umb_status umb__plan_note_reads(const struct umb_plan *draft,
 UMB_MUST_USE enum umb_status umb__graph_reorder(struct umb_graph *g);
 /* needs.c: what a plan, or a draft of one, has on a device. */
 struct umb_needs umb__plan_needs(struct umb_plan *p, int device);
-/* recompute_choose.c: adds further cuts, so that the draft, which has one queue, loses about `need`
- * bytes at its peak, or something where it is above `allowed`. *ret_n: how many; 0: nothing can be
- * gained. */
+/* recompute_choose.c: adds further cuts of nodes on the device, so that the draft, which is in
+ * order on one queue each, loses about `need` bytes at its peak there, or something where it is
+ * above `allowed`. *ret_n: how many; 0: nothing can be gained. */
 struct umb_cuts {
     struct umb_cut *cut; /* umb__free */
     int n, capacity;
 };
 UMB_MUST_USE enum umb_status umb__recompute_choose(const struct umb_plan *draft,
-                                                   const struct umb_recompute *r, size_t need,
-                                                   size_t allowed, struct umb_cuts *cuts,
-                                                   int *ret_n);
+                                                   const struct umb_recompute *r, int device,
+                                                   size_t need, size_t allowed,
+                                                   struct umb_cuts *cuts, int *ret_n);
 
 #endif

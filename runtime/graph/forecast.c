@@ -98,7 +98,8 @@ static enum umb_status schedule_for(struct umb_plan *p, int n_queues, struct umb
     const struct umb_queues queues = {.n = n,
                                       .kind = several ? kind : NULL,
                                       .step_kind = several ? p->step_kind : NULL,
-                                      .waits = p->step_waits};
+                                      .waits = p->step_waits,
+                                      .in_order = p->in_order && n_queues == p->n_queues};
     enum umb_status st = umb__schedule_build_on(p->ctx, &p->deps, p->cost_ns, &queues, s);
     if (st != UMB_OK) { return st; }
     *ret_bytes = 0;

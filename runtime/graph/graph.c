@@ -83,6 +83,7 @@ static int ambient_value(struct umb_graph *g, enum umb_param_kind kind)
                                 .shape = {1, {kind == UMB_PARAM_ROWS ? g->n_streams : 4}}};
         *slot =
             umb__graph_value(g, kind == UMB_PARAM_ROWS ? "rows" : "random", UMB_VALUE_INPUT, &type);
+        if (*slot >= 0) { g->value[*slot].ambient = true; }
     }
     return *slot;
 }

@@ -30,6 +30,7 @@ struct umb_value {
                  own */
     size_t base_offset; /* bytes */
     bool output;        /* the host reads it after each run */
+    bool ambient;       /* INPUT that ops ask for beside their data: rows, random */
     int spec;           /* PARAM and op states: index into specs, −1: none */
     int device;         /* which holds it, from 0; INPUT and CONSTANT are on each that reads them */
     double constant;

@@ -11,17 +11,13 @@
  */
 #include <string.h>
 
+#include "heap.h"
 #include "plan_internal.h"
 #include "system.h"
 
 /* A launch costs 10 to 15 µs until a second thread is awake: less than a twentieth of this. */
 #define LONGEST_NS 300e3
 #define MOST_MEMBERS 256
-
-/* Steps that are ready: a heap by place in the list. */
-struct ready {
-    int *step, n;
-};
 
 struct merge {
     struct umb_plan *p;
@@ -32,14 +28,14 @@ struct merge {
     bool *taken;
     bool *fits;                       /* may merge at all */
     int *kind;                        /* of those that fit: the first step that is alike */
-    struct ready *alike;              /* by kind: those that are ready and not taken */
+    struct umb_heap *alike;           /* by kind: those that are ready and not taken */
     int *slots;                       /* of all kinds' heaps */
     const struct umb_kernel **kernel; /* those met so far, and whether they can be built so */
     bool *can;
     int *n_steps; /* of each */
     int n_kernels;
-    struct ready ready;   /* taken ones too */
-    struct umb_step *out; /* the merged list */
+    struct umb_heap ready; /* taken ones too */
+    struct umb_step *out;  /* the merged list */
     size_t n_out;
     double *flops, *bytes, *cost;
 };
@@ -171,33 +167,10 @@ static void lay_out_heaps(struct merge *m)
 
 /* ---- what is ready ---- */
 
-static void push(struct ready *r, int step)
-{
-    int i = r->n++;
-    for (; i > 0 && step < r->step[(i - 1) / 2]; i = (i - 1) / 2) {
-        r->step[i] = r->step[(i - 1) / 2];
-    }
-    r->step[i] = step;
-}
-
-static int pop(struct ready *r)
-{
-    const int top = r->step[0], last = r->step[--r->n];
-    int i = 0;
-    for (int child = 1; child < r->n; child = 2 * i + 1) {
-        if (child + 1 < r->n && r->step[child + 1] < r->step[child]) { child++; }
-        if (r->step[child] >= last) { break; }
-        r->step[i] = r->step[child];
-        i = child;
-    }
-    r->step[i] = last;
-    return top;
-}
-
 static void make_ready(struct merge *m, int step)
 {
-    push(&m->ready, step);
-    if (m->kind[step] >= 0) { push(&m->alike[m->kind[step]], step); }
+    umb__heap_push(&m->ready, step);
+    if (m->kind[step] >= 0) { umb__heap_push(&m->alike[m->kind[step]], step); }
 }
 
 static enum umb_status allocate(struct merge *m)
@@ -243,9 +216,9 @@ static int take_alike(struct merge *m, int first, int *member)
         member[n++] = first;
         return n;
     }
-    struct ready *alike = &m->alike[m->kind[first]];
+    struct umb_heap *alike = &m->alike[m->kind[first]];
     while (alike->n > 0 && n < MOST_MEMBERS) {
-        member[n] = pop(alike); /* in the list's order */
+        member[n] = umb__heap_pop(alike); /* in the list's order */
         m->taken[member[n++]] = true;
     }
     return n;
@@ -290,7 +263,7 @@ static enum umb_status walk(struct merge *m)
 {
     int member[MOST_MEMBERS];
     while (m->ready.n > 0) {
-        const int first = pop(&m->ready);
+        const int first = umb__heap_pop(&m->ready);
         if (m->taken[first]) { continue; }
         const int n = take_alike(m, first, member);
         sort_by_work(m->p, member, n);

@@ -74,6 +74,7 @@ static enum umb_status schedule(struct umb_plan *p)
         p->lanes.step_kind = p->step_kind;
     }
     p->lanes.waits = p->step_waits;
+    p->lanes.in_order = p->in_order;
     return umb__schedule_build_on(p->ctx, &p->deps, p->cost_ns, &p->lanes, &p->schedule);
 }
 
@@ -143,6 +144,7 @@ enum umb_status umb__plan_draft(struct umb_context *ctx, const struct umb_plan_d
     p->n_queues = desc->n_queues;
     p->n_slots = desc->n_slots;
     p->merges = desc->merge;
+    p->in_order = desc->in_order;
     st = arrange(p, desc);
     if (st != UMB_OK) {
         umb__plan_destroy(p);

@@ -20,6 +20,7 @@ struct umb_plan_desc {
     const struct umb_graph *graph; /* must outlive the plan */
     struct umb_store *store;       /* must outlive the plan */
     int n_queues;                  /* 1…8, of each device */
+    bool in_order;                 /* of one queue each: steps stay in the graph's order */
     int n_slots;                   /* ≥ 1 */
     bool merge;                    /* launches of one kernel that are ready together become one */
     /* Solver by node, for a resumed run: returns a solver's name or NULL. NULL: choose freely. */

@@ -51,7 +51,7 @@ struct umb_plan {
     struct umb_bridge *bridge[UMB_MAX_DEVICES]; /* from each device to the others; NULL for one */
     char **staging;             /* [temporaries] host memory of those on the host, else NULL */
     struct umb_pinned **pinned; /* [temporaries] that it lies in */
-    bool merges;
+    bool merges, in_order;
     struct umb_arena *arena;
     struct umb_choice *choice; /* [nodes] solver NULL: views and joins without steps */
     struct umb_steps steps;

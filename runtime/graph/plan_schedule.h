@@ -44,6 +44,7 @@ struct umb_queues {
     /* [steps] What nothing but an update waits for, and so may wait itself: it has the priority of the
      * update. NULL: nothing. */
     const bool *waits;
+    bool in_order; /* the list's own order, on the first queue of each kind */
 };
 struct umb_schedule {
     int n, n_queues;

@@ -39,8 +39,9 @@ static void find_copyable(struct umb_recompute *r)
     const struct umb_graph *g = r->g;
     for (int i = 0; i < r->n_nodes; i++) {
         const struct umb_node *n = &r->node[i];
-        r->can[i] = n->phase == UMB_PHASE_FORWARD && !(n->op->flags & UMB_OP_VIEW) &&
-                    owns_outputs(g, n) && (!umb__recompute_writes_state(g, n) || n->op->again);
+        r->can[i] = n->phase == UMB_PHASE_FORWARD &&
+                    !(n->op->flags & (UMB_OP_VIEW | UMB_OP_TRANSFER)) && owns_outputs(g, n) &&
+                    (!umb__recompute_writes_state(g, n) || n->op->again);
     }
     /* A join's inputs are made within its output. */
     for (int v = 0; v < g->n_values; v++) {
@@ -182,9 +183,8 @@ int umb__recompute_inputs(const struct umb_recompute *r, int node, int *in)
     const bool stateless = !umb__recompute_writes_state(r->g, n);
     int n_in = 0;
     for (int k = 0; k < n->n_in; k++) {
-        const int v = n->in[k];
-        const bool ambient = v == r->g->rows_value || v == r->g->random_value;
-        if (stateless || (r->g->value[v].kind != UMB_VALUE_STATE && !ambient)) { in[n_in++] = v; }
+        const struct umb_value *v = &r->g->value[n->in[k]];
+        if (stateless || (v->kind != UMB_VALUE_STATE && !v->ambient)) { in[n_in++] = n->in[k]; }
     }
     for (int k = 1; k < n->n_out && !stateless; k++) {
         in[n_in++] = n->out[k];

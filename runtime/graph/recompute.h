@@ -8,7 +8,8 @@
  * is read long after that once more, it may be made anew for that, too (a cut). A copy
  * runs the same kernels on the same numbers (dropout draws by address), so no bit changes; a node
  * that writes a state is copied as the op that does not (umb_op.again). Where what y' is made of is
- * itself made again, the copy reads that. A graph is opened once, behind every other pass, and may
+ * itself made again, the copy reads that. A copy is on its node's device, where all that it reads
+ * is: what came from another device is kept there, for a transfer is never made again. A graph is opened once, behind every other pass, and may
  * then be rewritten for one choice of nodes after another.
  */
 #ifndef UMB_RECOMPUTE_H

@@ -45,6 +45,7 @@ static int add_version(struct umb_recompute *r, int v, int version, int base)
         umb__arena_printf(g->arena, version > 1 ? "%s.again%d" : "%s.again", like.name, version);
     const int made = name ? umb__graph_value(g, name, UMB_VALUE_TEMP, &like.type) : -1;
     if (made < 0) { return -1; }
+    g->value[made].device = like.device;
     g->value[made].base = base;
     g->value[made].base_offset = like.base_offset;
     r->copy[r->n_copies] = (struct umb_copy){v, version, r->newest[v]};

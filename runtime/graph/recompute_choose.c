@@ -1,10 +1,10 @@
 /*
- * Which activations are computed again, and from where on. Of a draft on one queue the place is
- * found where most is alive. A value that waits there, used before and needed only behind, need not
- * be there if its maker is run again for the next reader: that gains its bytes, less whatever must
- * be kept longer for it. What would be kept longer is made again as well, where it can be. Those
- * that gain most for their time are taken first; products (many operations a byte) only where
- * nothing else is left.
+ * Which activations are computed again, and from where on. Of a draft that is in order on one queue
+ * the place is found where most is alive on the device that is looked at. A value that waits there,
+ * used before and needed only behind, need not be there if its maker is run again for the next
+ * reader: that gains its bytes, less whatever must be kept longer for it. What would be kept longer
+ * is made again as well, where it can be. Those that gain most for their time are taken first;
+ * products (many operations a byte) only where nothing else is left.
  */
 #include <stdlib.h>
 
@@ -22,6 +22,11 @@ struct life {
     bool there;         /* used at it */
 };
 
+/* From which place to which a step has what it uses. */
+struct reach {
+    int from, to;
+};
+
 struct offer {
     int node[MOST_TOGETHER], n;
     int at;            /* all of them for this reader */
@@ -32,15 +37,23 @@ struct offer {
 struct choosing {
     const struct umb_plan *p;
     const struct umb_recompute *r;
+    int device;
     struct umb_arena *arena;
     struct umb_cuts *cuts;
     struct life *life;          /* [ids] */
+    struct reach *reach;        /* [steps] by place */
     double *live;               /* [steps] bytes alive, by place */
     double *ns, *flops, *bytes; /* [nodes of the draft's graph] */
     struct offer *offer;
     int n_offers;
     int *in; /* room for a node's inputs */
 };
+
+/* Of the device: the other devices' values have no bytes there. */
+static const struct umb_memory *memory(const struct choosing *c)
+{
+    return &c->p->side[c->device].memory;
+}
 
 static int root_of(const struct choosing *c, int v)
 {
@@ -50,36 +63,74 @@ static int root_of(const struct choosing *c, int v)
 
 /* ---- what is alive when ---- */
 
-/* Calls each(life of what it uses, place) for every use in the schedule's order. */
-static void for_uses(struct choosing *c, void (*each)(struct life *l, int o, int place), int place)
+/* The device's kernels, for which values are kept, in the schedule's order. */
+static bool is_kernel_at(const struct choosing *c, int o)
+{
+    const struct umb_step *s = &c->p->steps.step[c->p->schedule.order[o]];
+    return s->device == c->device && !s->transfer;
+}
+
+/* The kernel at place o begins when the step at `other` is known to be done. */
+static bool knows(const struct choosing *c, int o, int other)
+{
+    const struct umb_schedule *s = &c->p->schedule;
+    const size_t n = (size_t)s->n_queues, step = (size_t)s->order[other];
+    const size_t queue = (size_t)s->queue[step];
+    return s->before[(size_t)s->order[o] * n + queue] >= s->clock[step * n + queue];
+}
+
+/* A transfer goes on beside the device's kernels: what it fetches is there until a kernel knows
+ * that it is done, what it delivers from the first kernel on that it does not know to be done. */
+static void find_reach(struct choosing *c)
+{
+    const int n = c->p->schedule.n;
+    for (int o = 0; o < n; o++) {
+        const struct umb_step *s = &c->p->steps.step[c->p->schedule.order[o]];
+        int from = o, to = o;
+        const bool beside = s->device == c->device && s->transfer;
+        while (beside && to + 1 < n && !(is_kernel_at(c, to + 1) && knows(c, to + 1, o))) {
+            to++;
+        }
+        while (beside && from > 0 && !(is_kernel_at(c, from - 1) && knows(c, o, from - 1))) {
+            from--;
+        }
+        c->reach[o] = (struct reach){from, to};
+    }
+}
+
+/* Calls each(life of what it uses, place, reach) for every use in the schedule's order. */
+static void for_uses(struct choosing *c,
+                     void (*each)(struct life *l, int o, struct reach reach, int place), int place)
 {
     const struct umb_plan *p = c->p;
     for (int o = 0; o < p->schedule.n; o++) {
         const struct umb_step *s = &p->steps.step[p->schedule.order[o]];
         for (size_t k = 0; k < s->n_args; k++) {
             if (!umb__names_value(&s->args[k])) { continue; }
-            each(&c->life[umb__extent(p->graph, &p->steps, s->args[k].value).root], o, place);
+            each(&c->life[umb__extent(p->graph, &p->steps, s->args[k].value).root], o, c->reach[o],
+                 place);
         }
     }
 }
 
-static void extend(struct life *l, int o, int place)
+static void extend(struct life *l, int o, struct reach reach, int place)
 {
+    (void)o;
     (void)place;
-    if (l->first < 0) { l->first = o; }
-    l->last = o;
+    if (l->first < 0 || reach.from < l->first) { l->first = reach.from; }
+    if (reach.to > l->last) { l->last = reach.to; }
 }
 
-static void look(struct life *l, int o, int place)
+static void look(struct life *l, int o, struct reach reach, int place)
 {
-    if (o < place) { l->before = o; }
-    if (o > place && l->behind < 0) { l->behind = o; }
-    l->there |= o == place;
+    if (reach.to < place) { l->before = o; }
+    if (reach.from > place && l->behind < 0) { l->behind = o; }
+    l->there |= reach.from <= place && place <= reach.to;
 }
 
 static void look_at(struct choosing *c, int place)
 {
-    for (int id = 0; id < c->p->side[0].memory.n_ids; id++) {
+    for (int id = 0; id < memory(c)->n_ids; id++) {
         c->life[id].before = c->life[id].behind = -1;
         c->life[id].there = false;
     }
@@ -89,7 +140,7 @@ static void look_at(struct choosing *c, int place)
 static void find_lives(struct choosing *c)
 {
     const struct umb_plan *p = c->p;
-    for (int id = 0; id < p->side[0].memory.n_ids; id++) {
+    for (int id = 0; id < memory(c)->n_ids; id++) {
         c->life[id].first = c->life[id].last = -1;
     }
     for_uses(c, extend, 0);
@@ -104,10 +155,10 @@ static void find_lives(struct choosing *c)
 static void add_up(struct choosing *c)
 {
     const struct umb_plan *p = c->p;
-    for (int id = 0; id < p->side[0].memory.n_ids; id++) {
-        if (!p->side[0].memory.bytes[id]) { continue; }
-        c->live[c->life[id].first] += (double)p->side[0].memory.bytes[id];
-        c->live[c->life[id].last + 1] -= (double)p->side[0].memory.bytes[id];
+    for (int id = 0; id < memory(c)->n_ids; id++) {
+        if (!memory(c)->bytes[id]) { continue; }
+        c->live[c->life[id].first] += (double)memory(c)->bytes[id];
+        c->live[c->life[id].last + 1] -= (double)memory(c)->bytes[id];
     }
     for (int o = 1; o < p->schedule.n; o++) {
         c->live[o] += c->live[o - 1];
@@ -143,7 +194,7 @@ static void keep_input(struct choosing *c, struct offer *f, int v, int place)
     if (f->n < MOST_TOGETHER && umb__recompute_can(c->r, maker, f->at)) {
         add_node(c, f, maker);
     } else {
-        f->gain -= (double)c->p->side[0].memory.bytes[root];
+        f->gain -= (double)memory(c)->bytes[root];
     }
 }
 
@@ -178,7 +229,7 @@ static void offer_version(struct choosing *c, int node, int place)
         const int at = reader_at(c, l->behind);
         if (at <= here || umb__recompute_node(c->r, at)->phase < UMB_PHASE_BACKWARD) { continue; }
         if (f.at < 0 || at < f.at) { f.at = at; }
-        f.gain += (double)c->p->side[0].memory.bytes[now];
+        f.gain += (double)memory(c)->bytes[now];
     }
     if (f.gain <= 0 || !umb__recompute_can(c->r, node, f.at)) { return; }
     add_node(c, &f, node);
@@ -263,7 +314,7 @@ static enum umb_status choose(struct choosing *c, size_t need, size_t allowed, i
 
 static enum umb_status allocate(struct choosing *c)
 {
-    const size_t ids = (size_t)c->p->side[0].memory.n_ids + 1, steps = (size_t)c->p->schedule.n + 2;
+    const size_t ids = (size_t)memory(c)->n_ids + 1, steps = (size_t)c->p->schedule.n + 2;
     const size_t nodes = (size_t)c->p->graph->n_nodes + 1;
     size_t most = 1;
     for (int i = 0; i < umb__recompute_n_nodes(c->r); i++) {
@@ -272,23 +323,26 @@ static enum umb_status allocate(struct choosing *c)
     }
     c->life = umb__arena_calloc(c->arena, ids, sizeof *c->life);
     c->live = umb__arena_calloc(c->arena, steps, sizeof *c->live);
+    c->reach = umb__arena_calloc(c->arena, steps, sizeof *c->reach);
     c->ns = umb__arena_calloc(c->arena, nodes, sizeof *c->ns);
     c->flops = umb__arena_calloc(c->arena, nodes, sizeof *c->flops);
     c->bytes = umb__arena_calloc(c->arena, nodes, sizeof *c->bytes);
     c->offer = umb__arena_calloc(c->arena, nodes, sizeof *c->offer);
     c->in = umb__arena_calloc(c->arena, most, sizeof *c->in);
-    const bool ok = c->life && c->live && c->ns && c->flops && c->bytes && c->offer && c->in;
+    const bool ok =
+        c->life && c->live && c->reach && c->ns && c->flops && c->bytes && c->offer && c->in;
     return ok ? UMB_OK : UMB_ERR_NO_MEMORY;
 }
 
 enum umb_status umb__recompute_choose(const struct umb_plan *draft, const struct umb_recompute *r,
-                                      size_t need, size_t allowed, struct umb_cuts *cuts,
-                                      int *ret_n)
+                                      int device, size_t need, size_t allowed,
+                                      struct umb_cuts *cuts, int *ret_n)
 {
-    struct choosing c = {.p = draft, .r = r, .cuts = cuts};
+    struct choosing c = {.p = draft, .r = r, .device = device, .cuts = cuts};
     enum umb_status st = umb__arena_create(draft->ctx, &c.arena);
     if (st == UMB_OK) { st = allocate(&c); }
     if (st == UMB_OK) {
+        find_reach(&c);
         find_lives(&c);
         add_up(&c);
         st = choose(&c, need, allowed, ret_n);

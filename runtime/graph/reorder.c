@@ -1,9 +1,12 @@
 /*
- * An order of the backward nodes that needs less memory on one queue: of two neighbours that do not
- * read each other, the one goes first that leaves less alive while the other runs. So gradients to
- * weights, which end the life of an activation, come before gradients to data, which begin one.
- * Neighbours are looked at again and again, a fixed number of times, like bubbles in a sort.
+ * An order of the backward nodes that needs less memory on one queue of each device: of two
+ * neighbours on a device that do not read each other, the one goes first that leaves less alive
+ * while the other runs. So gradients to weights, which end the life of an activation, come before
+ * gradients to data, which begin one. Neighbours are looked at again and again, a fixed number of
+ * times, like bubbles in a sort. What other devices do stands between them, and stays.
  */
+#include <string.h>
+
 #include "fit.h"
 #include "plan_schedule.h"
 
@@ -19,6 +22,7 @@ static int root_of(const struct umb_graph *g, int v)
 static bool may_move(const struct umb_graph *g, const struct umb_node *n)
 {
     if (n->phase != UMB_PHASE_BACKWARD || n->feeds_update) { return false; }
+    if (n->op->flags & UMB_OP_TRANSFER) { return false; }
     for (int k = 0; k < n->n_in; k++) {
         if (g->value[n->in[k]].kind == UMB_VALUE_STATE) { return false; }
     }
@@ -33,6 +37,7 @@ static bool reads(const struct umb_graph *g, const struct umb_node *n, int root)
     return false;
 }
 
+/* n reads what the node makes. */
 static bool reads_any_of(const struct umb_graph *g, const struct umb_node *n,
                          const struct umb_node *maker)
 {
@@ -97,18 +102,47 @@ static void note_readers(const struct umb_graph *g, const struct umb_node *n, in
     }
 }
 
+/* The next of the device's kernels; n_nodes: none. */
+static int next_beside(const struct umb_graph *g, int i)
+{
+    int j = i + 1;
+    while (j < g->n_nodes &&
+           (g->node[j].device != g->node[i].device || (g->node[j].op->flags & UMB_OP_TRANSFER))) {
+        j++;
+    }
+    return j;
+}
+
+static bool reads_any_from(const struct umb_graph *g, const struct umb_node *n, int from, int end)
+{
+    for (int i = from; i < end; i++) {
+        if (reads_any_of(g, n, &g->node[i])) { return true; }
+    }
+    return false;
+}
+
+/* Node j goes in front of node i. Nothing between them writes what it reads but by making it: that
+ * is on other devices, or comes from there. */
+static void move(struct umb_graph *g, int j, int i)
+{
+    const struct umb_node moved = g->node[j];
+    memmove(&g->node[i + 1], &g->node[i], (size_t)(j - i) * sizeof moved);
+    g->node[i] = moved;
+}
+
 static bool improve(struct umb_graph *g, int *last)
 {
     bool any = false;
     for (int i = 0; i + 1 < g->n_nodes; i++) {
-        struct umb_node *a = &g->node[i], *b = &g->node[i + 1];
-        if (!may_move(g, a) || !may_move(g, b) || reads_any_of(g, b, a) ||
-            peak(g, last, b, a, i + 1) >= peak(g, last, a, b, i + 1)) {
+        const struct umb_node *a = &g->node[i];
+        if (!may_move(g, a)) { continue; }
+        const int j = next_beside(g, i);
+        const struct umb_node *b = &g->node[j];
+        if (j == g->n_nodes || !may_move(g, b) || reads_any_from(g, b, i, j) ||
+            peak(g, last, b, a, j) >= peak(g, last, a, b, j)) {
             continue;
         }
-        const struct umb_node moved = *a;
-        *a = *b;
-        *b = moved;
+        move(g, j, i);
         any = true;
     }
     return any;

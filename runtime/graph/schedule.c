@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "heap.h"
 #include "plan_schedule.h"
 
 struct build {
@@ -17,36 +18,8 @@ struct build {
     double *free_at;        /* [n_queues] */
     int *succ_start, *succ; /* successors */
     int *missing;           /* [n] predecessors not yet placed */
-    int *heap, n_heap;      /* ready steps, highest priority first */
+    struct umb_heap ready;  /* by priority */
 };
-
-static bool ahead(const struct build *b, int x, int y)
-{
-    if (b->priority[x] > b->priority[y]) { return true; }
-    return b->priority[x] >= b->priority[y] && x < y;
-}
-
-static void heap_push(struct build *b, int step)
-{
-    int i = b->n_heap++;
-    for (; i > 0 && ahead(b, step, b->heap[(i - 1) / 2]); i = (i - 1) / 2) {
-        b->heap[i] = b->heap[(i - 1) / 2];
-    }
-    b->heap[i] = step;
-}
-
-static int heap_pop(struct build *b)
-{
-    int top = b->heap[0], last = b->heap[--b->n_heap], i = 0;
-    for (int child = 1; child < b->n_heap; child = 2 * i + 1) {
-        if (child + 1 < b->n_heap && ahead(b, b->heap[child + 1], b->heap[child])) { child++; }
-        if (!ahead(b, b->heap[child], last)) { break; }
-        b->heap[i] = b->heap[child];
-        i = child;
-    }
-    b->heap[i] = last;
-    return top;
-}
 
 static void find_successors(struct build *b)
 {
@@ -75,10 +48,10 @@ static double ready_at(const struct build *b, int step)
 static void place_in_parallel(struct build *b, struct umb_schedule *s)
 {
     for (int i = 0; i < s->n; i++) {
-        if (!b->missing[i]) { heap_push(b, i); }
+        if (!b->missing[i]) { umb__heap_push(&b->ready, i); }
     }
     for (int n = 0; n < s->n; n++) {
-        int step = heap_pop(b), best = -1;
+        int step = umb__heap_pop(&b->ready), best = -1;
         double ready = ready_at(b, step), begin = 0;
         for (int q = 0; q < s->n_queues; q++) {
             if (b->queues->kind && b->queues->kind[q] != b->queues->step_kind[step]) { continue; }
@@ -92,8 +65,20 @@ static void place_in_parallel(struct build *b, struct umb_schedule *s)
         s->queue[step] = best;
         b->finish[step] = b->free_at[best] = begin + b->cost[step];
         for (int e = b->succ_start[step]; e < b->succ_start[step + 1]; e++) {
-            if (--b->missing[b->succ[e]] == 0) { heap_push(b, b->succ[e]); }
+            if (--b->missing[b->succ[e]] == 0) { umb__heap_push(&b->ready, b->succ[e]); }
         }
+    }
+}
+
+static void place_in_order(const struct umb_queues *queues, struct umb_schedule *s)
+{
+    for (int i = 0; i < s->n; i++) {
+        int q = 0;
+        while (queues->kind && queues->kind[q] != queues->step_kind[i]) {
+            q++;
+        }
+        s->order[i] = i;
+        s->queue[i] = q;
     }
 }
 
@@ -197,9 +182,9 @@ static enum umb_status place(struct umb_context *ctx, struct build *b, struct um
     b->succ_start = umb__calloc(ctx, n, sizeof *b->succ_start);
     b->succ = umb__calloc(ctx, edges, sizeof *b->succ);
     b->missing = umb__calloc(ctx, n, sizeof *b->missing);
-    b->heap = umb__calloc(ctx, n, sizeof *b->heap);
-    bool ok =
-        b->priority && b->finish && b->free_at && b->succ_start && b->succ && b->missing && b->heap;
+    b->ready = (struct umb_heap){umb__calloc(ctx, n, sizeof(int)), 0, b->priority};
+    bool ok = b->priority && b->finish && b->free_at && b->succ_start && b->succ && b->missing &&
+              b->ready.step;
     if (ok) {
         find_successors(b);
         place_in_parallel(b, s);
@@ -210,7 +195,7 @@ static enum umb_status place(struct umb_context *ctx, struct build *b, struct um
     umb__free(b->succ_start);
     umb__free(b->succ);
     umb__free(b->missing);
-    umb__free(b->heap);
+    umb__free(b->ready.step);
     return ok ? UMB_OK : UMB_ERR_NO_MEMORY;
 }
 
@@ -246,12 +231,10 @@ enum umb_status umb__schedule_build_on(struct umb_context *ctx, const struct umb
 {
     struct umb_schedule s;
     enum umb_status st = allocate(ctx, deps->n, queues->n, &s);
-    if (st == UMB_OK && queues->n > 1) {
+    if (st == UMB_OK && queues->n > 1 && !queues->in_order) {
         st = place(ctx, &(struct build){.deps = deps, .cost = cost_ns, .queues = queues}, &s);
     } else if (st == UMB_OK) {
-        for (int i = 0; i < deps->n; i++) {
-            s.order[i] = i;
-        }
+        place_in_order(queues, &s);
     }
     return complete(ctx, deps, st, &s, ret_schedule);
 }

@@ -1,5 +1,6 @@
 /*
- * tune_internal.h: a problem with its numbers (tune_sample.c), and its solvers' runs (tune_run.c).
+ * tune_internal.h: a problem with its numbers (tune_sample.c, tune_by_rows.c), and its solvers' runs
+ * (tune_run.c).
  */
 #ifndef UMB_TUNE_INTERNAL_H
 #define UMB_TUNE_INTERNAL_H
@@ -51,6 +52,22 @@ struct umb_sample_desc {
 UMB_MUST_USE enum umb_status umb__sample_create(const struct umb_sample_desc *desc,
                                                 struct umb_sample **ret_sample);
 void umb__sample_destroy(struct umb_sample *s);
+/* Forgets inputs and what is expected. */
+void umb__sample_forget(struct umb_sample *s);
+static inline int umb__sample_n_tensors(const struct umb_sample *s)
+{
+    return s->p.n_in + s->p.n_out;
+}
+/* Runs the reference on inputs host[k] of type[k]; ret_data gets an array in double for every
+ * tensor, to be freed also on failure. */
+UMB_MUST_USE enum umb_status umb__sample_work_out(const struct umb_sample *s,
+                                                  const struct umb_type *type,
+                                                  const void *const *host, double **ret_data);
+void umb__sample_free_numbers(double **data);
+/* tune_by_rows.c: inputs, and what is expected, made of a few rows; *ret_done, which is given
+ * false, stays so with UMB_OK where the op cannot be taken apart. */
+UMB_MUST_USE enum umb_status umb__sample_by_rows(const struct umb_sample_desc *desc,
+                                                 struct umb_sample *s, bool *ret_done);
 
 /* One solver on the sample: ns[repeats], and whether its result is right: *ret_wrong says what is
  * not, into a buffer of UMB_TUNE_NOTE ("": right, or not checked). An error is the solver's. */

@@ -1,5 +1,5 @@
 /*
- * batch_norm.h: what the two files of batch normalisation share: attributes, inputs, extents; the
+ * batch_norm.h: what the three files of batch normalisation share: attributes, inputs, extents; the
  * op itself is described in batch_norm.c.
  */
 #ifndef UMB_BATCH_NORM_H
@@ -24,6 +24,11 @@ struct umb_batch_norm {
     int samples, positions; /* of a segment; of a sample */
 };
 struct umb_batch_norm umb__batch_norm_of(const struct umb_type *x);
+
+/* batch_norm_reference.c. */
+void umb__batch_norm_reference(const struct umb_reference *r);
+void umb__batch_norm_again_reference(const struct umb_reference *r);
+void umb__batch_norm_backward_reference(const struct umb_reference *r);
 
 /* batch_norm_emit.c. */
 extern const struct umb_solver umb__batch_norm_solvers[];

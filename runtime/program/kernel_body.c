@@ -14,36 +14,13 @@
  * Kernels of several items are left as they are, for what PoCL makes of an item's neighbours is
  * more than a call for each; so are those of ONE_ITEM_WHOLE, which are faster whole.
  */
+#include "kernel_parts.h"
 #include "kernel_source.h"
 #include <string.h>
 
 #define HEAD "\n__kernel ONE_ITEM void "
-#define WORD "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
-
-/* "\n__kernel ONE_ITEM void NAME(PARAMS)\n{\nBODY\n}\n", its parts within a text. */
-struct kernel {
-    const char *name, *params, *params_end, *body, *end; /* end: behind the closing brace */
-    size_t name_length;
-};
-
-/* Whether such a kernel begins at `at`, a HEAD, and can be taken apart. */
-static bool read_kernel(const char *at, struct kernel *k)
-{
-    k->name = at + strlen(HEAD);
-    k->name_length = strspn(k->name, WORD);
-    if (k->name_length == 0 || k->name[k->name_length] != '(') { return false; }
-    k->params = k->name + k->name_length + 1;
-    size_t n = strcspn(k->params, "()#[/");
-    k->params_end = k->params + n;
-    if (n == 0 || strncmp(k->params_end, ")\n{\n", 4) != 0) { return false; }
-    k->body = k->params_end + 1;
-    const char *brace = strstr(k->body, "\n}\n");
-    k->end = brace ? brace + 2 : NULL;
-    return brace;
-}
-
 /* In one line, so that what comes behind keeps its number. */
-static void add_params(struct umb_text *t, const struct kernel *k)
+static void add_params(struct umb_text *t, const struct umb_kernel_parts *k)
 {
     for (const char *c = k->params; c < k->params_end;) {
         size_t n = strcspn(c, "\n");
@@ -54,38 +31,34 @@ static void add_params(struct umb_text *t, const struct kernel *k)
     }
 }
 
-/* The last word of each parameter. */
-static void add_names(struct umb_text *t, const struct kernel *k)
+static void add_names(struct umb_text *t, const struct umb_kernel_parts *k)
 {
-    for (const char *c = k->params; c < k->params_end;) {
-        const char *end = c + strcspn(c, ",)"), *word = end;
-        while (word > c && strchr(WORD, word[-1])) {
-            word--;
-        }
-        umb__text_add_bytes(t, word, (size_t)(end - word));
-        umb__text_add(t, ", ");
-        c = end + 1;
+    struct umb_kernel_param p;
+    for (const char *c = k->params; umb__kernel_param_next(k, &c, &p);) {
+        umb__text_printf(t, "%.*s, ", p.name_length, p.name);
     }
 }
 
 /* With umb_ for get_ where a body asks which group it is, or how many there are. */
-static void add_body(struct umb_text *t, const struct kernel *k)
+static void add_body(struct umb_text *t, const struct umb_kernel_parts *k)
 {
     const char *c = k->body;
-    for (const char *call; (call = strstr(c, "get_")) && call < k->end;) {
-        bool place =
-            strncmp(call, "get_group_id(", 13) == 0 || strncmp(call, "get_num_groups(", 15) == 0 ||
-            strncmp(call, "get_launch_group(", 17) == 0; /* kernel_many.c */
+    umb__text_add(t, "\n{\n");
+    for (const char *call; (call = strstr(c, "get_")) && call < k->body_end;) {
+        bool place = strncmp(call, "get_group_id(", 13) == 0 ||
+                     strncmp(call, "get_num_groups(", 15) == 0 ||
+                     strncmp(call, "get_launch_group(", 17) == 0; /* kernel_many.c */
         umb__text_add_bytes(t, c, (size_t)(call - c));
         umb__text_add(t, place ? "umb_" : "get_");
         c = call + 4;
     }
-    umb__text_add_bytes(t, c, (size_t)(k->end - c));
+    umb__text_add_bytes(t, c, (size_t)(k->body_end - c));
+    umb__text_add(t, "}");
 }
 
-static void add_parted(struct umb_text *t, const struct kernel *k)
+static void add_parted(struct umb_text *t, const struct umb_kernel_parts *k)
 {
-    int n = (int)k->name_length;
+    const int n = k->name_length;
     umb__text_printf(t, "\nstatic UMB_ONCE void %.*s_body(", n, k->name);
     umb__text_add_bytes(t, k->params, (size_t)(k->params_end - k->params));
     umb__text_add(t, ", UMB_PLACE)");
@@ -100,13 +73,13 @@ static void add_parted(struct umb_text *t, const struct kernel *k)
 void umb__kernel_source_part_bodies(struct umb_text *text)
 {
     struct umb_text parted = {0};
-    struct kernel k;
+    struct umb_kernel_parts k;
     const char *c = umb__text_string(text);
     for (const char *at; (at = strstr(c, HEAD));) {
         umb__text_add_bytes(&parted, c, (size_t)(at - c));
-        if (read_kernel(at, &k)) {
+        if (umb__kernel_parts_read(at + strlen(HEAD), &k) && k.params < k.params_end) {
             add_parted(&parted, &k);
-            c = k.end;
+            c = k.body_end + 1;
         } else {
             umb__text_add(&parted, HEAD);
             c = at + strlen(HEAD);

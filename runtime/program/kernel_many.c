@@ -17,12 +17,12 @@
  *
  * So each member computes what it would have alone, to the bit.
  */
+#include "kernel_parts.h"
 #include "kernel_source.h"
 #include "program.h"
 #include <string.h>
 
 #define HEAD "\n__kernel "
-#define WORD "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 
 /* In a kernel's first line, so that lines keep their numbers; kernel_body.c knows the call. */
 static const char prologue[] = "__global const long *umb_row = umb_table + umb_table_at; "
@@ -68,94 +68,58 @@ static const char macros[] =
     "#define umb_member_id(d) (umb_member_group_##d * get_local_size(d) + get_local_id(d))\n"
     "#define umb_member_size(d) (umb_member_groups_##d * get_local_size(d))\n";
 
-/* "\n__kernel ATTRIBUTES void NAME(PARAMS)\n{\nBODY\n}\n", its parts within a text. */
-struct kernel {
-    const char *name, *params, *params_end, *body, *end; /* body: behind the opening brace's line */
-};
-
-/* A parameter's last word, which is its name, and all before it. */
-struct param {
-    const char *type, *name;
-    int name_length, whole;
-};
-
-static struct param read_param(const char *from, const char *end)
-{
-    from += strspn(from, " \n");
-    const char *name = end;
-    while (name > from && strchr(WORD, name[-1])) {
-        name--;
-    }
-    return (struct param){from, name, (int)(end - name), (int)(end - from)};
-}
-
-static bool is_type(struct param p, const char *type)
+static bool is_type(struct umb_kernel_param p, const char *type)
 {
     return strncmp(p.type, type, strlen(type)) == 0;
 }
 
 /* Each is a buffer, local memory or a number; a macro may stand for anything. */
-static bool are_plain(const char *params, const char *params_end)
+static bool are_plain(const struct umb_kernel_parts *k)
 {
     static const char *const types[] = {"__global ", "__local ", "ulong ",
                                         "uint ",     "int ",     "float "};
-    for (const char *c = params; c < params_end;) {
-        const char *end = c + strcspn(c, ",)");
-        const struct param p = read_param(c, end);
+    struct umb_kernel_param p;
+    for (const char *c = k->params; umb__kernel_param_next(k, &c, &p);) {
         bool known = false;
         for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
             known = known || is_type(p, types[i]);
         }
         if (!known || p.name_length == 0) { return false; }
-        c = end + 1;
     }
     return true;
 }
 
-static bool read_kernel(const char *at, struct kernel *k)
+/* Of the definition that begins at `at`, a HEAD. */
+static bool read_kernel(const char *at, struct umb_kernel_parts *k)
 {
     const char *open = strstr(at, "\n{\n"), *name = strstr(at, "void ");
-    if (!open || !name || name > open) { return false; }
-    k->name = name + 5;
-    k->params = k->name + strspn(k->name, WORD);
-    if (*k->params++ != '(') { return false; }
-    k->params_end = k->params + strcspn(k->params, "()#[/");
-    if (k->params_end + 1 != open || *k->params_end != ')') { return false; }
-    if (!are_plain(k->params, k->params_end)) { return false; }
-    k->body = open + 3;
-    const char *brace = strstr(k->body - 1, "\n}\n");
-    k->end = brace ? brace + 1 : NULL;
-    return brace;
+    return open && name && name < open && umb__kernel_parts_read(name + 5, k) && are_plain(k);
 }
 
-static void add_params(struct umb_text *t, const struct kernel *k)
+static void add_params(struct umb_text *t, const struct umb_kernel_parts *k)
 {
     umb__text_add(t, "__global const long *umb_table, ulong umb_table_at, int umb_members");
     int n = 0;
-    for (const char *c = k->params; c < k->params_end;) {
-        const char *end = c + strcspn(c, ",)");
-        const struct param p = read_param(c, end);
+    struct umb_kernel_param p;
+    for (const char *c = k->params; umb__kernel_param_next(k, &c, &p);) {
         if (is_type(p, "__global")) {
-            umb__text_printf(t, ", %.*s, ulong umb_at_%d", p.whole, p.type, n++);
+            umb__text_printf(t, ", %.*s, ulong umb_at_%d", p.length, p.type, n++);
         } else if (is_type(p, "__local")) {
-            umb__text_printf(t, ", %.*s", p.whole, p.type);
+            umb__text_printf(t, ", %.*s", p.length, p.type);
         }
-        c = end + 1;
     }
 }
 
-static void add_members(struct umb_text *t, const struct kernel *k)
+static void add_members(struct umb_text *t, const struct umb_kernel_parts *k)
 {
     int at = UMB_MANY_HEAD;
-    for (const char *c = k->params; c < k->params_end;) {
-        const char *end = c + strcspn(c, ",)");
-        const struct param p = read_param(c, end);
-        c = end + 1;
+    struct umb_kernel_param p;
+    for (const char *c = k->params; umb__kernel_param_next(k, &c, &p);) {
         if (is_type(p, "__")) { continue; }
         const char *cast = is_type(p, "float")   ? "as_float((int)"
                            : is_type(p, "ulong") ? "(ulong)("
                                                  : "(int)(";
-        umb__text_printf(t, "%.*s = %sumb_row[%d]); ", p.whole, p.type, cast, at);
+        umb__text_printf(t, "%.*s = %sumb_row[%d]); ", p.length, p.type, cast, at);
         at++;
     }
 }
@@ -185,7 +149,7 @@ void umb__kernel_source_many(struct umb_text *text, size_t from)
     umb__text_add_bytes(&many, umb__text_string(text), from);
     umb__text_printf(&many, "#define UMB_MANY_ROW %d\n%s%s", UMB_MANY_ROW, find_member, macros);
     for (const char *at; (at = strstr(c, HEAD));) {
-        struct kernel k;
+        struct umb_kernel_parts k;
         if (!read_kernel(at, &k)) {
             add_piece(&many, c, at + strlen(HEAD));
             c = at + strlen(HEAD);
@@ -197,8 +161,8 @@ void umb__kernel_source_many(struct umb_text *text, size_t from)
         umb__text_add(&many, prologue);
         add_members(&many, &k);
         umb__text_add(&many, "\n");
-        add_piece(&many, k.body, k.end);
-        c = k.end;
+        add_piece(&many, k.body, k.body_end);
+        c = k.body_end;
     }
     add_piece(&many, c, c + strlen(c));
     many.failed = many.failed || text->failed;
@@ -209,7 +173,7 @@ void umb__kernel_source_many(struct umb_text *text, size_t from)
 bool umb__kernel_source_has_many(const char *text, const char *entry)
 {
     for (const char *at = text; (at = strstr(at, HEAD)); at += strlen(HEAD)) {
-        struct kernel k;
+        struct umb_kernel_parts k;
         const size_t n = strlen(entry);
         if (read_kernel(at, &k) && strncmp(k.name, entry, n) == 0 && k.name[n] == '(') {
             return true;

@@ -5,10 +5,9 @@
  * of one; and the call, at the start of a line, of a macro whose body begins with "__kernel" and
  * whose first argument begins the kernel's name: FORWARD(relu, …) makes relu_forward.
  */
+#include "kernel_parts.h"
 #include "kernel_source.h"
 #include <string.h>
-
-#define WORD "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 
 static const char *next_line(const char *line)
 {
@@ -55,7 +54,7 @@ static bool makes_kernels(const char *text, const char *word, size_t n)
 
 static bool starts_call(const char *text, const char *line)
 {
-    size_t n = strspn(line, WORD);
+    size_t n = strspn(line, UMB_WORD_CHARS);
     return n > 0 && line[n] == '(' && makes_kernels(text, line, n);
 }
 
@@ -72,7 +71,7 @@ static const char *call_end(const char *line)
 static bool call_makes(const char *line, const char *entry)
 {
     const char *first = strchr(line, '(') + 1;
-    size_t n = strspn(first, WORD);
+    size_t n = strspn(first, UMB_WORD_CHARS);
     return n > 0 && strncmp(first, entry, n) == 0 && entry[n] == '_';
 }
 

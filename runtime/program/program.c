@@ -10,14 +10,13 @@
 #include "fail.h"
 #include "kernel_build.h"
 #include "kernel_cache.h"
-#include "kernel_source.h"
+#include "program_recipe.h"
 #include "program_table.h"
 #include "system.h"
 #include <pthread.h>
 #include <string.h>
 
 #define N_BUCKETS 128
-#define STANDARD "-cl-std=CL1.2"
 
 enum build_state { UNBUILT, BUILDING, READY, FAILED };
 
@@ -110,25 +109,20 @@ static enum umb_status table_of(struct umb_device *device, struct program_table 
     return UMB_OK;
 }
 
-/* What a program is asked for by; none is NULL. */
-struct name {
-    const char *file, *entry, *options;
-};
-
-static struct name name_of(struct umb_device *device, const char *file, const char *entry,
-                           const char *options)
+static struct umb_program_name name_of(struct umb_device *device, const char *file,
+                                       const char *entry, const char *options)
 {
     bool apart = entry && umb__context_builder(umb__device_context(device));
-    return (struct name){file, apart ? entry : "", options ? options : ""};
+    return (struct umb_program_name){file, apart ? entry : "", options ? options : ""};
 }
 
-static bool is_called(const struct program *p, const struct name *n)
+static bool is_called(const struct program *p, const struct umb_program_name *n)
 {
     return strcmp(p->file, n->file) == 0 && strcmp(p->entry, n->entry) == 0 &&
            strcmp(p->options, n->options) == 0;
 }
 
-static struct program **bucket_of(struct program_table *t, const struct name *n)
+static struct program **bucket_of(struct program_table *t, const struct umb_program_name *n)
 {
     uint64_t hash = umb__hash(UMB_HASH_START, n->file, strlen(n->file) + 1);
     hash = umb__hash(hash, n->entry, strlen(n->entry) + 1);
@@ -136,7 +130,7 @@ static struct program **bucket_of(struct program_table *t, const struct name *n)
 }
 
 /* Finds or adds, under the lock; NULL when memory is short. */
-static struct program *program_of(struct program_table *t, const struct name *n)
+static struct program *program_of(struct program_table *t, const struct umb_program_name *n)
 {
     struct umb_context *ctx = umb__device_context(t->device);
     struct program **bucket = bucket_of(t, n);
@@ -233,50 +227,16 @@ static enum umb_status build_cached(struct program_table *t, const struct umb_bu
     return st;
 }
 
-/* Everything that a program is built from. */
-struct recipe {
-    struct umb_text source, options;
-};
-
-/* To be finished on failure too. */
-static enum umb_status recipe_init(struct program_table *t, const struct name *n, struct recipe *r)
-{
-    struct umb_context *ctx = umb__device_context(t->device);
-    *r = (struct recipe){0};
-    umb__text_printf(&r->options, n->options[0] ? STANDARD " %s" : STANDARD, n->options);
-    enum umb_status st = umb__text_status(ctx, &r->options);
-    bool pocl = umb__build_wants_builtins(t->device);
-    if (st == UMB_OK && pocl) { st = umb__kernel_source(ctx, "builtins.cl", &r->source); }
-    const size_t builtins = r->source.length;
-    if (st == UMB_OK) { st = umb__kernel_source(ctx, n->file, &r->source); }
-    if (st == UMB_OK && n->entry[0]) { umb__kernel_source_keep_only(&r->source, n->entry); }
-    if (st == UMB_OK && strstr(n->options, UMB_MANY_OPTION)) {
-        umb__kernel_source_many(&r->source, builtins);
-        st = umb__text_status(ctx, &r->source);
-    }
-    if (st == UMB_OK && pocl) {
-        umb__kernel_source_part_bodies(&r->source);
-        st = umb__text_status(ctx, &r->source);
-    }
-    return st;
-}
-
-static void recipe_finish(struct recipe *r)
-{
-    umb__text_finish(&r->source);
-    umb__text_finish(&r->options);
-}
-
-static enum umb_status build_program(struct program_table *t, const struct name *n,
+static enum umb_status build_program(struct program_table *t, const struct umb_program_name *n,
                                      cl_program *ret_program)
 {
-    struct recipe r;
-    enum umb_status st = recipe_init(t, n, &r);
+    struct umb_recipe r;
+    enum umb_status st = umb__recipe_init(t->device, n, &r);
     if (st == UMB_OK) {
         struct umb_build_desc desc = {t->device, n->file, umb__text_string(&r.options)};
         st = (t->cache ? build_cached : build)(t, &desc, r.source.data, ret_program);
     }
-    recipe_finish(&r);
+    umb__recipe_finish(&r);
     return st;
 }
 
@@ -296,7 +256,8 @@ static enum umb_status program_wait(struct program_table *t, struct program *p)
     p->state = BUILDING;
     pthread_mutex_unlock(&t->lock);
     cl_program cl = NULL;
-    enum umb_status st = build_program(t, &(struct name){p->file, p->entry, p->options}, &cl);
+    enum umb_status st =
+        build_program(t, &(struct umb_program_name){p->file, p->entry, p->options}, &cl);
     pthread_mutex_lock(&t->lock);
     p->cl = cl;
     p->status = st;
@@ -309,7 +270,7 @@ enum umb_status umb__program_get(struct umb_device *device, const char *file, co
                                  const char *options, cl_program *ret_program)
 {
     struct program_table *t = NULL;
-    struct name name = name_of(device, file, entry, options);
+    struct umb_program_name name = name_of(device, file, entry, options);
     enum umb_status st = table_of(device, &t);
     if (st != UMB_OK) { return st; }
     pthread_mutex_lock(&t->lock);
@@ -317,16 +278,6 @@ enum umb_status umb__program_get(struct umb_device *device, const char *file, co
     st = p ? program_wait(t, p) : UMB_ERR_NO_MEMORY;
     if (st == UMB_OK) { *ret_program = p->cl; }
     pthread_mutex_unlock(&t->lock);
-    return st;
-}
-
-enum umb_status umb__kernel_can_be_many(struct umb_context *ctx, const struct umb_kernel *kernel,
-                                        bool *ret_can)
-{
-    struct umb_text text = {0};
-    const enum umb_status st = umb__kernel_source(ctx, kernel->file, &text);
-    *ret_can = st == UMB_OK && umb__kernel_source_has_many(umb__text_string(&text), kernel->entry);
-    umb__text_finish(&text);
     return st;
 }
 
@@ -345,7 +296,7 @@ bool umb__program_builds_apart(struct umb_device *device)
     return table_of(device, &t) == UMB_OK && t->cache && umb__cache_is_late(t->cache);
 }
 
-static bool is_ready(struct program_table *t, const struct name *n)
+static bool is_ready(struct program_table *t, const struct umb_program_name *n)
 {
     bool ready = false;
     pthread_mutex_lock(&t->lock);
@@ -357,10 +308,10 @@ static bool is_ready(struct program_table *t, const struct name *n)
 }
 
 /* To be finished, and the key to be freed, on failure too. */
-static enum umb_status recipe_and_key(struct program_table *t, const struct name *n,
-                                      struct recipe *r, struct umb_bytes *ret_key)
+static enum umb_status recipe_and_key(struct program_table *t, const struct umb_program_name *n,
+                                      struct umb_recipe *r, struct umb_bytes *ret_key)
 {
-    enum umb_status st = recipe_init(t, n, r);
+    enum umb_status st = umb__recipe_init(t->device, n, r);
     if (st != UMB_OK) { return st; }
     return umb__cache_key(umb__device_context(t->device), umb_device_get_caps(t->device),
                           umb__text_string(&r->options), r->source.data, ret_key);
@@ -370,15 +321,15 @@ bool umb__program_missing(struct umb_device *device, const struct umb_kernel *ke
                           const char *options, size_t *ret_source_bytes)
 {
     struct program_table *t = NULL;
-    struct name name = name_of(device, kernel->file, kernel->entry, options);
+    struct umb_program_name name = name_of(device, kernel->file, kernel->entry, options);
     if (table_of(device, &t) != UMB_OK || !t->cache || is_ready(t, &name)) { return false; }
-    struct recipe r;
+    struct umb_recipe r;
     struct umb_bytes key = {0};
     bool known = recipe_and_key(t, &name, &r, &key) == UMB_OK;
     *ret_source_bytes = r.source.length;
     bool missing = known && !umb__cache_has(t->cache, key);
     umb__free((void *)key.data);
-    recipe_finish(&r);
+    umb__recipe_finish(&r);
     return missing;
 }
 
@@ -387,11 +338,11 @@ enum umb_status umb__program_keep(struct umb_device *device, const struct umb_ke
 {
     struct program_table *t = NULL;
     cl_program program = NULL;
-    struct name name = name_of(device, kernel->file, kernel->entry, options);
+    struct umb_program_name name = name_of(device, kernel->file, kernel->entry, options);
     enum umb_status st = umb__program_get(device, kernel->file, kernel->entry, options, &program);
     if (st == UMB_OK) { st = table_of(device, &t); }
     if (st != UMB_OK || !t->cache) { return st; }
-    struct recipe r;
+    struct umb_recipe r;
     struct umb_bytes key = {0};
     st = recipe_and_key(t, &name, &r, &key);
     if (st == UMB_OK && !umb__cache_has(t->cache, key)) {
@@ -399,7 +350,7 @@ enum umb_status umb__program_keep(struct umb_device *device, const struct umb_ke
         store_cached(t, &desc, key, program);
     }
     umb__free((void *)key.data);
-    recipe_finish(&r);
+    umb__recipe_finish(&r);
     return st;
 }
 

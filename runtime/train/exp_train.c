@@ -243,14 +243,6 @@ static enum umb_status read_memory(struct umb_experiment *exp, const struct umb_
                           text);
 }
 
-uint64_t umb__experiment_memory(const struct umb_experiment *exp, const struct umb_device *device)
-{
-    const struct umb_exp_train *t = &exp->train;
-    if (t->memory_share <= 0) { return t->memory_bytes; }
-    const double bytes = t->memory_share * (double)umb_device_get_caps(device)->global_bytes;
-    return bytes < 1 ? 1 : (uint64_t)bytes;
-}
-
 /* The section. */
 
 static enum umb_status read_numbers(struct umb_experiment *exp, const struct umb_yaml *map)

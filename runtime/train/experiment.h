@@ -93,7 +93,7 @@ struct umb_exp_train {
     uint64_t seed;
     double validation;
     int64_t queues;        /* 0: as the environment says */
-    uint64_t memory_bytes; /* 0: no limit, or a share of the device's, 0…1 */
+    uint64_t memory_bytes; /* 0: no limit, or a share of each device's, 0…1 */
     double memory_share;
     enum umb_exp_parallel parallel;
     struct umb_exp_early_stop early_stop;
@@ -154,9 +154,6 @@ UMB_MUST_USE enum umb_status umb__experiment_net(struct umb_experiment *exp,
 UMB_MUST_USE enum umb_status umb__experiment_same(const struct umb_experiment *run,
                                                   const struct umb_experiment *now);
 
-/* The memory limit on this device, in bytes; 0: none. */
-uint64_t umb__experiment_memory(const struct umb_experiment *exp, const struct umb_device *device);
-
 /* The built-in experiment of that name, or NULL; and their names for messages. */
 const char *umb__builtin_experiment(const char *name);
 #define UMB_BUILTIN_NAMES "shapes"
@@ -164,6 +161,9 @@ const char *umb__builtin_experiment(const char *name);
 /* The reader's parts. */
 UMB_MUST_USE enum umb_status umb__exp_read_data(struct umb_experiment *exp,
                                                 const struct umb_yaml *node);
+UMB_MUST_USE enum umb_status umb__exp_read_targets(struct umb_experiment *exp,
+                                                   const struct umb_yaml *map,
+                                                   struct umb_exp_data *d);
 /* Sets desc.path: beside the experiment, else in UMBEL_DATA. */
 UMB_MUST_USE enum umb_status umb__exp_find_data(struct umb_experiment *exp, struct umb_exp_data *d);
 UMB_MUST_USE enum umb_status umb__exp_read_tasks(struct umb_experiment *exp,

@@ -126,6 +126,10 @@ static enum umb_status check_devices(struct umb_context *ctx, const struct umb_t
 
 static enum umb_status check_desc(struct umb_context *ctx, const struct umb_trainer_desc *d)
 {
+    if (!(d->memory_share >= 0 && d->memory_share <= 1)) {
+        return umb__fail(ctx, UMB_ERR_INVALID, "memory_share is %g; expected 0 to 1",
+                         d->memory_share);
+    }
     if (d->batch < 1 || d->batch > 1 << 20) {
         return umb__fail(ctx, UMB_ERR_INVALID, "batch is %lld; expected 1 to %d",
                          (long long)d->batch, 1 << 20);
@@ -198,6 +202,17 @@ static enum umb_status choose_passes(struct umb_trainer *tr)
     return st;
 }
 
+/* A share is of each device's own memory. */
+static void take_limits(struct umb_trainer *tr, const struct umb_trainer_desc *d)
+{
+    for (int i = 0; i < tr->n_devices; i++) {
+        const struct umb_device *device = i ? tr->more[i - 1].device : tr->device;
+        const double share = d->memory_share * (double)umb_device_get_caps(device)->global_bytes;
+        tr->memory[i] = d->memory;
+        if (!d->memory && share > 0) { tr->memory[i] = share < 1 ? 1 : (uint64_t)share; }
+    }
+}
+
 static enum umb_status make_tallies(struct umb_trainer *tr)
 {
     for (int t = 0; t < tr->n_tasks; t++) {
@@ -228,7 +243,7 @@ enum umb_status umb__trainer_create_tuned(struct umb_context *ctx,
     tr->net = desc->net;
     tr->batch = desc->batch;
     tr->seed = desc->seed;
-    tr->memory = desc->memory;
+    take_limits(tr, desc);
     tr->clip_norm = desc->clip_norm;
     tr->mixed = desc->mixed_precision;
     tr->n_streams = umb_net_n_streams(desc->net);

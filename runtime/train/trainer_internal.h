@@ -36,7 +36,8 @@ struct umb_trainer {
     struct umb_store *store;
     struct umb_arena *arena;
     int64_t batch;
-    uint64_t seed, memory;
+    uint64_t seed;
+    uint64_t memory[UMB_MAX_DEVICES]; /* limits; 0: none */
     int queues, n_streams, n_tasks;
     bool mixed;
     bool merges;                /* UMBEL_MERGE; changes no bit */

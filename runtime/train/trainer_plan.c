@@ -34,11 +34,13 @@ static const char *chosen_solver(void *user, const char *node)
 static void say_fit(const struct umb_trainer *tr, const struct umb_fit *fit)
 {
     char limit[UMB_BYTES_TEXT], needs[UMB_BYTES_TEXT], text[UMB_FIT_TEXT];
-    const uint64_t most = umb_device_get_caps(tr->device)->global_bytes;
+    const struct umb_device *device = fit->device ? tr->more[fit->device - 1].device : tr->device;
+    const uint64_t most = umb_device_get_caps(device)->global_bytes;
     if (!umb__fit_gave_up(fit)) { return; }
-    umb__log(tr->ctx, UMB_LOG_INFO, "memory limit %s: %s; %s used",
+    umb__log(tr->ctx, UMB_LOG_INFO, "memory limit %s: %s; %s used%s",
              umb__bytes_text(fit->limit ? fit->limit : most, limit), umb__fit_text(fit, text),
-             umb__bytes_text(fit->needs.total, needs));
+             umb__bytes_text(fit->needs.total, needs),
+             tr->n_devices > 1 ? " on the fullest device" : "");
 }
 
 enum umb_status umb__trainer_compile(struct umb_trainer *tr, int mode)
@@ -66,7 +68,7 @@ enum umb_status umb__trainer_compile(struct umb_trainer *tr, int mode)
         .tuning = tr->tuning};
     if (st == UMB_OK) { st = umb__trainer_tune(tr, mode); }
     if (st == UMB_OK) {
-        const uint64_t limit = mode == UMB_TRAINER_TRAIN ? tr->memory : 0;
+        const uint64_t *limit = mode == UMB_TRAINER_TRAIN ? tr->memory : NULL;
         st = umb__plan_fit(tr->ctx, &desc, side->graph, limit, &side->fit, &side->plan);
     }
     if (st != UMB_OK) {

@@ -5,26 +5,15 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "clblast.h"
-#include "system.h"
 #include "text.h"
-#include "trainer_internal.h"
-
-/* A trained value lies in a packed buffer of the store (parameters, or moments); a state in its
- * own. */
-struct tensor_place {
-    const struct umb_value *value;
-    const struct umb_param_spec *spec;
-    const char *buffer;
-    size_t offset, bytes;
-    char name[256]; /* in files */
-};
+#include "trainer_state.h"
 
 /* Place number `index` of the trainer's tensors; false behind the last. */
-static bool tensor_at(const struct umb_trainer *tr, int copies, int index, struct tensor_place *ret)
+static bool tensor_at(const struct umb_trainer *tr, int copies, int index,
+                      struct umb_tensor_place *ret)
 {
     const struct umb_graph *g = tr->side[UMB_TRAINER_TRAIN].graph;
     int v = index / copies, copy = index % copies;
@@ -32,7 +21,7 @@ static bool tensor_at(const struct umb_trainer *tr, int copies, int index, struc
         if (g->value[i].spec < 0 || seen++ < v) { continue; }
         const struct umb_value *value = &g->value[i];
         bool packed = value->kind == UMB_VALUE_PARAM;
-        *ret = (struct tensor_place){
+        *ret = (struct umb_tensor_place){
             .value = value, .spec = &g->spec[value->spec], .bytes = umb__type_bytes(&value->type)};
         ret->buffer = !packed ? value->name
                       : copy  ? tr->optimizer_state[copy - 1][value->device]
@@ -50,13 +39,10 @@ static bool tensor_at(const struct umb_trainer *tr, int copies, int index, struc
     return false;
 }
 
-/* Calls each(place) for every tensor of the trainer. */
-typedef enum umb_status (*tensor_fn)(struct umb_trainer *tr, const struct tensor_place *place,
-                                     void *user);
-static enum umb_status for_tensors(struct umb_trainer *tr, tensor_fn each, void *user)
+enum umb_status umb__trainer_for_tensors(struct umb_trainer *tr, umb_tensor_fn each, void *user)
 {
     int copies = 1 + umb__trainer_n_optimizer_states(tr);
-    struct tensor_place place;
+    struct umb_tensor_place place;
     for (int i = 0; tensor_at(tr, copies, i, &place); i++) {
         enum umb_status st = place.bytes ? each(tr, &place, user) : UMB_OK;
         if (st != UMB_OK) { return st; }
@@ -64,9 +50,7 @@ static enum umb_status for_tensors(struct umb_trainer *tr, tensor_fn each, void 
     return UMB_OK;
 }
 
-/* ---- saving ---- */
-
-static enum umb_status collect_tensor(struct umb_trainer *tr, const struct tensor_place *p,
+static enum umb_status collect_tensor(struct umb_trainer *tr, const struct umb_tensor_place *p,
                                       void *user)
 {
     struct umb_safetensors *file = user;
@@ -108,7 +92,7 @@ static enum umb_status collect_tally(struct umb_trainer *tr, int t, struct umb_s
     return st;
 }
 
-static enum umb_status collect_texts(struct umb_trainer *tr, struct umb_safetensors *file)
+enum umb_status umb__trainer_collect_texts(struct umb_trainer *tr, struct umb_safetensors *file)
 {
     struct umb_text t = {0};
     struct {
@@ -151,11 +135,11 @@ enum umb_status umb__trainer_collect(struct umb_trainer *tr, struct umb_safetens
 {
     enum umb_status st = umb__trainer_settle(tr);
     if (st == UMB_OK) { st = umb__trainer_drain(tr); }
-    if (st == UMB_OK) { st = for_tensors(tr, collect_tensor, file); }
+    if (st == UMB_OK) { st = umb__trainer_for_tensors(tr, collect_tensor, file); }
     for (int t = 0; st == UMB_OK && t < tr->n_tasks; t++) {
         st = collect_tally(tr, t, file);
     }
-    return st == UMB_OK ? collect_texts(tr, file) : st;
+    return st == UMB_OK ? umb__trainer_collect_texts(tr, file) : st;
 }
 
 enum umb_status umb_trainer_save(struct umb_trainer *tr, const char *path)
@@ -164,263 +148,6 @@ enum umb_status umb_trainer_save(struct umb_trainer *tr, const char *path)
     enum umb_status st = umb__safetensors_create(tr->ctx, &file);
     if (st == UMB_OK) { st = umb__trainer_collect(tr, file); }
     if (st == UMB_OK) { st = umb__safetensors_write(file, path); }
-    umb__safetensors_destroy(file);
-    return st;
-}
-
-/* ---- restoring: everything is checked before anything is changed ---- */
-
-struct restore {
-    const struct umb_safetensors *file;
-    const char *path;
-};
-
-static enum umb_status check_tensor(struct umb_trainer *tr, const struct tensor_place *p,
-                                    void *user)
-{
-    const struct restore *r = user;
-    const struct umb_safetensors_entry *e = umb__safetensors_find(r->file, p->name);
-    if (!e) {
-        return umb__fail(tr->ctx, UMB_ERR_INVALID,
-                         "%s: it has no tensor %s, which this network needs", r->path, p->name);
-    }
-    if (strcmp(e->dtype, "F32") != 0 || !umb__shape_equal(&e->shape, &p->spec->layout.file_shape)) {
-        char a[UMB_SHAPE_TEXT], b[UMB_SHAPE_TEXT];
-        return umb__fail(tr->ctx, UMB_ERR_INVALID, "%s: %s is %s %s; expected F32 %s", r->path,
-                         p->name, e->dtype, umb__shape_text(&e->shape, a, sizeof a),
-                         umb__shape_text(&p->spec->layout.file_shape, b, sizeof b));
-    }
-    return UMB_OK;
-}
-
-static enum umb_status restore_tensor(struct umb_trainer *tr, const struct tensor_place *p,
-                                      void *user)
-{
-    const struct restore *r = user;
-    const struct umb_safetensors_entry *e = umb__safetensors_find(r->file, p->name);
-    float *device = umb__calloc(tr->ctx, p->bytes, 1);
-    if (!device) { return UMB_ERR_NO_MEMORY; }
-    umb__layout_from_file(&p->spec->layout, e->data, device);
-    enum umb_status st = umb__store_write(tr->store, p->buffer, p->offset, p->bytes, device);
-    umb__free(device);
-    return st;
-}
-
-static enum umb_status read_number(struct umb_trainer *tr, const struct restore *r, const char *key,
-                                   int64_t *ret_value)
-{
-    const char *text = umb__safetensors_text(r->file, key);
-    if (!text || !umb__parse_int(text, INT64_MIN, INT64_MAX, ret_value)) {
-        return umb__fail(tr->ctx, UMB_ERR_FORMAT, "%s: %s is '%s'; expected a whole number",
-                         r->path, key, text ? text : "missing");
-    }
-    return UMB_OK;
-}
-
-static enum umb_status check_texts(struct umb_trainer *tr, const struct restore *r,
-                                   int64_t *ret_step, int64_t *ret_seed)
-{
-    int64_t batch;
-    enum umb_status st = read_number(tr, r, "umbel.step", ret_step);
-    if (st == UMB_OK) { st = read_number(tr, r, "umbel.seed", ret_seed); }
-    if (st == UMB_OK) { st = read_number(tr, r, "umbel.batch", &batch); }
-    if (st != UMB_OK) { return st; }
-    const char *optimizer = umb__safetensors_text(r->file, "umbel.optimizer");
-    if (*ret_step < 0) {
-        return umb__fail(tr->ctx, UMB_ERR_FORMAT,
-                         "%s: umbel.step is %" PRId64 "; expected 0 or more", r->path, *ret_step);
-    }
-    if (batch != tr->batch) {
-        return umb__fail(tr->ctx, UMB_ERR_INVALID,
-                         "%s: it was trained with batch %" PRId64 ", not %" PRId64, r->path, batch,
-                         tr->batch);
-    }
-    if (!optimizer || strcmp(optimizer, tr->optimizer_name) != 0) {
-        return umb__fail(tr->ctx, UMB_ERR_INVALID, "%s: it was trained with optimizer %s, not %s",
-                         r->path, optimizer ? optimizer : "(none)", tr->optimizer_name);
-    }
-    return UMB_OK;
-}
-
-/* Files of other tools do not say it. */
-static enum umb_status check_fusing(struct umb_trainer *tr, const struct restore *r,
-                                    bool *ret_fuses)
-{
-    const char *text = umb__safetensors_text(r->file, "umbel.fuse");
-    int64_t fuses = *ret_fuses;
-    if (text && !umb__parse_int(text, 0, 1, &fuses)) {
-        return umb__fail(tr->ctx, UMB_ERR_FORMAT, "%s: umbel.fuse is '%.40s'; expected 0 or 1",
-                         r->path, text);
-    }
-    *ret_fuses = fuses;
-    return UMB_OK;
-}
-
-static const struct umb_safetensors_entry *tally_entry(const struct umb_trainer *tr,
-                                                       const struct restore *r, int t)
-{
-    char name[256];
-    snprintf(name, sizeof name, "results.%s", umb__net_task(tr->net, t)->name);
-    return umb__safetensors_find(r->file, name);
-}
-
-static enum umb_status check_tally(struct umb_trainer *tr, const struct restore *r, int t)
-{
-    const struct umb_safetensors_entry *e = tally_entry(tr, r, t);
-    int64_t n = 2 + tr->tally[t].n_counts + tr->tally[t].n_values;
-    if (!e || strcmp(e->dtype, "I64") != 0 || e->shape.rank != 1 || e->shape.dim[0] != n) {
-        return umb__fail(tr->ctx, UMB_ERR_INVALID, "%s: results.%s is missing or of another task",
-                         r->path, umb__net_task(tr->net, t)->name);
-    }
-    return UMB_OK;
-}
-
-static void restore_tally(struct umb_trainer *tr, const struct restore *r, int t)
-{
-    const char *words = tally_entry(tr, r, t)->data;
-    struct umb_tally *y = &tr->tally[t];
-    memcpy(&y->loss_sum, words, 8);
-    memcpy(&y->loss_total, words + 8, 8);
-    memcpy(y->counts, words + 16, (size_t)y->n_counts * 8);
-    memcpy(y->errors, words + 16 + 8 * y->n_counts, (size_t)y->n_values * 8);
-}
-
-/* What a plan follows from, beside the net, the device and what was measured on it. */
-struct plan_basis {
-    bool fuses;
-    int64_t share[UMB_MAX_DEVICES];
-    char *choices; /* NULL: free */
-};
-
-static struct plan_basis basis_of(const struct umb_trainer *tr)
-{
-    struct plan_basis b = {.fuses = tr->fuses, .choices = tr->choices};
-    memcpy(b.share, tr->share, sizeof b.share);
-    return b;
-}
-
-static void set_basis(struct umb_trainer *tr, struct plan_basis basis)
-{
-    tr->fuses = basis.fuses;
-    memcpy(tr->share, basis.share, sizeof tr->share);
-    tr->choices = basis.choices;
-}
-
-/* Compiles the training plan anew; the present one stands until the new one is there. choices are
- * taken over on success. */
-static enum umb_status change_plan(struct umb_trainer *tr, struct plan_basis basis)
-{
-    const struct plan_basis before = basis_of(tr);
-    struct umb_trainer_side present = tr->side[UMB_TRAINER_TRAIN];
-    set_basis(tr, basis);
-    tr->side[UMB_TRAINER_TRAIN] = (struct umb_trainer_side){0};
-    const enum umb_status st = umb__trainer_compile(tr, UMB_TRAINER_TRAIN);
-    if (st != UMB_OK) {
-        tr->side[UMB_TRAINER_TRAIN] = present;
-        set_basis(tr, before);
-        return st;
-    }
-    umb__trainer_drop_side(&present);
-    umb__free(before.choices);
-    for (int m = 0; m < UMB_TRAINER_MODES && basis.fuses != before.fuses; m++) {
-        if (m != UMB_TRAINER_TRAIN) { umb__trainer_drop_side(&tr->side[m]); }
-    }
-    return UMB_OK;
-}
-
-/* The plan has these solvers already. */
-static enum umb_status has_solvers(struct umb_trainer *tr, const char *wanted, bool *ret_has)
-{
-    struct umb_safetensors *now = NULL;
-    enum umb_status st = umb__safetensors_create(tr->ctx, &now);
-    if (st == UMB_OK) { st = collect_texts(tr, now); }
-    if (st == UMB_OK) {
-        *ret_has = strcmp(wanted, umb__safetensors_text(now, "umbel.solvers")) == 0;
-    }
-    umb__safetensors_destroy(now);
-    return st;
-}
-
-/* Where the checkpoint's run had products by CLBlast, its parameters too. */
-static void restore_clblast(struct umb_trainer *tr, const struct restore *r, const char *solvers)
-{
-    const char *set = umb__safetensors_text(r->file, "umbel.clblast");
-    if (!strstr(solvers, "=" UMB_CLBLAST_SOLVER "\n")) { return; }
-    umb__trainer_use_clblast(tr, set ? set : UMB_CLBLAST_OWN);
-}
-
-/* Rows of a batch that devices take are the checkpoint's, where it was of as many. */
-static void restore_shares(struct umb_trainer *tr, const struct restore *r, int64_t *shares)
-{
-    char own[UMB_SHARES_TEXT];
-    const char *text = umb__safetensors_text(r->file, "umbel.shares");
-    memcpy(shares, tr->share, sizeof tr->share);
-    umb__shares_text(tr->share, tr->n_devices, own);
-    if (strcmp(text ? text : "", own) == 0) { return; }
-    const bool shared = text && umb__trainer_shares(tr);
-    if (shared && umb__shares_parse(text, tr->batch, tr->n_devices, shares)) { return; }
-    memcpy(shares, tr->share, sizeof tr->share);
-    umb__log(tr->ctx, UMB_LOG_WARN,
-             "%s: its batches were shared as %s, now as %s: going on, equal within rounding",
-             r->path, text ? text : "one", own[0] ? own : "one");
-}
-
-/* Takes over what the checkpoint's run fused, its solvers and its devices' shares, since its bits
- * depend on them. Where this device or build lacks a solver, the run goes on with others, equal
- * within rounding. */
-static enum umb_status restore_plan(struct umb_trainer *tr, const struct restore *r, bool fuses)
-{
-    const char *wanted = umb__safetensors_text(r->file, "umbel.solvers");
-    struct plan_basis basis = {.fuses = fuses};
-    bool same = true;
-    enum umb_status st = wanted ? has_solvers(tr, wanted, &same) : UMB_OK;
-    if (wanted) { restore_clblast(tr, r, wanted); }
-    restore_shares(tr, r, basis.share);
-    const bool shares = memcmp(basis.share, tr->share, sizeof tr->share) == 0;
-    if (st != UMB_OK || (same && shares && fuses == tr->fuses)) { return st; }
-    const struct plan_basis free_choice = basis;
-    if (wanted) {
-        basis.choices = umb__strdup(tr->ctx, wanted);
-        if (!basis.choices) { return UMB_ERR_NO_MEMORY; }
-    }
-    st = change_plan(tr, basis);
-    if (st != UMB_OK) { umb__free(basis.choices); }
-    if (st != UMB_ERR_UNSUPPORTED) { return st; }
-    umb__log(tr->ctx, UMB_LOG_WARN, "%s: its solvers are not all here (%s): going on with others",
-             r->path, umb_context_error(tr->ctx));
-    return fuses == tr->fuses && shares ? UMB_OK : change_plan(tr, free_choice);
-}
-
-enum umb_status umb__trainer_restore(struct umb_trainer *tr, const struct umb_safetensors *file,
-                                     const char *path)
-{
-    struct restore r = {file, path};
-    int64_t step, seed;
-    bool fuses = tr->fuses;
-    enum umb_status st = umb__trainer_settle(tr);
-    if (st == UMB_OK) { st = check_texts(tr, &r, &step, &seed); }
-    if (st == UMB_OK) { st = check_fusing(tr, &r, &fuses); }
-    if (st == UMB_OK) { st = for_tensors(tr, check_tensor, &r); }
-    for (int t = 0; st == UMB_OK && t < tr->n_tasks; t++) {
-        st = check_tally(tr, &r, t);
-    }
-    if (st == UMB_OK) { st = restore_plan(tr, &r, fuses); }
-    if (st == UMB_OK) { st = umb__trainer_drain(tr); }
-    if (st == UMB_OK) { st = for_tensors(tr, restore_tensor, &r); }
-    if (st != UMB_OK) { return st; }
-    for (int t = 0; t < tr->n_tasks; t++) {
-        restore_tally(tr, &r, t);
-    }
-    tr->n_steps = step;
-    tr->seed = (uint64_t)seed;
-    return UMB_OK;
-}
-
-enum umb_status umb_trainer_load(struct umb_trainer *tr, const char *path)
-{
-    struct umb_safetensors *file = NULL;
-    enum umb_status st = umb__safetensors_read(tr->ctx, path, &file);
-    if (st == UMB_OK) { st = umb__trainer_restore(tr, file, path); }
     umb__safetensors_destroy(file);
     return st;
 }

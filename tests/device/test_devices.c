@@ -1,8 +1,7 @@
 /*
  * A plan over several devices: whatever layer is put on whatever device, and however a batch is
  * shared, training does what it does on one device, within rounding; and the same bits for any
- * number of queues. The devices are one, opened several times: contexts of their own that know
- * nothing of each other's events and memory.
+ * number of queues.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -16,31 +15,10 @@
 
 #include "net_internal.h"
 #include "nets.h"
-#include "rng.h"
 #include "session.h"
-#include "world.h"
+#include "several.h"
 
-#define N_MORE 2
 #define STEPS 5
-
-static struct umb_device *more[N_MORE];
-
-static int open_devices(void **state)
-{
-    if (open_world(state) != 0) { return -1; }
-    for (int i = 0; i < N_MORE; i++) {
-        if (umb_device_open(world.ctx, NULL, &more[i]) != UMB_OK) { return -1; }
-    }
-    return 0;
-}
-
-static int close_devices(void **state)
-{
-    for (int i = 0; i < N_MORE; i++) {
-        umb_device_close(more[i]);
-    }
-    return close_world(state);
-}
 
 static struct session open_with(const struct umb_net *net, const struct session_desc *other)
 {
@@ -104,28 +82,13 @@ static void train(struct session *s)
     }
 }
 
-/* Each layer and task on a device that `seed` draws, or with seed 0 on device 0. */
-static void put(struct umb_net *net, uint32_t seed, int n_devices)
-{
-    for (int l = 0; l < net->n_layers; l++) {
-        net->layer[l].device =
-            seed ? (int)(umb__random_u32(5, UMB_RNG_TEST, seed, (uint64_t)l) % (uint32_t)n_devices)
-                 : 0;
-    }
-    for (int t = 0; t < net->n_tasks; t++) {
-        net->task[t].device =
-            seed ? (int)(umb__random_u32(6, UMB_RNG_TEST, seed, (uint64_t)t) % (uint32_t)n_devices)
-                 : 0;
-    }
-}
-
 static void anywhere(struct umb_net *net, int64_t batch, double clip_norm)
 {
     struct session one =
         open_with(net, &(struct session_desc){.batch = batch, .clip_norm = clip_norm});
     train(&one);
     for (uint32_t seed = 1; seed <= 4; seed++) {
-        put(net, seed, 1 + N_MORE);
+        several_put(net, seed, 1 + N_MORE);
         struct session_desc desc = {.batch = batch,
                                     .clip_norm = clip_norm,
                                     .queues = 1 + (int)seed % 2,
@@ -143,7 +106,7 @@ static void anywhere(struct umb_net *net, int64_t batch, double clip_norm)
         session_close(&again);
         session_close(&many);
     }
-    put(net, 0, 1);
+    several_put(net, 0, 1);
     session_close(&one);
     umb_net_destroy(net);
 }

@@ -104,9 +104,12 @@ static enum umb_status describe_chain(struct umb_net *net)
 
 /* Bytes that the trainer may use; 0: no limit. */
 static uint64_t limit;
+/* Where there is a second device, which is the first once more, two share the batch. */
+static const int64_t two_shares[] = {2, 1};
 
 static enum umb_status create_trainer(void)
 {
+    const bool two = world.second != NULL;
     struct umb_trainer *tr = NULL;
     struct umb_trainer_desc desc = {.device = world.device,
                                     .net = world.net,
@@ -114,7 +117,10 @@ static enum umb_status create_trainer(void)
                                     .optimizer = "adamw",
                                     .clip_norm = 1,
                                     .queues = 2,
-                                    .memory = limit};
+                                    .memory = limit,
+                                    .more = two ? &world.second : NULL,
+                                    .n_more = two,
+                                    .shares = two ? two_shares : NULL};
     enum umb_status st = umb_trainer_create(world.ctx, &desc, &tr);
     if (st != UMB_OK) { assert_null(tr); }
     if (st == UMB_OK && limit) { assert_true(umb__trainer_fit(tr, UMB_TRAINER_TRAIN).n_again > 0); }
@@ -122,10 +128,9 @@ static enum umb_status create_trainer(void)
     return st;
 }
 
-/* A trainer whose batch two devices share, and a step; the second device is the first once more. */
+/* A trainer whose batch two devices share, and a step. */
 static enum umb_status share_a_step(void)
 {
-    static const int64_t shares[] = {2, 1};
     struct session *s = &world.session;
     struct umb_trainer *tr = NULL;
     const struct umb_trainer_desc desc = {.device = world.device,
@@ -136,7 +141,7 @@ static enum umb_status share_a_step(void)
                                           .queues = 2,
                                           .more = &world.second,
                                           .n_more = 1,
-                                          .shares = shares};
+                                          .shares = two_shares};
     enum umb_status st = umb_trainer_create(world.ctx, &desc, &tr);
     if (st == UMB_OK) { st = umb_trainer_step(tr, s->batch, s->labels, 0.01, s->losses); }
     umb_trainer_destroy(tr);
@@ -244,29 +249,60 @@ static void a_trainer(void **state)
 }
 
 /* Less than one queue needs: activations are computed again. */
-static void a_limited_trainer(void **state)
+static void limit_a_trainer(const char *what)
 {
-    (void)state;
+    const bool two = world.second != NULL;
     struct umb_net *usual = world.net;
     assert_int_equal(umb_net_create(world.ctx, &world.net), UMB_OK);
     assert_int_equal(describe_chain(world.net), UMB_OK);
-    struct session_desc desc = {
-        .device = world.device, .net = world.net, .batch = 3, .clip_norm = 1, .queues = 1};
+    struct session_desc desc = {.device = world.device,
+                                .net = world.net,
+                                .batch = 3,
+                                .clip_norm = 1,
+                                .queues = 1,
+                                .more = &world.second,
+                                .n_more = two,
+                                .shares = two ? two_shares : NULL};
     struct session s = session_open(world.ctx, &desc);
-    limit = umb__trainer_fit(s.tr, UMB_TRAINER_TRAIN).needs.total - 1;
+    limit = umb__trainer_fit(s.tr, UMB_TRAINER_TRAIN).needs.total * (two ? 9 : 10) / 10 - 1;
     session_close(&s);
-    assert_true(fail_each("limited trainer", create_trainer, false) > 400);
+    assert_true(fail_each(what, create_trainer, false) > 400);
     umb_net_destroy(world.net);
     world.net = usual;
     limit = 0;
 }
 
+static void a_limited_trainer(void **state)
+{
+    (void)state;
+    limit_a_trainer("limited trainer");
+}
+
+static void open_second(void)
+{
+    assert_int_equal(umb_device_open(world.ctx, NULL, &world.second), UMB_OK);
+}
+
+static void close_second(void)
+{
+    umb_device_close(world.second);
+    world.second = NULL;
+}
+
+static void a_limited_trainer_on_two_devices(void **state)
+{
+    (void)state;
+    open_second();
+    limit_a_trainer("limited trainer on two devices");
+    close_second();
+}
+
 static void a_step_on_two_devices(void **state)
 {
     (void)state;
-    assert_int_equal(umb_device_open(world.ctx, NULL, &world.second), UMB_OK);
+    open_second();
     assert_true(fail_each("two devices", share_a_step, false) > 400);
-    umb_device_close(world.second);
+    close_second();
 }
 
 static void a_step(void **state)
@@ -352,6 +388,7 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_net),
                                        cmocka_unit_test(a_trainer),
                                        cmocka_unit_test(a_limited_trainer),
+                                       cmocka_unit_test(a_limited_trainer_on_two_devices),
                                        cmocka_unit_test(a_step),
                                        cmocka_unit_test(a_step_on_two_devices),
                                        cmocka_unit_test(an_evaluation),

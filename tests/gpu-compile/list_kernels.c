@@ -56,8 +56,8 @@ static _Noreturn void stop(struct umb_context *ctx, const char *what)
 /* In place of a device. */
 
 enum umb_status __wrap_umb__plan_fit(struct umb_context *ctx, const struct umb_plan_desc *desc,
-                                     struct umb_graph *g, uint64_t limit, struct umb_fit *ret_fit,
-                                     struct umb_plan **ret_plan);
+                                     struct umb_graph *g, const uint64_t *limit,
+                                     struct umb_fit *ret_fit, struct umb_plan **ret_plan);
 enum umb_status __wrap_umb__store_create(struct umb_device *device, struct umb_store **ret_store);
 enum umb_status __wrap_umb__store_write(struct umb_store *s, const char *name, size_t offset,
                                         size_t bytes, const void *data);
@@ -121,8 +121,8 @@ static enum umb_status print_node(const struct umb_graph *g, const struct umb_no
 }
 
 enum umb_status __wrap_umb__plan_fit(struct umb_context *ctx, const struct umb_plan_desc *desc,
-                                     struct umb_graph *g, uint64_t limit, struct umb_fit *ret_fit,
-                                     struct umb_plan **ret_plan)
+                                     struct umb_graph *g, const uint64_t *limit,
+                                     struct umb_fit *ret_fit, struct umb_plan **ret_plan)
 {
     enum umb_status st = UMB_OK;
     (void)ctx;

@@ -47,6 +47,7 @@ struct session session_open(struct umb_context *ctx, const struct session_desc *
                                  .mixed_precision = desc->mixed_precision,
                                  .seed = desc->seed,
                                  .memory = desc->memory,
+                                 .memory_share = desc->memory_share,
                                  .queues = desc->queues ? desc->queues : 1,
                                  .more = desc->more,
                                  .n_more = desc->n_more,

@@ -16,6 +16,7 @@ struct session_desc {
     int queues; /* 0: 1 */
     bool mixed_precision;
     uint64_t seed, memory;
+    double memory_share;
     struct umb_device *const *more; /* further devices, that layers of the net name */
     int n_more;
     const int64_t *shares; /* as umb_trainer_desc's */
