@@ -249,6 +249,7 @@ static void parts_do_what_the_whole_does(void **state)
     expect_alike(&one, net, desc, "even shares");
     desc.shares = uneven;
     expect_alike(&one, net, desc, "uneven shares");
+    /* the later layers and all losses on the other half */
     desc.shares = NULL;
     for (int t = 0; t < net->n_tasks; t++) {
         net->task[t].device = 1;

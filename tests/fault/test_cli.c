@@ -118,6 +118,17 @@ static const struct usage {
     {"umbel train shapes --device nosuchdevice", 2, "nosuchdevice"},
     {"UMBEL_DEVICE=nosuchdevice umbel train shapes", 2, "nosuchdevice"},
     {"UMBEL_DEVICE=gpu#x umbel devices", 2, "gpu#x"},
+    {"UMBEL_DEVICE=cpu/x umbel train shapes", 2,
+     "UMBEL_DEVICE: 'cpu/x': '/' is not followed by a number"},
+    {"umbel devices --device cpu/", 2, "or the units of each as in 3+1"},
+    {"umbel devices --device /2", 2, "no device stands before '/'"},
+    {"umbel train shapes --device cpu/0", 2, "'cpu/0': a device is cut into 2 parts at least"},
+    {"umbel train shapes --device cpu/1", 2, "'cpu/1': a device is cut into 2 parts at least"},
+    {"umbel train shapes --device cpu/2+0", 2, "a part has no units"},
+    {"umbel bench op --device cpu/2#2", 2, "there is no such part; they are counted from 0"},
+    {"umbel train shapes --device nosuchdevice/2", 2, "no device matches 'nosuchdevice/2'"},
+    {"umbel train shapes --set tasks.shape.device=cpu/0", 2,
+     "tasks.shape.device: device: 'cpu/0': a device is cut"},
     {"UMBEL_TUNE=fast umbel train shapes", 2, "UMBEL_TUNE"},
     {"UMBEL_TUNE=fast umbel devices", 2, "expected off, quick or full"},
     {"umbel devices --device nosuchdevice --json 2>&1 >/dev/null", 2, "nothing matches"},
@@ -254,6 +265,35 @@ static void a_run_uses_several_devices(void **state)
            "tasks.shape.device: device: no device matches 'nosuch'");
     expect("POCL_DEVICES='pthread basic' UMBEL_DEVICE=pocl#0,pocl#1 umbel train shapes", 2,
            "comes to a standstill");
+}
+
+/* PoCL's with four units, cut. */
+#define FOUR "POCL_DEVICES=pthread POCL_MAX_PTHREAD_COUNT=4 POCL_CPU_MAX_CU_COUNT=4 "
+#define CUT(how) FOUR "UMBEL_DEVICE=pocl/" how " "
+
+static void a_run_uses_parts_of_a_device(void **state)
+{
+    (void)state;
+    expect("POCL_DEVICES=basic umbel train shapes --device pocl/2", 2,
+           "is not cut into parts by its driver");
+    if (run(CUT("2") "umbel devices") != 0) {
+        print_message("PoCL cuts nothing here\n");
+        return;
+    }
+    expect(CUT("2") "umbel devices | grep -A3 '★.*/2#1'", 0, "compute    2 units");
+    expect(CUT("3+1#1") "umbel devices --json | grep -A20 '/3.1#1'", 0, "\"compute_units\": 1,");
+    expect(CUT("5") "umbel train shapes", 2, "take 5 units or more; expected no more than the 4");
+    expect(CUT("3+2") "umbel train shapes", 2, "take 5 units or more");
+    expect(CUT("2") "umbel train shapes " QUICK "--out halves", 0, "report: halves/report.html");
+    expect(CUT("2") "umbel train shapes " QUICK "--set train.epochs=2 --out halves --resume", 0,
+           "report: halves/report.html");
+    expect(CUT("3+1") "umbel train shapes " QUICK "--set train.parallel=data --out unequal", 0,
+           "report: unequal/report.html");
+    expect(CUT("3+1") "umbel train shapes " QUICK "--out heads", 0, "report: heads/report.html");
+    expect("umbel eval halves --device cpu", 0, "colour");
+    expect(FOUR "umbel plan shapes --set tasks.shape.device=pocl/2#1 | grep -m1 transfer", 0,
+           "host");
+    expect(CUT("2#0") "umbel bench step shapes --steps 5", 0, "lower bound");
 }
 
 static void numbered_runs_count_up(void **state)
@@ -492,6 +532,7 @@ int main(void)
         cmocka_unit_test(long_names_are_drawn),
         cmocka_unit_test(a_step_is_drawn),
         cmocka_unit_test(a_run_uses_several_devices),
+        cmocka_unit_test(a_run_uses_parts_of_a_device),
         cmocka_unit_test(numbered_runs_count_up),
         cmocka_unit_test(damaged_checkpoints_are_refused),
         cmocka_unit_test(what_is_tuned_is_used),
