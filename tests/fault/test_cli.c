@@ -359,6 +359,9 @@ static void what_is_tuned_is_used(void **state)
     unsetenv("UMBEL_TUNE");
     expect(TUNE, 0, "kept in tuned/tuning-");
     expect("ls tuned/tuning-*.txt", 0, "tuned/tuning-");
+    if (run(TWO "umbel plan tiny.yaml --dot") == 0) {
+        expect(TWO TUNE " --set train.parallel=heads", 0, "kept in tuned/tuning-");
+    }
     const char *plan = "umbel plan tiny.yaml";
     char line[512];
     snprintf(line, sizeof line, "%s --json | python3 -m json.tool", plan);
