@@ -31,12 +31,17 @@ static json_t *device_json(const struct umb_device_caps *d)
     const struct {
         const char *key;
         uint64_t value;
-    } numbers[] = {
-        {"compute_units", d->compute_units},     {"clock_mhz", d->clock_mhz},
-        {"float_width", d->float_width},         {"sub_group", d->sub_group},
-        {"max_work_group", d->max_work_group},   {"global_bytes", d->global_bytes},
-        {"max_alloc_bytes", d->max_alloc_bytes}, {"cache_bytes", d->cache_bytes},
-        {"local_bytes", d->local_bytes},         {"compute_capability", d->compute_capability}};
+    } numbers[] = {{"compute_units", d->compute_units},
+                   {"max_parts", d->max_parts},
+                   {"clock_mhz", d->clock_mhz},
+                   {"float_width", d->float_width},
+                   {"sub_group", d->sub_group},
+                   {"max_work_group", d->max_work_group},
+                   {"global_bytes", d->global_bytes},
+                   {"max_alloc_bytes", d->max_alloc_bytes},
+                   {"cache_bytes", d->cache_bytes},
+                   {"local_bytes", d->local_bytes},
+                   {"compute_capability", d->compute_capability}};
     const struct {
         const char *key;
         bool value;
@@ -78,11 +83,13 @@ static void print_line(const char *label, const char *text)
 
 static void print_compute(const struct umb_device_caps *d)
 {
-    char text[160], clock[32] = "";
+    char text[200], clock[32] = "", parts[40] = "";
+    if (d->max_parts > 1) { snprintf(parts, sizeof parts, "; in up to %u parts", d->max_parts); }
     if (d->clock_mhz) { snprintf(clock, sizeof clock, " at %.2f GHz", d->clock_mhz * 1e-3); }
-    snprintf(text, sizeof text, "%u unit%s%s, %u float%s wide%s%s", d->compute_units,
+    snprintf(text, sizeof text, "%u unit%s%s, %u float%s wide%s%s%s", d->compute_units,
              d->compute_units == 1 ? "" : "s", clock, d->float_width,
-             d->float_width == 1 ? "" : "s", d->fp16 ? ", fp16" : "", d->fp64 ? ", fp64" : "");
+             d->float_width == 1 ? "" : "s", d->fp16 ? ", fp16" : "", d->fp64 ? ", fp64" : "",
+             parts);
     print_line("compute", text);
 }
 

@@ -6,7 +6,8 @@
  * accelerator, all) or a case-insensitive piece of the device's, vendor's or platform's name, with
  * an optional "platform:" in front and "#index" behind, from 0: gpu, nvidia, pocl:cpu, intel#1. A
  * type alone takes no software rasterizer and no device with a driver that works badly; a name
- * does.
+ * does. Behind a "/" it says into what parts the device is cut, each of them a device: cpu/2 is two
+ * halves, cpu/3+1 three units and one, cpu/2#0 the first half.
  */
 #ifndef UMBEL_DEVICE_H
 #define UMBEL_DEVICE_H
@@ -30,6 +31,7 @@ struct umb_device_caps {
     bool software; /* a rasterizer on the CPU (llvmpipe, SwiftShader): only when named */
     bool chosen;   /* by the present selector (in a list) */
     uint32_t compute_units;
+    uint32_t max_parts;   /* that a selector's "/" can cut it into; 0: none, and for a part */
     uint32_t clock_mhz;   /* 0: unknown */
     uint32_t float_width; /* native vector width for float32; ≥ 1 */
     uint32_t registers;   /* of 32 bits, that a work-item may use before it spills; 0: unknown */
@@ -64,9 +66,11 @@ struct umb_device_list {
 };
 
 /*
- * Lists every device of every platform; `chosen` marks those that the selector (NULL: UMBEL_DEVICE,
- * else the default) takes. probe runs the small test kernels. A machine without any gives n = 0 and
- * UMB_OK. Errors: UMB_ERR_NO_MEMORY; UMB_ERR_INVALID for a malformed selector.
+ * Lists every device of every platform, and behind them the parts that the selector cuts; `chosen`
+ * marks those that the selector (NULL: UMBEL_DEVICE, else the default) takes. probe runs the small
+ * test kernels. A machine without any gives n = 0 and UMB_OK. Errors: UMB_ERR_NO_MEMORY;
+ * UMB_ERR_INVALID for a malformed selector, or one that cuts a device into parts that it does not
+ * have.
  */
 UMB_MUST_USE enum umb_status umb_device_list_create(struct umb_context *ctx, const char *selector,
                                                     bool probe, struct umb_device_list **ret_list);
@@ -75,21 +79,23 @@ void umb_device_list_destroy(struct umb_device_list *list);
 /*
  * Opens the first device that the selector takes (NULL: UMBEL_DEVICE; unset: the GPU with the most
  * compute, else a CPU). No match is UMB_ERR_INVALID with a message of one line that lists every
- * device with its selector. A malformed selector is UMB_ERR_INVALID too; no device at all, or one
- * whose driver refuses to work, is UMB_ERR_DEVICE; one that is below OpenCL 1.2 or has no compiler,
- * UMB_ERR_UNSUPPORTED. The device outlives all that is made on it.
+ * device with its selector. A malformed selector, and one that cuts a device into parts that it
+ * does not have, are UMB_ERR_INVALID too; no device at all, or one whose driver refuses to work, is
+ * UMB_ERR_DEVICE; one that is below OpenCL 1.2 or has no compiler, UMB_ERR_UNSUPPORTED. The device
+ * outlives all that is made on it.
  */
 UMB_MUST_USE enum umb_status umb_device_open(struct umb_context *ctx, const char *selector,
                                              struct umb_device **ret_device);
 void umb_device_close(struct umb_device *device);
 /* Opens the devices of a run on several: each item of the selector gives one, the first it fits
- * that no item before gave ("gpu,cpu": a GPU and a CPU), with "#*" all it fits ("gpu#*"); items
+ * that no item before gave ("gpu,cpu": a GPU and a CPU), with "#*" all it fits ("gpu#*"), with "/"
+ * all parts of it ("cpu/2"); items
  * that fit nothing are passed over where others give something. Errors as above, and more than
  * UMB_MAX_DEVICES; none is open then. */
 #define UMB_MAX_DEVICES 8
 UMB_MUST_USE enum umb_status umb_devices_open(struct umb_context *ctx, const char *selector,
                                               struct umb_device **ret_devices, size_t *ret_n);
-/* Both are the same device of the machine. */
+/* Both are the same device of the machine, or the same units of one. */
 bool umb_device_is(const struct umb_device *a, const struct umb_device *b);
 
 const struct umb_device_caps *umb_device_get_caps(const struct umb_device *device);

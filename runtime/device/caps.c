@@ -115,9 +115,27 @@ static void read_extensions(cl_device_id device, const char *extensions,
     }
 }
 
+/* Drivers that cut nothing may have no function for it either (rusticl), so they must be asked. */
+static uint32_t largest_cut(cl_device_id device)
+{
+    cl_device_partition_property ways[16] = {0};
+    size_t bytes = 0;
+    if (clGetDeviceInfo(device, CL_DEVICE_PARTITION_PROPERTIES, sizeof ways, ways, &bytes) !=
+        CL_SUCCESS) {
+        return 0;
+    }
+    for (size_t i = 0; i < bytes / sizeof *ways; i++) {
+        if (ways[i] == CL_DEVICE_PARTITION_BY_COUNTS) {
+            return (uint32_t)device_number(device, CL_DEVICE_PARTITION_MAX_SUB_DEVICES);
+        }
+    }
+    return 0;
+}
+
 static void read_numbers(cl_device_id device, struct umb_device_caps *caps)
 {
     caps->compute_units = (uint32_t)device_number(device, CL_DEVICE_MAX_COMPUTE_UNITS);
+    caps->max_parts = largest_cut(device);
     caps->clock_mhz = (uint32_t)device_number(device, CL_DEVICE_MAX_CLOCK_FREQUENCY);
     caps->float_width = (uint32_t)device_number(device, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT);
     if (caps->float_width == 0) { caps->float_width = 1; }

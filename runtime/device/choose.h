@@ -7,9 +7,9 @@
 #include "device_internal.h"
 
 /*
- * Marks caps[i].chosen and gives the first device taken, or devices->n when none is. selector NULL:
- * UMBEL_DEVICE, and where that is unset the default. Errors: UMB_ERR_INVALID, malformed;
- * UMB_ERR_NO_MEMORY.
+ * Marks caps[i].chosen and gives the first device taken, or devices->n when none is; parts are cut
+ * then. selector NULL: UMBEL_DEVICE, and where that is unset the default. Errors: UMB_ERR_INVALID,
+ * malformed or not to be cut so; UMB_ERR_DEVICE; UMB_ERR_NO_MEMORY.
  */
 UMB_MUST_USE enum umb_status umb__devices_choose(struct umb_context *ctx,
                                                  struct umb_devices *devices, const char *selector,

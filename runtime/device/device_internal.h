@@ -1,8 +1,9 @@
 /*
  * device_internal.h: what a device is made of, for runtime/device alone.
  *
- * `umb_devices` is one look at the machine: every device of every platform with its record. A list
- * (umb_device_list) and an opened device each own one.
+ * `umb_devices` is one look at the machine: every device of every platform with its record, and
+ * behind them the parts that a selector cuts. A list (umb_device_list) and an opened device each
+ * own one.
  */
 #ifndef UMB_DEVICE_INTERNAL_H
 #define UMB_DEVICE_INTERNAL_H
@@ -15,11 +16,13 @@
 struct umb_device_handle {
     cl_platform_id platform;
     cl_device_id device;
+    cl_device_id whole;    /* of which device is a part, ours to release; NULL: it is none */
+    uint32_t first, units; /* of the whole, that the part has */
 };
 
 struct umb_devices {
-    struct umb_arena *arena; /* owns all below */
-    size_t n;
+    struct umb_arena *arena;           /* owns all below */
+    size_t n;                          /* and there is room for UMB_MAX_PARTS more */
     struct umb_device_caps *caps;      /* [n] */
     struct umb_candidate *candidates;  /* [n], caps[i] and what selecting needs beside it */
     struct umb_device_handle *handles; /* [n] */
@@ -30,6 +33,11 @@ struct umb_devices {
 UMB_MUST_USE enum umb_status umb__devices_create(struct umb_context *ctx,
                                                  struct umb_devices *ret_devices);
 void umb__devices_finish(struct umb_devices *devices);
+
+/* Makes a device of a picked part, the last of devices then. Errors: UMB_ERR_NO_MEMORY;
+ * UMB_ERR_DEVICE where the driver refuses. */
+UMB_MUST_USE enum umb_status umb__devices_cut(struct umb_context *ctx, struct umb_devices *devices,
+                                              const struct umb_pick *pick);
 
 /* Fills the record of one device; what the driver does not tell stays 0 or "". Strings go into the
  * arena; false means that memory is short. */

@@ -22,7 +22,7 @@ static void survey_platform(struct umb_context *ctx, cl_platform_id platform, st
     }
     if (code != CL_SUCCESS) { return; }
     for (cl_uint i = 0; i < n && i < MAX_DEVICES && s->n < MAX_DEVICES; i++) {
-        s->handles[s->n++] = (struct umb_device_handle){platform, devices[i]};
+        s->handles[s->n++] = (struct umb_device_handle){.platform = platform, .device = devices[i]};
     }
 }
 
@@ -64,9 +64,10 @@ enum umb_status umb__devices_create(struct umb_context *ctx, struct umb_devices 
     survey_machine(ctx, &s);
     enum umb_status st = umb__arena_create(ctx, &d.arena);
     if (st != UMB_OK) { return st; }
-    d.caps = umb__arena_calloc(d.arena, s.n, sizeof *d.caps);
-    d.candidates = umb__arena_calloc(d.arena, s.n, sizeof *d.candidates);
-    d.handles = umb__arena_calloc(d.arena, s.n, sizeof *d.handles);
+    const size_t room = s.n + UMB_MAX_PARTS;
+    d.caps = umb__arena_calloc(d.arena, room, sizeof *d.caps);
+    d.candidates = umb__arena_calloc(d.arena, room, sizeof *d.candidates);
+    d.handles = umb__arena_calloc(d.arena, room, sizeof *d.handles);
     st = d.caps && d.candidates && d.handles ? UMB_OK : UMB_ERR_NO_MEMORY;
     if (st == UMB_OK) { st = read_all(&d, &s); }
     if (st != UMB_OK) { goto fail; }
@@ -79,6 +80,9 @@ fail:
 
 void umb__devices_finish(struct umb_devices *devices)
 {
+    for (size_t i = 0; i < devices->n; i++) {
+        if (devices->handles[i].whole) { clReleaseDevice(devices->handles[i].device); }
+    }
     umb__arena_destroy(devices->arena);
     *devices = (struct umb_devices){0};
 }

@@ -2,13 +2,21 @@
  * selector.h: choosing devices by text; pure functions over capability records.
  *
  *   list     = item { "," item }
- *   item     = [ platform ":" ] what [ "#" ( index | "*" ) ]
+ *   item     = [ platform ":" ] what [ "#" ( index | "*" ) ] [ "/" cut [ "#" ( index | "*" ) ] ]
  *   what     = "gpu" | "cpu" | "accelerator" | "all" | a piece of the device's, vendor's or
- *              platform's name
+ *              platform's name, without "/"
+ *   cut      = number | units "+" units { "+" units }
  *
  * Case does not matter, nor do blanks around an item. #index counts from 0 among the devices that
- * the item takes; #* is all of those, where a run is to use several. An item that is only a type takes no software rasterizer and no device that is to
- * be used only when named; one that names a device or platform does.
+ * the item takes; #* is all of those, where a run is to use several. An item that is only a type
+ * takes no software rasterizer and no device that is to be used only when named; one that names a
+ * device or platform does.
+ *
+ * A cut gives parts of a device in its place: so many equal ones, of units ÷ number units each
+ * (what is left over idles), or one for every term, of that many units, from the device's first
+ * unit on. An item with a cut takes one device, unless #* stands before the cut, and gives all its
+ * parts; #index behind the cut, counted from 0, is one of them. A unit is given once: the whole
+ * device and any of its parts are in each other's way.
  */
 #ifndef UMB_SELECTOR_H
 #define UMB_SELECTOR_H
@@ -28,22 +36,34 @@ struct umb_candidate {
     enum umb_device_use use;
 };
 
+#define UMB_MAX_PARTS 64 /* that one selector gives */
+
+/* A device that is taken, or the part of units first … first+units−1 of it. */
+struct umb_pick {
+    size_t device;         /* index into the candidates */
+    uint32_t first, units; /* units 0: the whole device */
+    const char *cut;       /* [cut_length], of a part: "2" of "cpu/2", in the selector */
+    int cut_length;
+    uint32_t part; /* its number in the cut */
+};
+
 /*
- * The devices that a selector takes, in its order, each once: indices into candidates[n], of which
- * ret_taken has room for n. None is UMB_OK with *ret_n_taken = 0. source is what messages call the
- * selector ("UMBEL_DEVICE"). Errors: UMB_ERR_INVALID, malformed.
+ * What a selector takes of candidates[n], in its order; ret_picks has room for n + UMB_MAX_PARTS.
+ * None is UMB_OK with *ret_n_picks = 0. source is what messages call the selector ("UMBEL_DEVICE").
+ * Errors: UMB_ERR_INVALID, malformed, or a device does not have the parts, or is not cut by its
+ * driver.
  */
 UMB_MUST_USE enum umb_status umb__selector_take(struct umb_context *ctx, const char *source,
                                                 const char *selector,
                                                 const struct umb_candidate *candidates, size_t n,
-                                                size_t *ret_taken, size_t *ret_n_taken);
+                                                struct umb_pick *ret_picks, size_t *ret_n_picks);
 
-/* The same for a run on several devices: an item takes one device, the first that none before it
- * took, or with #* all. */
+/* The same for a run on several devices: an item takes one device, the first of which nothing was
+ * taken before it, or with #* all. */
 UMB_MUST_USE enum umb_status umb__selector_team(struct umb_context *ctx, const char *source,
                                                 const char *selector,
                                                 const struct umb_candidate *candidates, size_t n,
-                                                size_t *ret_taken, size_t *ret_n_taken);
+                                                struct umb_pick *ret_picks, size_t *ret_n_picks);
 
 /* Without a selector: the GPU with the most compute, else a CPU, else an accelerator; n when there
  * is none that may be used freely. */

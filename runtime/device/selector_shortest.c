@@ -16,7 +16,7 @@
 struct search {
     const struct umb_candidate *candidates;
     size_t n, wanted;
-    size_t *taken; /* [n], scratch */
+    struct umb_pick *taken; /* [n + UMB_MAX_PARTS], scratch */
     bool indexed;
     char best[LONGEST];
 };
@@ -38,7 +38,7 @@ static bool takes(struct search *s, const char *text, size_t *ret_n_taken, size_
     }
     for (size_t i = 0; i < *ret_n_taken; i++) {
         *ret_place = i;
-        if (s->taken[i] == s->wanted) { return true; }
+        if (s->taken[i].device == s->wanted && !s->taken[i].units) { return true; }
     }
     return false;
 }
@@ -109,7 +109,7 @@ const char *umb__selector_shortest(struct umb_arena *arena, const struct umb_can
                                    size_t n, size_t i)
 {
     struct search s = {.candidates = candidates, .n = n, .wanted = i};
-    s.taken = umb__arena_calloc(arena, n, sizeof *s.taken);
+    s.taken = umb__arena_calloc(arena, n + UMB_MAX_PARTS, sizeof *s.taken);
     if (!s.taken) { return NULL; }
     propose_all(&s);
     if (!s.best[0]) {

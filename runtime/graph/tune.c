@@ -76,8 +76,10 @@ static enum umb_status pose_node(struct tuner *t, int node)
 {
     struct umb_problem p;
     struct umb_text text = {0};
-    if (!umb__node_has_steps(t->desc->graph, node) ||
-        t->desc->graph->node[node].device != t->desc->member) {
+    const struct umb_node *n = &t->desc->graph->node[node];
+    /* what carries a value to another device is no kernel, so there is none to choose */
+    if (!umb__node_has_steps(t->desc->graph, node) || n->device != t->desc->member ||
+        (n->op->flags & UMB_OP_TRANSFER)) {
         return UMB_OK;
     }
     enum umb_status st =

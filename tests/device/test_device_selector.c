@@ -44,6 +44,7 @@ static struct umb_device_caps caps[N] = {
                    .driver = "2026.2",
                    .type = UMB_DEVICE_CPU,
                    .compute_units = 20,
+                   .max_parts = 20,
                    .clock_mhz = 0,
                    .float_width = 8},
     [POCL] = {.name = "cpu-alderlake-12th Gen Intel(R) Core(TM) i7",
@@ -52,6 +53,7 @@ static struct umb_device_caps caps[N] = {
               .driver = "3.1, OpenCL 3.0 PoCL 3.1",
               .type = UMB_DEVICE_CPU,
               .compute_units = 20,
+              .max_parts = 4,
               .clock_mhz = 4900,
               .float_width = 8},
     [LLVMPIPE] = {.name = "llvmpipe (LLVM 15.0.6, 256 bits)",
@@ -82,7 +84,8 @@ static struct umb_candidate machine[N] = {
     [CLOVER] = {&caps[CLOVER], "Mesa", UMB_USE_NEVER},
 };
 
-/* want: a digit per device, in the order that the selector takes them; NULL: malformed. */
+/* want: a digit per device, in the order that the selector takes them, and "[first+units]" behind
+ * that of a part; "!" and what is said where a device has not those parts; NULL: malformed. */
 static const struct row {
     const char *selector, *want;
 } rows[] = {
@@ -154,30 +157,152 @@ static const struct row {
     {"gpu#1#2x", NULL},
     {"gpu#99999999999999999999", NULL},
     {"cpu,gpu#x", NULL},
+    /* parts: of one device, unless all are asked for */
+    {"cpu/2", "3[0+10]3[10+10]"},
+    {"cpu/3", "3[0+6]3[6+6]3[12+6]"},
+    {"CPU / 2", NULL},
+    {" cpu /2 ", "3[0+10]3[10+10]"},
+    {"cpu/20#19", "3[19+1]"},
+    {"cpu/2#0", "3[0+10]"},
+    {"cpu/2#1", "3[10+10]"},
+    {"cpu/2 #1", "3[10+10]"},
+    {"cpu/2#*", "3[0+10]3[10+10]"},
+    {"cpu/12+8", "3[0+12]3[12+8]"},
+    {"cpu/3+1+1#2", "3[4+1]"},
+    {"cpu/1+000000002", "3[0+1]3[1+2]"},
+    {"cpu#1/2", "4[0+10]4[10+10]"},
+    {"cpu#1/2#1", "4[10+10]"},
+    {"cpu#*/2", "3[0+10]3[10+10]4[0+10]4[10+10]"},
+    {"cpu#*/2#1", "3[10+10]4[10+10]"},
+    {"cpu#2/2", ""},
+    {"pocl:cpu/2", "4[0+10]4[10+10]"},
+    {"foo/2", ""},
+    {"pocl/2,gpu", "4[0+10]4[10+10]012"},
+    /* a unit is given once */
+    {"cpu/2#1,cpu/2", "3[10+10]3[0+10]"},
+    {"cpu/2,cpu/2", "3[0+10]3[10+10]4[0+10]4[10+10]"},
+    {"pocl/2,pocl/2", "4[0+10]4[10+10]"},
+    {"pocl/2#0,pocl/10+1", "4[0+10]4[10+1]"},
+    {"pocl/2#0,pocl/11+1", "4[0+10]4[11+1]"},
+    {"cpu/2,cpu", "3[0+10]3[10+10]4"},
+    {"cpu,pocl/2", "34"},
+    {"cpu/", NULL},
+    {"cpu/0", NULL},
+    {"cpu/1", NULL},
+    {"cpu/1#0", NULL},
+    {"cpu/x", NULL},
+    {"cpu/2x", NULL},
+    {"cpu/2/2", NULL},
+    {"cpu/-2", NULL},
+    {"cpu/+2", NULL},
+    {"cpu/2+", NULL},
+    {"cpu/2++1", NULL},
+    {"cpu/2+0", NULL},
+    {"cpu/0+0", NULL},
+    {"cpu/2 + 1", NULL},
+    {"cpu/2#", NULL},
+    {"cpu/2#2", NULL},
+    {"cpu/3+1#2", NULL},
+    {"cpu/2#x", NULL},
+    {"cpu/#1", NULL},
+    {"cpu/2:1", NULL},
+    {"cpu#x/2", NULL},
+    {"/2", NULL},
+    {"#1/2", NULL},
+    {"pocl:/2", NULL},
+    {"cpu/9999999999", NULL},
+    {"cpu/99999999999999999999+1", NULL},
+    {"cpu/21", "!take 21 units or more; expected no more than the 20 of 12th Gen"},
+    {"cpu/999999999", "!take 999999999 units"},
+    {"cpu/20+1", "!take 21 units"},
+    {"cpu/999999999+999999999+999999999+999999999+999999999", "!take 4999999995 units"},
+    {"pocl/5", "!no more than the 4 parts that the driver of cpu-alderlake"},
+    {"pocl/1+1+1+1+1", "!no more than the 4 parts"},
+    {"gpu/2", "!NVIDIA H200 is not cut into parts by its driver"},
+    {"all#*/2", "!NVIDIA H200 is not cut"},
+    {"clover/2", "!RX 580 is not cut"},
 };
 
-static void check_row(void **state)
+/* The same where an item takes one device. */
+static const struct row team_rows[] = {
+    {"gpu", "0"},
+    {"gpu,gpu", "01"},
+    {"gpu#*", "012"},
+    {"gpu,cpu", "03"},
+    {"cpu/2", "3[0+10]3[10+10]"},
+    {"cpu/2,gpu", "3[0+10]3[10+10]0"},
+    {"cpu/2,cpu", "3[0+10]3[10+10]4"},
+    {"cpu/2,cpu/15+5", "3[0+10]3[10+10]4[0+15]4[15+5]"},
+    {"cpu,cpu/2", "34[0+10]4[10+10]"},
+    {"cpu#*/2", "3[0+10]3[10+10]4[0+10]4[10+10]"},
+    {"pocl,pocl/2", "4"},
+};
+
+#define ROOM (N + UMB_MAX_PARTS)
+
+typedef enum umb_status (*take_fn)(struct umb_context *ctx, const char *source,
+                                   const char *selector, const struct umb_candidate *candidates,
+                                   size_t n, struct umb_pick *ret_picks, size_t *ret_n_picks);
+
+static void check(const struct row *row, take_fn take)
 {
-    const struct row *row = *state;
     struct umb_context *ctx = NULL;
     assert_int_equal(umb_context_create(NULL, &ctx), UMB_OK);
-    size_t taken[N], n = 99;
-    enum umb_status st =
-        umb__selector_take(ctx, "UMBEL_DEVICE", row->selector, machine, N, taken, &n);
-    if (!row->want) {
+    struct umb_pick picks[ROOM];
+    size_t n = 99, length = 0;
+    enum umb_status st = take(ctx, "UMBEL_DEVICE", row->selector, machine, N, picks, &n);
+    const char *refused = !row->want            ? "devices such as"
+                          : row->want[0] == '!' ? row->want + 1
+                                                : NULL;
+    if (refused) {
         assert_string_equal(umb_status_name(st), "invalid");
         assert_int_equal(n, 99);
         assert_non_null(strstr(umb_context_error(ctx), "UMBEL_DEVICE: '"));
         assert_non_null(strstr(umb_context_error(ctx), "expected"));
+        if (!strstr(umb_context_error(ctx), refused)) { fail_msg("%s", umb_context_error(ctx)); }
     } else {
-        char got[N + 1] = "";
+        char got[ROOM * 16] = "";
         assert_string_equal(umb_status_name(st), "ok");
         for (size_t i = 0; i < n; i++) {
-            got[i] = (char)('0' + taken[i]);
+            const struct umb_pick *p = &picks[i];
+            length += (size_t)sprintf(got + length, "%zu", p->device);
+            if (!p->units) { continue; }
+            length += (size_t)sprintf(got + length, "[%u+%u]", p->first, p->units);
         }
-        got[n] = 0;
         assert_string_equal(got, row->want);
     }
+    umb_context_destroy(ctx);
+}
+
+static void check_row(void **state)
+{
+    check(*state, umb__selector_take);
+}
+
+static void check_team_row(void **state)
+{
+    check(*state, umb__selector_team);
+}
+
+/* As many parts as there is room for, and one more. */
+static void parts_are_limited(void **state)
+{
+    (void)state;
+    struct umb_device_caps large = caps[POCL];
+    const struct umb_candidate one = {&large, "", UMB_USE_FREELY};
+    struct umb_pick picks[1 + UMB_MAX_PARTS];
+    struct umb_context *ctx = NULL;
+    size_t n = 0;
+    large.compute_units = large.max_parts = 1000;
+    assert_int_equal(umb_context_create(NULL, &ctx), UMB_OK);
+    assert_int_equal(umb__selector_take(ctx, "device", "cpu/64", &one, 1, picks, &n), UMB_OK);
+    assert_int_equal(n, UMB_MAX_PARTS);
+    assert_int_equal(umb__selector_take(ctx, "device", "cpu/65", &one, 1, picks, &n),
+                     UMB_ERR_INVALID);
+    assert_string_equal(umb_context_error(ctx), "device: 'cpu/65': expected 64 parts at most");
+    assert_int_equal(umb__selector_take(ctx, "device", "cpu/1000#999", &one, 1, picks, &n), UMB_OK);
+    assert_int_equal(n, 1);
+    assert_int_equal(picks[0].first, 999);
     umb_context_destroy(ctx);
 }
 
@@ -209,9 +334,12 @@ static const char *shortest(struct umb_arena *arena, const struct umb_candidate 
 {
     const char *s = umb__selector_shortest(arena, m, n, i);
     assert_non_null(s);
-    size_t taken[N], n_taken = 0;
+    struct umb_pick taken[ROOM];
+    size_t n_taken = 0;
     assert_int_equal(umb__selector_take(NULL, "", s, m, n, taken, &n_taken), UMB_OK);
-    if (n_taken != 1 || taken[0] != i) { fail_msg("'%s' does not take device %zu alone", s, i); }
+    if (n_taken != 1 || taken[0].device != i) {
+        fail_msg("'%s' does not take device %zu alone", s, i);
+    }
     return s;
 }
 
@@ -290,20 +418,31 @@ static void known_faults(void **state)
 }
 
 #define N_ROWS (sizeof rows / sizeof *rows)
+#define N_TEAM_ROWS (sizeof team_rows / sizeof *team_rows)
+
+static struct CMUnitTest row_test(const struct row *row, const char *what, CMUnitTestFunction f,
+                                  char name[64])
+{
+    snprintf(name, 64, "%s '%.40s'", what, row->selector);
+    for (char *c = name; *c; c++) {
+        if (*c == '#') { *c = '@'; } /* TAP reads what is behind a # as a directive */
+    }
+    return (struct CMUnitTest){
+        .name = name, .test_func = f, .initial_state = (void *)(uintptr_t)row};
+}
 
 int main(void)
 {
-    static char names[N_ROWS][64];
-    static struct CMUnitTest tests[N_ROWS + 7];
+    static char names[N_ROWS + N_TEAM_ROWS][64];
+    static struct CMUnitTest tests[N_ROWS + N_TEAM_ROWS + 8];
     size_t n = 0;
-    for (; n < N_ROWS; n++) {
-        snprintf(names[n], sizeof names[n], "selector '%s'", rows[n].selector);
-        for (char *c = names[n]; *c; c++) {
-            if (*c == '#') { *c = '@'; } /* TAP reads what is behind a # as a directive */
-        }
-        tests[n] = (struct CMUnitTest){
-            .name = names[n], .test_func = check_row, .initial_state = (void *)(uintptr_t)&rows[n]};
+    for (size_t i = 0; i < N_ROWS; i++, n++) {
+        tests[n] = row_test(&rows[i], "selector", check_row, names[n]);
     }
+    for (size_t i = 0; i < N_TEAM_ROWS; i++, n++) {
+        tests[n] = row_test(&team_rows[i], "devices of", check_team_row, names[n]);
+    }
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test(parts_are_limited);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(the_default_is_the_strongest_gpu);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(the_default_is_else_a_cpu);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(the_default_is_no_rasterizer);

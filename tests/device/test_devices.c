@@ -1,7 +1,8 @@
 /*
  * A plan over several devices: whatever layer is put on whatever device, and however a batch is
  * shared, training does what it does on one device, within rounding; and the same bits for any
- * number of queues.
+ * number of queues. The devices are one, opened several times, or the halves of one, which have
+ * units of their own too.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -23,7 +24,7 @@
 static struct session open_with(const struct umb_net *net, const struct session_desc *other)
 {
     struct session_desc desc = *other;
-    desc.device = world.device;
+    if (!desc.device) { desc.device = world.device; }
     desc.net = net;
     desc.optimizer = "sgd";
     desc.attrs = "momentum=0.9";
@@ -163,6 +164,89 @@ static void a_batch_is_shared(void **state)
     umb_net_destroy(net);
 }
 
+/* The devices are all parts of world.device that the cut says; their number, or 0: none. */
+static size_t open_parts(const char *cut, struct umb_device *ret_parts[UMB_MAX_DEVICES])
+{
+    const struct umb_device_caps *whole = umb_device_get_caps(world.device);
+    char selector[256];
+    size_t n = 0;
+    if (whole->max_parts < 2) { return 0; }
+    snprintf(selector, sizeof selector, "%s%s", whole->selector, cut);
+    must(umb_devices_open(world.ctx, selector, ret_parts, &n));
+    return n;
+}
+
+static void close_parts(struct umb_device *const parts[], size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        umb_device_close(parts[i]);
+    }
+}
+
+/* Trained twice on parts, which gives the same bits, and close to what `one` became. */
+static void expect_alike(struct session *one, const struct umb_net *net, struct session_desc desc,
+                         const char *what)
+{
+    desc.batch = 6;
+    struct session many = open_with(net, &desc);
+    train(&many);
+    assert_alike(one, &many, ALIKE, what);
+    struct session again = open_with(net, &desc);
+    train(&again);
+    assert_same_checkpoints(&many, &again, what);
+    session_close(&again);
+    session_close(&many);
+}
+
+static void parts_do_what_the_whole_does(void **state)
+{
+    (void)state;
+    static const int64_t even[] = {3, 3}, uneven[] = {5, 1};
+    struct umb_device *parts[UMB_MAX_DEVICES];
+    const size_t n = open_parts("/2", parts);
+    if (n == 0) { skip(); }
+    assert_int_equal(n, 2);
+    struct umb_net *net = test_net_mnist_fashion(world.ctx);
+    struct session one = open_with(net, &(struct session_desc){.batch = 6});
+    train(&one);
+    struct session_desc desc = {.device = parts[0], .more = &parts[1], .n_more = 1, .shares = even};
+    expect_alike(&one, net, desc, "even shares");
+    desc.shares = uneven;
+    expect_alike(&one, net, desc, "uneven shares");
+    /* the later layers and all losses on the other half */
+    desc.shares = NULL;
+    for (int t = 0; t < net->n_tasks; t++) {
+        net->task[t].device = 1;
+    }
+    for (int l = 0; l < net->n_layers; l++) {
+        net->layer[l].device = l >= net->n_layers / 2;
+    }
+    expect_alike(&one, net, desc, "heads apart");
+    session_close(&one);
+    umb_net_destroy(net);
+    close_parts(parts, n);
+}
+
+/* A part beside the device that it is of: both have the same units, and wait for each other. */
+static void a_part_works_beside_the_whole(void **state)
+{
+    (void)state;
+    static const int64_t shares[] = {4, 2};
+    struct umb_device *parts[UMB_MAX_DEVICES];
+    const size_t n = open_parts("/2#1", parts);
+    if (n == 0) { skip(); }
+    assert_int_equal(n, 1);
+    struct umb_net *net = test_net_mnist_fashion(world.ctx);
+    struct session one = open_with(net, &(struct session_desc){.batch = 6});
+    train(&one);
+    expect_alike(&one, net,
+                 (struct session_desc){.more = parts, .n_more = 1, .queues = 2, .shares = shares},
+                 "a part beside the whole");
+    session_close(&one);
+    umb_net_destroy(net);
+    close_parts(parts, n);
+}
+
 /* Statistics and draws are a device's own, so only the bits over queues can be compared. */
 static void a_shared_batch_gives_the_same_bits(void **state)
 {
@@ -287,6 +371,8 @@ int main(void)
         cmocka_unit_test(one_norm_clips_the_gradients_of_all_devices),
         cmocka_unit_test(large_parameters_are_updated_where_they_are),
         cmocka_unit_test(a_batch_is_shared),
+        cmocka_unit_test(parts_do_what_the_whole_does),
+        cmocka_unit_test(a_part_works_beside_the_whole),
         cmocka_unit_test(a_shared_batch_gives_the_same_bits),
         cmocka_unit_test(a_partial_batch_is_shared),
         cmocka_unit_test(a_resumed_run_has_its_shares),

@@ -1,5 +1,6 @@
 /*
- * test_cli.c: the umbel command from outside: runs, plans, tuning, nothing half-written, and Ctrl-C.
+ * test_cli.c: the umbel command from outside: runs, plans, tuning, nothing half-written, and
+ * Ctrl-C.
  */
 #define _XOPEN_SOURCE 700 /* nftw */
 #include <fcntl.h>
@@ -128,6 +129,35 @@ static void a_run_uses_several_devices(void **state)
            "comes to a standstill");
 }
 
+/* PoCL's with four units, cut. */
+#define FOUR "POCL_DEVICES=pthread POCL_MAX_PTHREAD_COUNT=4 POCL_CPU_MAX_CU_COUNT=4 "
+#define CUT(how) FOUR "UMBEL_DEVICE=pocl/" how " "
+
+static void a_run_uses_parts_of_a_device(void **state)
+{
+    (void)state;
+    expect("POCL_DEVICES=basic umbel train shapes --device pocl/2", 2,
+           "is not cut into parts by its driver");
+    if (run(CUT("2") "umbel devices") != 0) {
+        print_message("PoCL cuts nothing here\n");
+        return;
+    }
+    expect(CUT("2") "umbel devices | grep -A3 '★.*/2#1'", 0, "compute    2 units");
+    expect(CUT("3+1#1") "umbel devices --json | grep -A20 '/3.1#1'", 0, "\"compute_units\": 1,");
+    expect(CUT("5") "umbel train shapes", 2, "take 5 units or more; expected no more than the 4");
+    expect(CUT("3+2") "umbel train shapes", 2, "take 5 units or more");
+    expect(CUT("2") "umbel train shapes " QUICK "--out halves", 0, "report: halves/report.html");
+    expect(CUT("2") "umbel train shapes " QUICK "--set train.epochs=2 --out halves --resume", 0,
+           "report: halves/report.html");
+    expect(CUT("3+1") "umbel train shapes " QUICK "--set train.parallel=data --out unequal", 0,
+           "report: unequal/report.html");
+    expect(CUT("3+1") "umbel train shapes " QUICK "--out heads", 0, "report: heads/report.html");
+    expect("umbel eval halves --device cpu", 0, "colour");
+    expect(FOUR "umbel plan shapes --set tasks.shape.device=pocl/2#1 | grep -m1 transfer", 0,
+           "host");
+    expect(CUT("2#0") "umbel bench step shapes --steps 5", 0, "lower bound");
+}
+
 static void numbered_runs_count_up(void **state)
 {
     (void)state;
@@ -191,6 +221,9 @@ static void what_is_tuned_is_used(void **state)
     unsetenv("UMBEL_TUNE");
     expect(TUNE, 0, "kept in tuned/tuning-");
     expect("ls tuned/tuning-*.txt", 0, "tuned/tuning-");
+    if (run(TWO "umbel plan tiny.yaml --dot") == 0) {
+        expect(TWO TUNE " --set train.parallel=heads", 0, "kept in tuned/tuning-");
+    }
     const char *plan = "umbel plan tiny.yaml";
     char line[512];
     snprintf(line, sizeof line, "%s --json | python3 -m json.tool", plan);
@@ -335,6 +368,7 @@ int main(void)
         cmocka_unit_test(long_names_are_drawn),
         cmocka_unit_test(a_step_is_drawn),
         cmocka_unit_test(a_run_uses_several_devices),
+        cmocka_unit_test(a_run_uses_parts_of_a_device),
         cmocka_unit_test(numbered_runs_count_up),
         cmocka_unit_test(damaged_checkpoints_are_refused),
         cmocka_unit_test(what_is_tuned_is_used),
