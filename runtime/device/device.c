@@ -100,9 +100,7 @@ enum umb_status umb_devices_open(struct umb_context *ctx, const char *selector,
 
 bool umb_device_is(const struct umb_device *a, const struct umb_device *b)
 {
-    const struct umb_device_handle *x = &a->handle, *y = &b->handle;
-    if (!x->whole || !y->whole) { return x->device == y->device; }
-    return x->whole == y->whole && x->first == y->first && x->units == y->units;
+    return a->handle.device == b->handle.device;
 }
 
 void umb_device_close(struct umb_device *device)

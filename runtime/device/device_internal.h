@@ -16,8 +16,6 @@
 struct umb_device_handle {
     cl_platform_id platform;
     cl_device_id device;
-    cl_device_id whole;    /* of which device is a part, ours to release; NULL: it is none */
-    uint32_t first, units; /* of the whole, that the part has */
 };
 
 struct umb_devices {

@@ -22,7 +22,7 @@ static void survey_platform(struct umb_context *ctx, cl_platform_id platform, st
     }
     if (code != CL_SUCCESS) { return; }
     for (cl_uint i = 0; i < n && i < MAX_DEVICES && s->n < MAX_DEVICES; i++) {
-        s->handles[s->n++] = (struct umb_device_handle){.platform = platform, .device = devices[i]};
+        s->handles[s->n++] = (struct umb_device_handle){platform, devices[i]};
     }
 }
 
@@ -80,9 +80,6 @@ fail:
 
 void umb__devices_finish(struct umb_devices *devices)
 {
-    for (size_t i = 0; i < devices->n; i++) {
-        if (devices->handles[i].whole) { clReleaseDevice(devices->handles[i].device); }
-    }
     umb__arena_destroy(devices->arena);
     *devices = (struct umb_devices){0};
 }
