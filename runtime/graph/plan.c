@@ -19,17 +19,27 @@ static enum umb_status check_desc(struct umb_context *ctx, const struct umb_plan
     return UMB_OK;
 }
 
+/* What leaves a processor is copied by the cores that run its kernels, which come first there
+ * whatever waits (PoCL): so it has its turn among them. A command that waits for another device
+ * would hold up all behind it, and has a queue of its own. */
+static bool is_beside_kernels(const struct umb_plan *p, int device, int transfer)
+{
+    return transfer == UMB_DELIVER || (transfer == UMB_FETCH && !p->side[device].is_processor);
+}
+
 /* Device 0's queues for kernels, device 1's …; then, of several devices, theirs for what leaves
  * them and for what comes. */
 int umb__plan_list_lanes(const struct umb_plan *p, int n_queues, int kind[UMB_SCHEDULE_QUEUES])
 {
-    const int n = p->n_devices, n_kernels = n * n_queues;
-    const int n_lanes = n == 1 ? n_kernels : n_kernels + 2 * n;
-    if (n_lanes > UMB_SCHEDULE_QUEUES) { return 0; }
-    for (int lane = 0; lane < n_lanes; lane++) {
-        kind[lane] = lane < n_kernels ? lane / n_queues : n + lane - n_kernels;
+    int n = 0;
+    if (p->n_devices * (n_queues + 2) > UMB_SCHEDULE_QUEUES) { return 0; }
+    for (int lane = 0; lane < p->n_devices * n_queues; lane++) {
+        kind[n++] = lane / n_queues;
     }
-    return n_lanes;
+    for (int k = p->n_devices; p->n_devices > 1 && k < 3 * p->n_devices; k++) {
+        if (is_beside_kernels(p, k % p->n_devices, k / p->n_devices)) { kind[n++] = k; }
+    }
+    return n;
 }
 
 int umb__plan_lane_device(const struct umb_plan *p, int lane)
@@ -65,8 +75,10 @@ static enum umb_status schedule(struct umb_plan *p)
     if (!p->step_kind || !p->step_place || !p->step_waits) { return UMB_ERR_NO_MEMORY; }
     for (size_t i = 0; i < p->steps.n; i++) {
         const struct umb_step *s = &p->steps.step[i];
-        p->step_kind[i] = s->device + (int)s->transfer * p->n_devices;
-        p->step_place[i] = s->device + (s->transfer ? p->n_devices : 0);
+        const bool beside = is_beside_kernels(p, s->device, (int)s->transfer);
+        p->step_kind[i] = s->device + (beside ? (int)s->transfer * p->n_devices : 0);
+        const bool copies = s->transfer && !p->side[s->device].is_processor;
+        p->step_place[i] = s->device + (copies ? p->n_devices : 0);
         p->step_waits[i] = is_for_updates(p, s);
     }
     if (p->n_devices > 1) {
@@ -124,9 +136,10 @@ enum umb_status umb__plan_finish(struct umb_plan *p)
 static void take_devices(struct umb_plan *p, const struct umb_plan_desc *desc)
 {
     p->n_devices = 1 + desc->n_more;
-    p->side[0].device = desc->device;
-    for (int d = 1; d < p->n_devices; d++) {
-        p->side[d].device = desc->more[d - 1].device;
+    for (int d = 0; d < p->n_devices; d++) {
+        struct umb_device *device = d ? desc->more[d - 1].device : desc->device;
+        p->side[d].device = device;
+        p->side[d].is_processor = umb_device_get_caps(device)->type == UMB_DEVICE_CPU;
     }
 }
 

@@ -15,6 +15,7 @@ struct umb_plan_span {
 /* What a plan has on one of its devices. */
 struct umb_plan_side {
     struct umb_device *device;
+    bool is_processor; /* whose cores copy, too */
     struct umb_memory memory;
     struct umb_buffer *scratch, *outputs, *constants;
     struct umb_buffer *table; /* of merged steps' members; NULL: none */
@@ -47,7 +48,7 @@ struct umb_plan {
     int lane_kind[UMB_SCHEDULE_QUEUES];
     int *step_kind;             /* [steps] of queue */
     bool *step_waits;           /* [steps] makes gradients to parameters alone */
-    int *step_place;            /* [steps] device, or n_devices + device of a transfer */
+    int *step_place;            /* [steps] device, or n_devices + device of a copy beside its kernels */
     struct umb_bridge *bridge[UMB_MAX_DEVICES]; /* from each device to the others; NULL for one */
     char **staging;             /* [temporaries] host memory of those on the host, else NULL */
     struct umb_pinned **pinned; /* [temporaries] that it lies in */
@@ -108,8 +109,8 @@ UMB_MUST_USE enum umb_status umb__plan_bind(struct umb_plan *p);
 /* On a device: inputs and constants are on several. */
 struct umb_view umb__plan_view(const struct umb_plan *p, int device, int slot, int value);
 /* plan.c: a plan's queues: of each device n_queues for kernels, and where there are several devices,
- * one for what leaves it and one for what comes. Kinds: device, n_devices + device, 2 n_devices +
- * device. */
+ * one for what leaves it, unless it is a processor, and one for what comes. Kinds: device,
+ * n_devices + device, 2 n_devices + device. */
 int umb__plan_lane_device(const struct umb_plan *p, int lane);
 /* The queues' kinds with n_queues of each device for kernels; how many there are, or 0: too many. */
 int umb__plan_list_lanes(const struct umb_plan *p, int n_queues, int kind[UMB_SCHEDULE_QUEUES]);

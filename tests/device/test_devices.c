@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "device_internal.h"
 #include "net_internal.h"
 #include "nets.h"
 #include "session.h"
@@ -122,6 +123,38 @@ static void layers_of_four_heads_are_anywhere(void **state)
 {
     (void)state;
     anywhere(test_net_mixed(world.ctx), 6, 0);
+}
+
+/* The device says that it is a GPU, whose copies have queues of their own; again: what it is. */
+static void disguise(struct umb_device *device, struct umb_device_caps *other,
+                     const struct umb_device_caps **own)
+{
+    if (*own) {
+        device->caps = *own;
+        *own = NULL;
+        return;
+    }
+    *own = device->caps;
+    *other = **own;
+    other->type = UMB_DEVICE_GPU;
+    device->caps = other;
+}
+
+static void copies_of_gpus_are_beside_their_kernels(void **state)
+{
+    (void)state;
+    struct umb_device_caps other[1 + N_MORE];
+    const struct umb_device_caps *own[1 + N_MORE] = {NULL};
+    for (int d = 0; d <= N_MORE; d++) {
+        disguise(several_device(d), &other[d], &own[d]);
+    }
+    anywhere(test_net_two_streams(world.ctx), 4, 0);
+    disguise(more[0], &other[1], &own[1]); /* one is no GPU */
+    anywhere(test_net_mixed(world.ctx), 6, 0);
+    disguise(more[0], &other[1], &own[1]);
+    for (int d = 0; d <= N_MORE; d++) {
+        disguise(several_device(d), &other[d], &own[d]);
+    }
 }
 
 static void residual_layers_are_anywhere(void **state)
@@ -367,6 +400,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(layers_of_two_streams_are_anywhere),
         cmocka_unit_test(layers_of_four_heads_are_anywhere),
+        cmocka_unit_test(copies_of_gpus_are_beside_their_kernels),
         cmocka_unit_test(residual_layers_are_anywhere),
         cmocka_unit_test(one_norm_clips_the_gradients_of_all_devices),
         cmocka_unit_test(large_parameters_are_updated_where_they_are),
