@@ -14,8 +14,8 @@ TITLES = {
     'memory': 'Memory', 'growth': 'Growth with the batch', 'cores': 'Cores',
     'implementations': 'Other OpenCL implementations',
     'bound': 'Scheduler: bound and host', 'heads': 'Scheduler: many heads',
-    'overlap': 'Scheduler: queues', 'planning': 'Scheduler: planning',
-    'simulator': 'Scheduler: the simulator'}
+    'overlap': 'Scheduler: queues', 'devices': 'Scheduler: two devices',
+    'planning': 'Scheduler: planning', 'simulator': 'Scheduler: the simulator'}
 INTRO = '''# Performance
 
 This page is made by `bench/run` ([how](../bench/README.md)); what it says about rows that fall short is written by hand in
