@@ -73,12 +73,14 @@ static enum umb_status forward_few(struct umb_emit *e)
     return umb__emit_gemm_few(e, &g, e->in[0], e->in[1], bias_of(e, &g), e->out[0]);
 }
 
-/* Beside others the packed copy is shared. */
+/* Beside others the packed copy of x is shared; for few rows a packed copy of the weights costs more
+ * than the product. */
+#define FEW_ROWS 16
 static int narrow_forward(const struct umb_problem *p)
 {
     const struct umb_gemm g = umb__dense_forward_gemm(p);
     if (!umb__gemm_narrow_applies(p->caps, &g)) { return 0; }
-    return g.beside ? 4 : 2;
+    return g.beside || g.M <= FEW_ROWS ? 4 : 2;
 }
 
 static enum umb_status forward_narrow(struct umb_emit *e)

@@ -43,9 +43,9 @@ static const struct umb_kernel few_several = {"gemm_few_several", "gemm_few.cl",
 enum { MASK = 8, FIRST = 16, LAST = 32 };
 
 struct cut {
-    int width, rows; /* VW and TR of the kernel */
-    int vectors;     /* BV */
-    int span, slabs; /* terms of a slab, and how many */
+    int width, rows;     /* VW and TR of the kernel */
+    int vectors, turned; /* BV, BR */
+    int span, slabs;     /* terms of a slab, and how many */
 };
 
 /* 16 lanes mean AVX-512 and 32 registers: of 8 to 13 rows those that leave the fewest out. AVX2 has
@@ -60,17 +60,22 @@ static int tile_rows(int width, int rows)
     return best;
 }
 
-/* BV: the lanes of so many vectors are rows, backward. */
-static int row_vectors(int width)
+/* BV: the lanes of so many vectors are rows, backward; no more than there are. */
+static int row_vectors(int width, int rows)
 {
-    return width == 16 ? 4 : 2;
+    int n = width == 16 ? 4 : 2;
+    while (n > 1 && rows * 2 <= n * width) {
+        n /= 2;
+    }
+    return n;
 }
 
 static struct cut cut(const struct umb_device_caps *caps, const struct umb_gemm *g)
 {
     struct cut c = {.width = umb__tile_width(caps)};
     c.rows = tile_rows(c.width, g->M);
-    c.vectors = row_vectors(c.width);
+    c.vectors = row_vectors(c.width, g->M);
+    c.turned = c.vectors == row_vectors(c.width, MAX_ROWS) ? 6 : 12;
     const int slabs = umb__smaller(SLABS, umb__ceil_div(g->L, LEAST_TERMS));
     c.span = umb__ceil_div(umb__ceil_div(g->L, slabs), TERMS) * TERMS;
     c.slabs = umb__ceil_div(g->L, c.span);
@@ -79,8 +84,8 @@ static struct cut cut(const struct umb_device_caps *caps, const struct umb_gemm 
 
 static const char *options_of(struct umb_emit *e, const struct cut *c)
 {
-    return umb__emit_printf(e, "-DVW=%d -DTR=%d -DBV=%d -DKC=%d -DROWS=%d", c->width, c->rows,
-                            c->vectors, TERMS, PANEL_ROWS);
+    return umb__emit_printf(e, "-DVW=%d -DTR=%d -DBV=%d -DBR=%d -DKC=%d -DROWS=%d", c->width,
+                            c->rows, c->vectors, c->turned, TERMS, PANEL_ROWS);
 }
 
 /* Whole strips. */
@@ -262,7 +267,7 @@ bool umb__gemm_few_applies(const struct umb_device_caps *caps, const struct umb_
     if (!umb__tile_applies(caps) || g->transpose_a || g->M < LEAST_ROWS || g->M > MAX_ROWS) {
         return false;
     }
-    if (g->transpose_b) { return (int64_t)g->L * width * row_vectors(width) <= MAX_PANEL; }
+    if (g->transpose_b) { return (int64_t)g->L * width * row_vectors(width, g->M) <= MAX_PANEL; }
     return !g->mask && g->N % (2 * width) == 0;
 }
 
