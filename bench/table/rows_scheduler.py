@@ -52,24 +52,37 @@ def run_bound(bench):
 # Overlap.
 
 OVERLAP_TARGET = 1.25
-OVERLAP_QUEUES = 1, 2
 OVERLAP_TURNS = 4  # a round: the runs are short, and differ
 SMALL_BATCH = 'bench/nets/small-batch.yaml'
+WAYS = {  # of scheduling the same net: what is said of it, queues, UMBEL_MERGE
+    'one': ('one queue', '1', '1'),
+    'two': ('two queues', '2', '1'),
+    'one apart': ('one queue, launches not merged', '1', '0'),
+    'four apart': ('four queues, launches not merged', '4', '0'),
+}
+COMPARED = [  # before, after, target
+    ('one', 'two', OVERLAP_TARGET),
+    ('one apart', 'four apart', OVERLAP_TARGET),
+    ('one apart', 'two', None),
+]
+
+
+def overlap_line(ms, before, after, target):
+    ratios = [old / new for old, new in zip(ms[before], ms[after])]
+    return store.line(f'{WAYS[after][0]} against {WAYS[before][0]}', store.median(ratios), target,
+                      spread=store.spread(ratios),
+                      figures=f'{store.median(ms[after]):.3f} and {store.median(ms[before]):.3f} ms')
 
 
 def run_overlap(bench):
-    ms = {queues: [] for queues in OVERLAP_QUEUES}
+    ms = {way: [] for way in WAYS}
     for _ in range(OVERLAP_TURNS * bench.rounds):
-        for queues in OVERLAP_QUEUES:
+        for way, (_, queues, merge) in WAYS.items():
             result = bench.umbel.step(SMALL_BATCH, 60 if bench.short else 300,
-                                      UMBEL_QUEUES=str(queues))
-            ms[queues].append(result['step_ms']['median'])
-    ratios = [one / more for one, more in zip(*ms.values())]
-    return {'versions': {}, 'notes': [], 'lines': [store.line(
-        'two queues against one, two streams of 8 images and four unequal heads',
-        store.median(ratios), OVERLAP_TARGET, spread=store.spread(ratios),
-        figures=', '.join(f'{queues}: {store.median(times):.3f} ms'
-                          for queues, times in ms.items()))]}
+                                      UMBEL_QUEUES=queues, UMBEL_MERGE=merge)
+            ms[way].append(result['step_ms']['median'])
+    return {'versions': {}, 'notes': ['queues: two streams of 8 images, four unequal heads.'],
+            'lines': [overlap_line(ms, *compared) for compared in COMPARED]}
 
 
 # Planning.

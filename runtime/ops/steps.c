@@ -28,7 +28,8 @@ void umb__steps_finish(struct umb_steps *s)
 static bool reserve(struct umb_context *ctx, void **array, size_t n, size_t *capacity, size_t size)
 {
     if (n < *capacity) { return true; }
-    const size_t wanted = *capacity ? *capacity * 2 : 16;
+    /* new elements are cleared, so what is spare is memory in use */
+    const size_t wanted = *capacity ? *capacity + *capacity / 2 : 16;
     void *grown = umb__grow(ctx, *array, *capacity, wanted, size);
     if (!grown) { return false; }
     *array = grown;
