@@ -23,6 +23,17 @@ uint64_t umb__clock_ns(void)
     return to_ns(now);
 }
 
+uint64_t umb__others_busy_ns(void)
+{
+    struct timespec all, own;
+    if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &all) != 0 ||
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &own) != 0) {
+        return 0;
+    }
+    const uint64_t of_all = to_ns(all), ours = to_ns(own);
+    return of_all > ours ? of_all - ours : 0;
+}
+
 #ifdef CLOCK_BOOTTIME
 /* When the process started, in ns since boot, from field 22 of /proc/self/stat (proc(5)); 0 when
  * that cannot be read. The name in field 2 may hold blanks and brackets, so counting starts behind

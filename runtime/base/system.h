@@ -47,7 +47,8 @@ bool umb__is_file(const char *path);
 char *umb__path_beside(struct umb_context *ctx, const char *file, const char *relative);
 char *umb__path_join(struct umb_context *ctx, const char *folder, const char *name);
 
-uint64_t umb__clock_ns(void); /* monotonic */
+uint64_t umb__clock_ns(void);       /* monotonic */
+uint64_t umb__others_busy_ns(void); /* processor time of the process's other threads; 0: unknown */
 uint64_t umb__process_age_ns(
     void); /* since the process started, from /proc; since first use elsewhere */
 double umb__peak_rss_mib(void);

@@ -24,6 +24,9 @@ struct umb_timed_steps {
     const int *device;           /* [n]; NULL: all of them on device 0 */
     int n_devices;               /* 1…64 */
     const int *units;            /* [n_devices], ≥ 1 */
+    /* [n] units that each keeps busy on average, from 1 to min(work-groups, units); NULL: that
+     * many. Only simulations go by it. */
+    const double *busy_units;
 };
 
 /* Compute units of its device that the step keeps busy while it runs alone. */
@@ -41,5 +44,10 @@ UMB_MUST_USE enum umb_status umb__bound(struct umb_context *ctx, const struct um
 /* What a step takes alone on `to` units, measured on `from`: waves of work-groups, as many as there
  * are units, all of one length. */
 double umb__alone_on_units(double alone_ns, double groups, int from, int to);
+
+/* Units that a step keeps busy on average: units less `tail` times that part of them which one of
+ * its work-groups is. So much is idle while the last groups end, and before all units have begun.
+ */
+double umb__busy_units(double groups, int units, double tail);
 
 #endif

@@ -141,13 +141,16 @@ enum umb_status umb__plan_forecast(struct umb_plan *p, int n_queues, int units,
 {
     const struct places measured_on = places_of(p, 0), places = places_of(p, units);
     double *alone_ns = umb__calloc(p->ctx, p->steps.n + 1, sizeof *alone_ns);
-    enum umb_status st = alone_ns ? check_timed(p) : UMB_ERR_NO_MEMORY;
+    double *busy_units = umb__calloc(p->ctx, p->steps.n + 1, sizeof *busy_units);
+    enum umb_status st = alone_ns && busy_units ? check_timed(p) : UMB_ERR_NO_MEMORY;
     for (size_t i = 0; st == UMB_OK && i < p->steps.n; i++) {
         const int at = p->step_place[i];
         alone_ns[i] = umb__alone_on_units(p->alone_ns[i], p->groups[i], measured_on.units[at],
                                           places.units[at]);
+        busy_units[i] = umb__busy_units(p->groups[i], places.units[at], p->tail);
     }
-    const struct umb_timed_steps t = timed_steps(p, alone_ns, &places);
+    struct umb_timed_steps t = timed_steps(p, alone_ns, &places);
+    if (p->tail >= 0) { t.busy_units = busy_units; }
     if (!n_queues) { n_queues = p->n_queues; }
     struct umb_forecast f = {
         .n_queues = n_queues, .units = places.units[0], .launch_ns = p->launch_ns};
@@ -155,6 +158,7 @@ enum umb_status umb__plan_forecast(struct umb_plan *p, int n_queues, int units,
     if (st == UMB_OK) { st = umb__bound(p->ctx, &t, &b); }
     if (st == UMB_OK) { st = simulate(p, &t, n_queues, &f); }
     umb__free(alone_ns);
+    umb__free(busy_units);
     if (st != UMB_OK) { return st; }
     f.bound_ns = b.ns;
     *ret_forecast = f;

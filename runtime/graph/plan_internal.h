@@ -43,12 +43,12 @@ struct umb_plan {
     struct umb_store *store;
     int n_devices;
     struct umb_plan_side side[UMB_MAX_DEVICES];
-    int n_queues, n_slots;      /* queues for kernels, of each device */
-    struct umb_queues lanes;    /* all queues: umb__plan_lanes */
+    int n_queues, n_slots;   /* queues for kernels, of each device */
+    struct umb_queues lanes; /* all queues: umb__plan_lanes */
     int lane_kind[UMB_SCHEDULE_QUEUES];
-    int *step_kind;             /* [steps] of queue */
-    bool *step_waits;           /* [steps] makes gradients to parameters alone */
-    int *step_place;            /* [steps] device, or n_devices + device of a copy beside its kernels */
+    int *step_kind;   /* [steps] of queue */
+    bool *step_waits; /* [steps] makes gradients to parameters alone */
+    int *step_place;  /* [steps] device, or n_devices + device of a copy beside its kernels */
     struct umb_bridge *bridge[UMB_MAX_DEVICES]; /* from each device to the others; NULL for one */
     char **staging;             /* [temporaries] host memory of those on the host, else NULL */
     struct umb_pinned **pinned; /* [temporaries] that it lies in */
@@ -74,7 +74,9 @@ struct umb_plan {
     /* After umb__plan_time_alone (alone.c). */
     double *alone_ns, *groups;  /* [steps] */
     double launch_ns;           /* between two commands of a queue */
+    double tail;                /* umb__busy_units; < 0: unknown */
     double *sample_ns, *gap_ns; /* [runs kept][steps], [runs kept] */
+    double *worked_ns;          /* [runs kept] processor time of the driver's threads */
     int n_alone;
     bool *critical; /* [steps] after a bound */
 };
@@ -108,11 +110,12 @@ UMB_MUST_USE enum umb_status umb__plan_place_values(struct umb_plan *p);
 UMB_MUST_USE enum umb_status umb__plan_bind(struct umb_plan *p);
 /* On a device: inputs and constants are on several. */
 struct umb_view umb__plan_view(const struct umb_plan *p, int device, int slot, int value);
-/* plan.c: a plan's queues: of each device n_queues for kernels, and where there are several devices,
- * one for what leaves it, unless it is a processor, and one for what comes. Kinds: device,
+/* plan.c: a plan's queues: of each device n_queues for kernels, and where there are several
+ * devices, one for what leaves it, unless it is a processor, and one for what comes. Kinds: device,
  * n_devices + device, 2 n_devices + device. */
 int umb__plan_lane_device(const struct umb_plan *p, int lane);
-/* The queues' kinds with n_queues of each device for kernels; how many there are, or 0: too many. */
+/* The queues' kinds with n_queues of each device for kernels; how many there are, or 0: too many.
+ */
 int umb__plan_list_lanes(const struct umb_plan *p, int n_queues, int kind[UMB_SCHEDULE_QUEUES]);
 /* run.c: enqueues one run on the given queues; with all_events every step's event is left in
  * p->event. */

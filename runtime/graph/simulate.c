@@ -1,6 +1,6 @@
 /*
  * simulate.c: see simulate.h. Between the times of two events nothing changes. A step passes
- * ready → (launch in its device's launch line) → its device's kernel line → done.
+ * ready → (launch) → its device's kernel line → done.
  */
 #include "simulate.h"
 
@@ -8,13 +8,16 @@
 #include "simulate_events.h"
 #include <math.h>
 
+/* Part of a unit that is worth giving out. */
+#define LEAST_UNITS 0.01
+
 struct line { /* steps, linked by next */
     int head, tail;
 };
 
 struct device {
     double free_units, busy_ns;
-    struct line launches, kernels;
+    struct line kernels;
     int freed_by; /* the step that set units free last */
 };
 
@@ -63,7 +66,7 @@ static struct device *device_of(const struct machine *m, int step)
 }
 
 static enum umb_status foresee(struct machine *m, double at_ns, enum umb_event_kind kind, int step,
-                               int units)
+                               double units)
 {
     struct umb_sim_event e = {.at_ns = at_ns, .kind = kind, .step = step, .units = units};
     return umb__sim_events_add(m->ctx, &m->events, e, NULL);
@@ -76,14 +79,23 @@ static void note_wait(const struct machine *m, struct step *s, const struct devi
     if (s->entered_ns < m->now_ns) { s->cause = v->freed_by; }
 }
 
-static enum umb_status launch(struct machine *m, struct device *v)
+static int units_of(const struct machine *m, int step)
 {
-    const int i = v->launches.head;
-    v->launches.head = m->step[i].next;
-    note_wait(m, &m->step[i], v);
+    const struct umb_timed_steps *t = m->d->steps;
+    return t->units[t->device ? t->device[step] : 0];
+}
+
+/* A processor's threads sleep where there is nothing to do. */
+static bool sleeps(const struct machine *m, const struct device *v, int step)
+{
+    return v->kernels.head < 0 && v->free_units > units_of(m, step) - LEAST_UNITS;
+}
+
+static enum umb_status wake_up(struct machine *m, struct device *v, int step)
+{
     v->free_units--;
     v->busy_ns += m->d->launch_ns;
-    return foresee(m, m->now_ns + m->d->launch_ns, UMB_EVENT_LAUNCHED, i, 1);
+    return foresee(m, m->now_ns + m->d->launch_ns, UMB_EVENT_LAUNCHED, step, 1);
 }
 
 /* More units share the work that is left, to an earlier end. */
@@ -95,7 +107,7 @@ static enum umb_status share_work(struct machine *m, struct step *s, int i, doub
     struct umb_sim_event e = {.at_ns = m->now_ns + s->left_ns / s->units,
                               .kind = UMB_EVENT_SHARED_DONE,
                               .step = i,
-                              .units = (int)s->units};
+                              .units = s->units};
     return umb__sim_events_add(m->ctx, &m->events, e, &s->number);
 }
 
@@ -103,13 +115,20 @@ static enum umb_status take_groups(struct machine *m, struct step *s, int i, dou
 {
     const double at_ns = m->now_ns + m->d->steps->alone_ns[i];
     s->units += units;
-    return foresee(m, at_ns, UMB_EVENT_GROUPS_DONE, i, (int)units);
+    return foresee(m, at_ns, UMB_EVENT_GROUPS_DONE, i, units);
 }
 
+static double most_units(const struct machine *m, int i)
+{
+    const struct umb_timed_steps *t = m->d->steps;
+    return t->busy_units ? t->busy_units[i] : umb__step_width(t, i);
+}
+
+/* Where units may be busy in part, all kernels share what there is. */
 static bool shares(const struct machine *m, int i)
 {
     const struct umb_timed_steps *t = m->d->steps;
-    return umb__step_width(t, i) >= t->units[t->device ? t->device[i] : 0];
+    return t->busy_units || umb__step_width(t, i) >= units_of(m, i);
 }
 
 /* Gives the first kernel of the line what it can take. */
@@ -125,21 +144,15 @@ static enum umb_status feed_kernel(struct machine *m, struct device *v)
     }
     s->room -= units;
     v->free_units -= units;
-    if (s->room <= 0) { v->kernels.head = s->next; }
+    if (s->room < LEAST_UNITS) { v->kernels.head = s->next; }
     return shares(m, i) ? share_work(m, s, i, units) : take_groups(m, s, i, units);
 }
 
 static enum umb_status give_out(struct machine *m, struct device *v)
 {
     enum umb_status st = UMB_OK;
-    while (st == UMB_OK && v->free_units > 0) {
-        if (v->launches.head >= 0) {
-            st = launch(m, v);
-        } else if (v->kernels.head >= 0) {
-            st = feed_kernel(m, v);
-        } else {
-            break;
-        }
+    while (st == UMB_OK && v->free_units >= LEAST_UNITS && v->kernels.head >= 0) {
+        st = feed_kernel(m, v);
     }
     return st;
 }
@@ -155,7 +168,7 @@ static enum umb_status make_ready(struct machine *m, int i)
 
 static void stand_in_line(struct machine *m, int i)
 {
-    m->step[i].room = umb__step_width(m->d->steps, i);
+    m->step[i].room = most_units(m, i);
     m->step[i].left_ns = m->d->steps->alone_ns[i] * m->step[i].room;
     device_of(m, i)->busy_ns += m->step[i].left_ns;
     join(m, &device_of(m, i)->kernels, i);
@@ -192,14 +205,13 @@ static enum umb_status handle(struct machine *m, const struct umb_sim_event *e)
     struct step *s = &m->step[e->step];
     switch (e->kind) {
     case UMB_EVENT_READY:
-        if (m->d->launch_on_unit && m->d->launch_ns > 0) {
-            join(m, &v->launches, e->step);
-        } else {
-            stand_in_line(m, e->step);
+        if (m->d->launch_on_unit && m->d->launch_ns > 0 && sleeps(m, v, e->step)) {
+            return wake_up(m, v, e->step);
         }
+        stand_in_line(m, e->step);
         return UMB_OK;
     case UMB_EVENT_LAUNCHED:
-        v->free_units++;
+        v->free_units += e->units;
         stand_in_line(m, e->step);
         return UMB_OK;
     case UMB_EVENT_GROUPS_DONE:
@@ -329,10 +341,8 @@ static void begin(struct machine *m)
         m->step[i].cause = -1;
     }
     for (int k = 0; k < m->out->n_devices; k++) {
-        m->device[k] = (struct device){.free_units = m->d->steps->units[k],
-                                       .launches = {-1, -1},
-                                       .kernels = {-1, -1},
-                                       .freed_by = -1};
+        m->device[k] = (struct device){
+            .free_units = m->d->steps->units[k], .kernels = {-1, -1}, .freed_by = -1};
     }
     m->last = -1;
 }

@@ -15,8 +15,14 @@
  * room, and the work done is that of bound.h: no simulation beats the bound. This is how PoCL's
  * threads take work-groups. It knows nothing of memory that two kernels compete for.
  *
- * Launching takes a unit's time where the device is a processor whose threads do that too, in
- * front of any kernel; else it is a delay. The same arguments give the same result, to the bit.
+ * Where it is known how many units a kernel keeps busy on average (busy_units), it takes no more,
+ * and all kernels share: what one leaves idle at its start and end is another's. Then the work done
+ * is less than the bound's, and a simulation may be, too.
+ *
+ * Launching takes a unit's time where the device is a processor whose threads do that too, but only
+ * where nothing runs or stands in line: threads that sleep must be woken up, those at work take
+ * the next command in passing. Else it is a delay. The same arguments give the same result, to the
+ * bit.
  */
 #ifndef UMB_SIMULATE_H
 #define UMB_SIMULATE_H

@@ -21,7 +21,8 @@ struct umb_sim_event {
     double at_ns;
     uint64_t number;
     enum umb_event_kind kind;
-    int step, units; /* units: that it sets free */
+    int step;
+    double units; /* that it sets free */
 };
 
 struct umb_sim_events {

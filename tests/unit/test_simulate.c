@@ -81,6 +81,57 @@ static void groups_are_not_cut(void **state)
     put_away(&p);
 }
 
+/* Each keeps one and a half of two units busy. The second has a half till the first ends: 5 of its
+ * 15 unit times; then it has all that it can use. */
+static void what_a_kernel_leaves_idle_is_taken(void **state)
+{
+    (void)state;
+    static const double busy[] = {1.5, 1.5};
+    struct made_up g;
+    made_up_start(&g, 2);
+    made_up_step(&g, 10, 4, NULL, 0);
+    made_up_step(&g, 10, 4, NULL, 0);
+    g.steps.busy_units = busy;
+    expect_makespan(&g, 1, 20);
+    expect_makespan(&g, 2, 10 + 10 / 1.5);
+}
+
+/* The host enqueues every 3. The first kernel runs from 5, when a thread is awake, to 13; the
+ * second begins at once, in the half unit that is idle. Every 20, each finds all asleep. */
+static void a_busy_device_needs_no_waking(void **state)
+{
+    (void)state;
+    static const double busy[] = {1.5, 1, 1};
+    struct made_up g;
+    made_up_start(&g, 2);
+    made_up_step(&g, 8, 8, NULL, 0);
+    made_up_step(&g, 1, 1, NULL, 0);
+    made_up_step(&g, 1, 1, NULL, 0);
+    g.steps.busy_units = busy;
+    struct played p =
+        play(&g, 3,
+             (struct umb_simulation_desc){.launch_ns = 2, .launch_on_unit = true, .enqueue_ns = 3});
+    expect_ns(p.sim.start_ns[0], 5, "first");
+    expect_ns(p.sim.start_ns[1], 6, "second");
+    put_away(&p);
+    p = play(
+        &g, 3,
+        (struct umb_simulation_desc){.launch_ns = 2, .launch_on_unit = true, .enqueue_ns = 20});
+    expect_ns(p.sim.start_ns[2], 62, "third, all by itself");
+    put_away(&p);
+}
+
+static void few_groups_leave_more_idle(void **state)
+{
+    (void)state;
+    expect_ns(umb__busy_units(0, 2, 1), 2, "any number of groups");
+    expect_ns(umb__busy_units(1, 2, 1), 1, "one");
+    expect_ns(umb__busy_units(3, 4, 1), 3, "fewer than units");
+    expect_ns(umb__busy_units(4, 2, 1), 1.5, "four");
+    expect_ns(umb__busy_units(40, 2, 1), 1.95, "forty");
+    expect_ns(umb__busy_units(2, 2, 3), 1, "never less than one");
+}
+
 /* a → (b, c) → d on two queues: waits across queues are kept. */
 static void a_diamond(void **state)
 {
@@ -133,8 +184,8 @@ static void launches_cost_time(void **state)
     put_away(&p);
 }
 
-/* A delay is hidden behind another queue's kernel, a unit's time is not. */
-static void delays_hide_and_work_does_not(void **state)
+/* A delay is hidden behind another queue's kernel; and threads at work need not be woken up. */
+static void launches_hide_behind_kernels(void **state)
 {
     (void)state;
     struct made_up g;
@@ -148,7 +199,7 @@ static void delays_hide_and_work_does_not(void **state)
     put_away(&p);
     desc.launch_on_unit = true;
     p = play(&g, 2, desc);
-    expect_ns(p.sim.makespan_ns, 52, "work");
+    expect_ns(p.sim.makespan_ns, 43, "on a unit");
     put_away(&p);
 }
 
@@ -215,10 +266,13 @@ int main(void)
         cmocka_unit_test(wide_kernels_take_the_sum),
         cmocka_unit_test(a_wide_kernel_takes_what_units_come_free),
         cmocka_unit_test(groups_are_not_cut),
+        cmocka_unit_test(what_a_kernel_leaves_idle_is_taken),
+        cmocka_unit_test(a_busy_device_needs_no_waking),
+        cmocka_unit_test(few_groups_leave_more_idle),
         cmocka_unit_test(a_diamond),
         cmocka_unit_test(the_chain_goes_through_units),
         cmocka_unit_test(launches_cost_time),
-        cmocka_unit_test(delays_hide_and_work_does_not),
+        cmocka_unit_test(launches_hide_behind_kernels),
         cmocka_unit_test(a_slow_host_is_waited_for),
         cmocka_unit_test(devices_run_beside_each_other),
         cmocka_unit_test(a_circle_of_waits_is_refused),

@@ -87,6 +87,42 @@ static void any_schedule_is_played_rightly(void **state)
     }
 }
 
+/* Kernels that leave units idle: the work that is done is less, and is all that is done. */
+static void idle_ends_are_filled(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 150; seed++) {
+        struct made_up g;
+        double busy[MADE_UP_STEPS], work = 0, sum = 0, path[MADE_UP_STEPS], longest = 0;
+        const int units = 2 + (int)(seed % 4), queues = 1 + (int)(seed % 5);
+        made_up_random(&g, seed, 60, units, 1000);
+        for (int i = 0; i < g.deps.n; i++) {
+            g.groups[i] = i % 3 ? g.groups[i] : 1 + i % 9;
+            busy[i] = umb__busy_units(g.groups[i], units, (double)(seed % 7) / 4);
+            work += g.alone[i] * busy[i];
+            sum += g.alone[i];
+            path[i] = 0;
+            for (int e = g.deps.start[i]; e < g.deps.start[i + 1]; e++) {
+                path[i] = fmax(path[i], path[g.deps.pred[e]]);
+            }
+            path[i] += g.alone[i];
+            longest = fmax(longest, path[i]);
+        }
+        g.steps.busy_units = busy;
+        struct played p = play(&g, queues, (struct umb_simulation_desc){0});
+        struct played again = play(&g, queues, (struct umb_simulation_desc){0});
+        const double least = fmax(longest, work / units), is = p.sim.makespan_ns;
+        if (is < least * (1 - 1e-9) || is > sum * (1 + 1e-9) || (queues == 1 && is < sum * 0.999)) {
+            fail_msg("seed %llu: %g, not between %g and %g", (unsigned long long)seed, is, least,
+                     sum);
+        }
+        expect_ns(p.sim.idle[0], 1 - work / units / is, "idle");
+        assert_memory_equal(p.sim.end_ns, again.sim.end_ns, (size_t)g.deps.n * sizeof(double));
+        put_away(&p);
+        put_away(&again);
+    }
+}
+
 /* One queue: one after another, whatever the kernels' widths. */
 static void one_queue_takes_the_sum(void **state)
 {
@@ -148,7 +184,8 @@ static void many_steps_are_played_soon(void **state)
         groups[i] = 1 + i % 5;
     }
     const int units = 4;
-    struct umb_timed_steps t = {&d, alone, groups, NULL, 1, &units};
+    struct umb_timed_steps t = {
+        .deps = &d, .alone_ns = alone, .groups = groups, .n_devices = 1, .units = &units};
     struct umb_simulation_desc desc = {.steps = &t, .launch_ns = 3, .launch_on_unit = true};
     struct umb_schedule s;
     struct umb_simulation sim;
@@ -173,6 +210,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_schedule_is_played_rightly),
+        cmocka_unit_test(idle_ends_are_filled),
         cmocka_unit_test(one_queue_takes_the_sum),
         cmocka_unit_test(no_unit_is_idle_while_a_kernel_has_room),
         cmocka_unit_test(many_steps_are_played_soon),
