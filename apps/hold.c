@@ -2,6 +2,7 @@
 #include "hold.h"
 
 #include "feed.h"
+#include "system.h"
 
 enum umb_status hold_batches(const struct session *s, const struct cli *cli, int64_t *ret_images)
 {
@@ -25,8 +26,10 @@ enum umb_status hold_batches(const struct session *s, const struct cli *cli, int
     return st;
 }
 
-/* The first run is slower than others: caches are cold. */
-#define ALONE_RUNS 12
+/* The first run is slower than others: caches are cold. Of short ones more are to be had. */
+#define LEAST_RUNS 12
+#define MOST_RUNS 64
+#define LONG_NS UINT64_C(500000000)
 /* The bound is set beside the fastest of a few steps. */
 #define CALM 0.1
 
@@ -34,7 +37,9 @@ enum umb_status hold_time_alone(const struct session *s)
 {
     double losses[UMB_MAX_TASKS];
     enum umb_status st = UMB_OK;
-    for (int run = 0; st == UMB_OK && run < ALONE_RUNS; run++) {
+    const uint64_t began = umb__clock_ns();
+    for (int run = 0; st == UMB_OK && run < MOST_RUNS; run++) {
+        if (run >= LEAST_RUNS && umb__clock_ns() - began > LONG_NS) { break; }
         st = umb__trainer_submit(s->trainer, UMB_TRAINER_TRAIN, 0, 0);
         if (st == UMB_OK) { st = umb__trainer_time_alone(s->trainer, 1, 0); }
         for (int slot = 0; st == UMB_OK && slot < 2; slot++) {

@@ -98,9 +98,9 @@ def draw_queues(results):
         rows = result['simulated']['queues']
         share = [100 * row['makespan_ms'] / rows[0]['makespan_ms'] for row in rows]
         bound = [100 * row['bound_ms'] / rows[0]['makespan_ms'] for row in rows]
-        # how far off the simulation was, laid on its curve: free of how busy the machine was
-        dots = [(m['queues'], s / m['predicted']) for m in result['rows']
-                for row, s in zip(rows, share) if row['queues'] == m['queues']]
+        # in rounds by turns, the least disturbed
+        dots = [(m['queues'], 100 * m['measured_ms'] / result['rows'][0]['measured_ms'])
+                for m in result['rows']]
         panel = Panel(*corner(index), [row['queues'] for row in rows],
                       share + bound + [value for _, value in dots], 1.4)
         parts += panel.frame(result['title'], ' %')
