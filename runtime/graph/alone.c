@@ -76,7 +76,8 @@ static void keep(struct umb_plan *p, const uint64_t *start, const uint64_t *end,
 }
 
 /* Of a processor: had each kernel kept busy all units that it could, and each launch one, its
- * threads would have worked longer than they did. What is missing is laid to the kernels' tails. */
+ * threads would have worked longer than they did. What is missing is laid to the kernels' tails:
+ * that share of a work-group's time, on all units but one. Chance leaves a half. */
 static double find_tail(const struct umb_plan *p, double worked_ns)
 {
     const int units = (int)umb_device_get_caps(p->side[0].device)->compute_units;
@@ -84,9 +85,11 @@ static double find_tail(const struct umb_plan *p, double worked_ns)
     if (p->n_devices > 1 || !p->side[0].is_processor || worked_ns <= 0) { return -1; }
     for (size_t i = 0; i < p->steps.n; i++) {
         most += p->alone_ns[i] * umb__busy_units(p->groups[i], units, 0);
-        if (p->groups[i] >= units) { of_a_group += p->alone_ns[i] * units / p->groups[i]; }
+        if (p->groups[i] < units) { continue; }
+        of_a_group += p->alone_ns[i] * units / p->groups[i] * (units - 1);
     }
-    return most > worked_ns && of_a_group > 0 ? (most - worked_ns) / of_a_group : 0;
+    if (most <= worked_ns || of_a_group <= 0) { return 0; }
+    return fmin((most - worked_ns) / of_a_group, 1);
 }
 
 void umb__plan_settle_alone(struct umb_plan *p, double q)

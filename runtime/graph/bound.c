@@ -53,7 +53,7 @@ enum umb_status umb__bound(struct umb_context *ctx, const struct umb_timed_steps
 double umb__busy_units(double groups, int units, double tail)
 {
     if (groups <= 0) { return units; }
-    return groups < units ? groups : fmax(1, units - tail * units / groups);
+    return groups < units ? groups : fmax(1, units - tail * (units - 1) * units / groups);
 }
 
 double umb__alone_on_units(double alone_ns, double groups, int from, int to)

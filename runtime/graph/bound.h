@@ -45,9 +45,8 @@ UMB_MUST_USE enum umb_status umb__bound(struct umb_context *ctx, const struct um
  * are units, all of one length. */
 double umb__alone_on_units(double alone_ns, double groups, int from, int to);
 
-/* Units that a step keeps busy on average: units less `tail` times that part of them which one of
- * its work-groups is. So much is idle while the last groups end, and before all units have begun.
- */
+/* Units that a step keeps busy on average, where all but one are idle for the share `tail`, 0…1, of
+ * one work-group's time: while the last groups end, and before all units have begun. */
 double umb__busy_units(double groups, int units, double tail);
 
 #endif

@@ -129,6 +129,8 @@ static void few_groups_leave_more_idle(void **state)
     expect_ns(umb__busy_units(3, 4, 1), 3, "fewer than units");
     expect_ns(umb__busy_units(4, 2, 1), 1.5, "four");
     expect_ns(umb__busy_units(40, 2, 1), 1.95, "forty");
+    expect_ns(umb__busy_units(8, 4, 0.5), 3.25, "eight on four units");
+    expect_ns(umb__busy_units(8, 1, 1), 1, "one unit");
     expect_ns(umb__busy_units(2, 2, 3), 1, "never less than one");
 }
 
