@@ -33,15 +33,6 @@
 #endif
 #define THIRD (TR / 3)
 
-#ifdef __has_builtin
-#if __has_builtin(__builtin_prefetch)
-#define FETCH(p) __builtin_prefetch((const void *)(size_t)(p), 0, 3)
-#endif
-#endif
-#ifndef FETCH
-#define FETCH(p)
-#endif
-
 struct tile {
     int terms, safe; /* of the piece; of them, rows of b that whole vectors may be read from */
     int rows, columns; /* how many exist; may be more than a tile's */
@@ -101,30 +92,12 @@ struct tile {
         END_TILE(ROWS, VECTORS, t)                                                                 \
         return true;                                                                               \
     }
-DEFINE_MULTIPLY(multiply_3_2, 3 * THIRD, 2)
-DEFINE_MULTIPLY(multiply_2_2, 2 * THIRD, 2)
-DEFINE_MULTIPLY(multiply_1_2, 1 * THIRD, 2)
-DEFINE_MULTIPLY(multiply_3_1, 3 * THIRD, 1)
-DEFINE_MULTIPLY(multiply_2_1, 2 * THIRD, 1)
-DEFINE_MULTIPLY(multiply_1_1, 1 * THIRD, 1)
-
-/* Thirds of the tile that begins where `left` rows are left. */
-static inline int thirds_of(int left)
-{
-    return min(3, (left + THIRD - 1) / THIRD);
-}
+DEFINE_THIRDS(DEFINE_MULTIPLY)
 
 static INLINED bool multiply(float *sums, __global const float *a, __global const float *b,
                              int thirds, const struct tile *t)
 {
-    if (t->columns <= VW) {
-        return thirds == 3   ? multiply_3_1(sums, a, b, t)
-               : thirds == 2 ? multiply_2_1(sums, a, b, t)
-                             : multiply_1_1(sums, a, b, t);
-    }
-    return thirds == 3   ? multiply_3_2(sums, a, b, t)
-           : thirds == 2 ? multiply_2_2(sums, a, b, t)
-                         : multiply_1_2(sums, a, b, t);
+    return BY_THIRDS(thirds, t->columns <= VW, (sums, a, b, t));
 }
 
 static inline void finish_tile(const float *sums, const struct tile *t)
@@ -158,7 +131,7 @@ __kernel ONE_ITEM void gemm_narrow_pack(__global const float *restrict a, ulong 
                                         int piece)
 {
     const int i0 = get_group_id(0) * TR, l0 = get_group_id(1) * piece;
-    const int terms = min(piece, L - l0), n = thirds_of(M - i0) * THIRD;
+    const int terms = min(piece, L - l0), n = thirds_of(M - i0, THIRD) * THIRD;
     a += a_at;
     A += A_at + (long)l0 * padded_rows(M) + i0 * round_up(terms, VW);
     for (int r = 0; r < n; ++r) {
@@ -196,7 +169,7 @@ __kernel ONE_ITEM void gemm_narrow(__global const float *restrict A, ulong A_at,
             t.stride = tiles * (long)N;
             if (last && (flags & ADD_BIAS)) { t.bias = bias + bias_at + j0 + j; }
             for (int i = 0; i < M; i += TR) {
-                const int thirds = thirds_of(M - i);
+                const int thirds = thirds_of(M - i, THIRD);
                 t.rows = M - i;
                 t.out = out + i * (long)N + j;
                 t.next = last ? 0 : b + (l0 + piece + i / TR) * (long)N + j;

@@ -94,18 +94,8 @@ struct finish {
 
 /* A comes from the second-level cache: the next VW terms of `rows` rows, ahead of their use (1024³:
  * 217 → 241 GFLOP/s). */
-#ifdef __has_builtin
-#if __has_builtin(__builtin_prefetch)
 #define FETCH_BLOCK(a, rows)                                                                       \
-    UNROLL for (int i = 0; i < (rows) * VW; i += 16)                                               \
-    {                                                                                              \
-        __builtin_prefetch((const void *)(ulong)((a) + i), 0, 3);                                  \
-    }
-#endif
-#endif
-#ifndef FETCH_BLOCK
-#define FETCH_BLOCK(a, rows)
-#endif
+    UNROLL for (int i = 0; i < (rows) * VW; i += 16) { FETCH((a) + i); }
 
 /* A tile of ROWS rows and VECTORS vectors, of `terms` terms. True: it is finished, as whole ones
  * are; false: its sums [row][NV] are to be. */
@@ -139,30 +129,12 @@ struct finish {
         END_TILE(ROWS, VECTORS, f)                                                                 \
         return true;                                                                               \
     }
-DEFINE_MULTIPLY(multiply_3_2, 3 * THIRD, 2)
-DEFINE_MULTIPLY(multiply_2_2, 2 * THIRD, 2)
-DEFINE_MULTIPLY(multiply_1_2, 1 * THIRD, 2)
-DEFINE_MULTIPLY(multiply_3_1, 3 * THIRD, 1)
-DEFINE_MULTIPLY(multiply_2_1, 2 * THIRD, 1)
-DEFINE_MULTIPLY(multiply_1_1, 1 * THIRD, 1)
-
-/* Thirds of the tile that begins where `left` rows are left. */
-static inline int thirds_of(int left)
-{
-    return min(3, (left + THIRD - 1) / THIRD);
-}
+DEFINE_THIRDS(DEFINE_MULTIPLY)
 
 static INLINED bool multiply(float *sums, PANEL const float *a, PANEL const float *b, int terms,
                              int thirds, bool narrow, const struct finish *f)
 {
-    if (narrow) {
-        return thirds == 3   ? multiply_3_1(sums, a, b, terms, f)
-               : thirds == 2 ? multiply_2_1(sums, a, b, terms, f)
-                             : multiply_1_1(sums, a, b, terms, f);
-    }
-    return thirds == 3   ? multiply_3_2(sums, a, b, terms, f)
-           : thirds == 2 ? multiply_2_2(sums, a, b, terms, f)
-                         : multiply_1_2(sums, a, b, terms, f);
+    return BY_THIRDS(thirds, narrow, (sums, a, b, terms, f));
 }
 
 static inline void finish_tile(const float *sums, const struct finish *f)
@@ -225,7 +197,7 @@ static inline void pack_rows(PANEL float *A, __global const float *a, int lda, i
     }
 #endif
     for (; i < rows; i += TR) {
-        const int n = thirds_of(rows - i) * THIRD, left = rows - i;
+        const int n = thirds_of(rows - i, THIRD) * THIRD, left = rows - i;
 #ifdef A_TRANSPOSED
         __global const float *from = a + i;
         PANEL float *to = A;
@@ -377,7 +349,7 @@ __kernel ONE_ITEM void gemm_packed(__global const float *restrict a, ulong a_at,
             if (last && (flags & ADD_BIAS)) { f.bias = bias + j; }
             if (last && (flags & MASK)) { mask = bias + i0 * N + j; }
             for (int i = 0; i < rows; i += TR) {
-                const int thirds = thirds_of(rows - i);
+                const int thirds = thirds_of(rows - i, THIRD);
                 f.rows = rows - i;
                 f.mask = mask ? mask + i * N : 0;
                 f.out = out + i * N + j;

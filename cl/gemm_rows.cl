@@ -44,15 +44,6 @@
 #define PANEL __private
 #endif
 
-#ifdef __has_builtin
-#if __has_builtin(__builtin_prefetch)
-#define FETCH(p) __builtin_prefetch((const void *)(size_t)(p), 0, 3)
-#endif
-#endif
-#ifndef FETCH
-#define FETCH(p)
-#endif
-
 struct tile {
     __global const float *a;
     long lda;

@@ -38,13 +38,15 @@ typedef vec_t loose_vec_t __attribute__((aligned(4)));
 #define VEC_WRITE_PAST(v, p) VEC_WRITE(v, 0, p)
 #endif
 
-/* Into the second-level cache; nothing where the compiler cannot. */
+/* Into the first-level cache, and into the second; nothing where the compiler cannot. */
 #ifdef __has_builtin
 #if __has_builtin(__builtin_prefetch)
+#define FETCH(p) __builtin_prefetch((const void *)(size_t)(p), 0, 3)
 #define FETCH_EARLY(p) __builtin_prefetch((const void *)(size_t)(p), 0, 2)
 #endif
 #endif
-#ifndef FETCH_EARLY
+#ifndef FETCH
+#define FETCH(p)
 #define FETCH_EARLY(p)
 #endif
 
@@ -124,6 +126,29 @@ static inline vec_t finished(vec_t v, vec_t bias, vec_t floor)
             FOR_SUMS(ROWS, VECTORS, f, VEC_WRITE(finished(v, bias[j], floor), j, out))             \
         }                                                                                          \
     }
+
+/* A last tile has as many thirds of TR rows as it needs, a last strip one vector where that does:
+ * DEFINE(name, rows, vectors) for each of them, and the call of the one that fits. */
+#define DEFINE_THIRDS(DEFINE)                                                                      \
+    DEFINE(multiply_3_2, TR, 2)                                                                    \
+    DEFINE(multiply_2_2, TR / 3 * 2, 2)                                                            \
+    DEFINE(multiply_1_2, TR / 3, 2)                                                                \
+    DEFINE(multiply_3_1, TR, 1)                                                                    \
+    DEFINE(multiply_2_1, TR / 3 * 2, 1)                                                            \
+    DEFINE(multiply_1_1, TR / 3, 1)
+#define BY_THIRDS(thirds, narrow, arguments)                                                       \
+    ((narrow) ? ((thirds) == 3   ? multiply_3_1 arguments                                          \
+                 : (thirds) == 2 ? multiply_2_1 arguments                                          \
+                                 : multiply_1_1 arguments)                                         \
+              : ((thirds) == 3   ? multiply_3_2 arguments                                          \
+                 : (thirds) == 2 ? multiply_2_2 arguments                                          \
+                                 : multiply_1_2 arguments))
+
+/* Thirds, of `third` rows, of the tile that begins where `left` rows are left. */
+static inline int thirds_of(int left, int third)
+{
+    return min(3, (left + third - 1) / third);
+}
 
 /* The first n of VW elements; the other lanes are 0. n may be ≤ 0 or above VW. In place: for loops
  * whose sums a call, even one that is seldom made, would drive out of the registers. */
