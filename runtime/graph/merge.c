@@ -230,8 +230,7 @@ static int take_alike(struct merge *m, int first, int *member)
  * first, and the small ones fill the end. */
 static void sort_by_work(const struct umb_plan *p, int *member, int n)
 {
-    const int device = p->steps.step[member[0]].device;
-    const bool is_cpu = umb_device_get_caps(p->side[device].device)->type == UMB_DEVICE_CPU;
+    const bool is_cpu = p->side[p->steps.step[member[0]].device].is_processor;
     for (int i = 1; i < n; i++) {
         const int moved = member[i];
         int k = i;
