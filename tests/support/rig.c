@@ -164,6 +164,23 @@ static double compare_output(const struct rig *rig, int slot, int value)
     return worst;
 }
 
+void rig_compare_loosely(const struct rig *rig, double tolerance)
+{
+    const struct lab *lab = rig->lab;
+    for (int v = 0; v < lab->n_values; v++) {
+        const struct umb_value *value = &lab->graph->value[v];
+        if (!value->output || value->kind != UMB_VALUE_TEMP || !lab->data[v]) { continue; }
+        const float *got = rig_output(rig, 0, v);
+        for (int64_t i = 0; i < lab_count(lab, v); i++) {
+            const double expected = lab->data[v][i];
+            if (!(fabs((double)got[i] - expected) <= tolerance * (0.1 + fabs(expected)))) {
+                fail_msg("seed %d, %s[%lld]: %.9g, expected %.9g", (int)lab->seed, value->name,
+                         (long long)i, (double)got[i], expected);
+            }
+        }
+    }
+}
+
 double rig_compare(const struct rig *rig, int slot)
 {
     const struct lab *lab = rig->lab;
