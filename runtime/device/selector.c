@@ -210,8 +210,9 @@ static enum umb_status take_item(struct taking *t, const struct item *item)
     return st;
 }
 
-static enum umb_status take(struct taking *t, size_t *ret_n_picks)
+static enum umb_status take(struct taking *t, bool one, size_t *ret_n_picks)
 {
+    t->one = one;
     for (const char *at = t->selector;;) {
         size_t length = strcspn(at, ",");
         struct item item;
@@ -235,27 +236,16 @@ enum umb_status umb__selector_take(struct umb_context *ctx, const char *source,
                                    const char *selector, const struct umb_candidate *candidates,
                                    size_t n, struct umb_pick *ret_picks, size_t *ret_n_picks)
 {
-    struct taking t = {.ctx = ctx,
-                       .source = source,
-                       .selector = selector,
-                       .candidates = candidates,
-                       .n = n,
-                       .picks = ret_picks};
-    return take(&t, ret_n_picks);
+    struct taking t = {ctx, source, selector, .candidates = candidates, .n = n, .picks = ret_picks};
+    return take(&t, false, ret_n_picks);
 }
 
 enum umb_status umb__selector_team(struct umb_context *ctx, const char *source,
                                    const char *selector, const struct umb_candidate *candidates,
                                    size_t n, struct umb_pick *ret_picks, size_t *ret_n_picks)
 {
-    struct taking t = {.ctx = ctx,
-                       .source = source,
-                       .selector = selector,
-                       .one = true,
-                       .candidates = candidates,
-                       .n = n,
-                       .picks = ret_picks};
-    return take(&t, ret_n_picks);
+    struct taking t = {ctx, source, selector, .candidates = candidates, .n = n, .picks = ret_picks};
+    return take(&t, true, ret_n_picks);
 }
 
 enum umb_status umb__selector_no_match(struct umb_context *ctx, const char *source,
