@@ -1,35 +1,17 @@
 /*
  * Reverse-mode differentiation. Every value collects contributions to its gradient while nodes are
  * walked backwards; when a node's turn comes its outputs' contributions are complete and are summed
- * in the order they came, which is fixed by the graph.
+ * (autodiff_sum.c).
  *
- * A `rows` view hands back a gradient for some segments only; those are kept by segment and joined
- * at the end, so that heads of different streams write side by side into one gradient.
+ * By rows, each seed has gradients of its own, all from the forward nodes that are there once: a
+ * node is differentiated for each seed that it leads to, which for most nodes of a head is one, for
+ * its streams' rows alone (autodiff_narrow.c). At the border, where values leave what several seeds
+ * share, rows may be joined into one, which from there on is the gradient of all.
  */
 #include <stdio.h>
 #include <string.h>
 
-#include "grad.h"
-#include "graph.h"
-
-struct contribution {
-    int value;
-    int first, count; /* segments; count 0: the whole value */
-    int next;         /* −1: last */
-};
-
-struct autodiff {
-    struct umb_grad op; /* what the op at work sees; first, so that one is the other */
-    struct umb_graph *g;
-    int n0;           /* values before differentiation */
-    bool *wants;      /* [n0] */
-    int *head, *tail; /* [n0] into list, −1 */
-    struct contribution *list;
-    int n_list, list_capacity;
-    int node;               /* the forward node at work */
-    enum umb_status status; /* first failure inside give */
-    int n_made;             /* names of helper nodes stay unique */
-};
+#include "autodiff_internal.h"
 
 static const struct umb_type *type_of(const struct umb_grad *op, int value)
 {
@@ -43,19 +25,29 @@ static int device_of_gradient(const struct umb_graph *g, int node)
     return n->op->flags & UMB_OP_TRANSFER ? g->value[n->in[0]].device : n->device;
 }
 
+/* "conv1.conv_backward_data"; where several seeds have one, "conv1.conv_backward_data.digit". */
+static const char *name_of_gradient(const struct autodiff *a, const char *op)
+{
+    const struct umb_node *n = &a->g->node[a->node];
+    const bool is_one_of =
+        a->leads && a->row < a->n_rows - 1 && (a->leads[n->out[0]] & (a->leads[n->out[0]] - 1));
+    if (!is_one_of) { return umb__arena_printf(a->g->arena, "%s.%s", n->name, op); }
+    return umb__arena_printf(a->g->arena, "%s.%s.%s", n->name, op, a->desc->row_names[a->row]);
+}
+
 static enum umb_status add_node(struct umb_grad *op_grad, const char *op_name, const void *attrs,
                                 int n_in, const int *in, int *ret_out)
 {
-    struct umb_graph *g = ((struct autodiff *)op_grad)->g;
-    const char *forward = g->node[((struct autodiff *)op_grad)->node].name;
+    struct autodiff *a = (struct autodiff *)op_grad;
+    struct umb_graph *g = a->g;
     const struct umb_op *op = umb__op_find(op_name);
     if (!op) {
-        return umb__fail(g->ctx, UMB_ERR_INVALID, "%s: no op '%s' for its gradient", forward,
-                         op_name);
+        return umb__fail(g->ctx, UMB_ERR_INVALID, "%s: no op '%s' for its gradient",
+                         g->node[a->node].name, op_name);
     }
-    const char *name = umb__arena_printf(g->arena, "%s.%s", forward, op_name);
+    const char *name = name_of_gradient(a, op_name);
     if (!name) { return UMB_ERR_NO_MEMORY; }
-    g->device = device_of_gradient(g, ((struct autodiff *)op_grad)->node);
+    g->device = device_of_gradient(g, a->node);
     struct umb_graph_node_desc desc = {.op = op,
                                        .attrs = attrs,
                                        .name = name,
@@ -65,138 +57,24 @@ static enum umb_status add_node(struct umb_grad *op_grad, const char *op_name, c
     return umb__graph_node_raw(g, &desc, ret_out);
 }
 
-static void contribute(struct autodiff *a, int target, int value, int first, int count)
-{
-    if (a->n_list == a->list_capacity) {
-        int grown = a->list_capacity ? 2 * a->list_capacity : 64;
-        struct contribution *p =
-            umb__grow(a->g->ctx, a->list, (size_t)a->list_capacity, (size_t)grown, sizeof *p);
-        if (!p) {
-            a->status = UMB_ERR_NO_MEMORY;
-            return;
-        }
-        a->list = p;
-        a->list_capacity = grown;
-    }
-    a->list[a->n_list] = (struct contribution){value, first, count, -1};
-    if (a->tail[target] >= 0) {
-        a->list[a->tail[target]].next = a->n_list;
-    } else {
-        a->head[target] = a->n_list;
-    }
-    a->tail[target] = a->n_list++;
-}
-
+/* Of a node that shows some segments alone, what it gives is for those. */
 static void give(struct umb_grad *op, int target, int first, int count, int dvalue)
 {
-    contribute((struct autodiff *)op, target, dvalue, first, count);
+    struct autodiff *a = (struct autodiff *)op;
+    struct segments of = {first, count};
+    if (a->narrow.count && a->g->value[target].type.n_segments > 0) {
+        of = (struct segments){first + a->narrow.first, a->narrow.count};
+    }
+    umb__autodiff_contribute(a, a->row, target, dvalue, of);
 }
 
 static const struct umb_grad_calls calls = {type_of, add_node, give};
 
-/* Appends `op_name` over the values as a helper node of the gradient of `target`. */
-static enum umb_status helper_node(struct autodiff *a, int target, const char *op_name,
-                                   const char *attrs_text, int n_in, const int *in, int *ret_value)
-{
-    struct umb_graph *g = a->g;
-    const struct umb_op *op = umb__op_find(op_name);
-    const char *name =
-        umb__arena_printf(g->arena, "d(%s).%s%d", g->value[target].name, op_name, a->n_made++);
-    if (!op || !name) { return umb__fail(g->ctx, UMB_ERR_INVALID, "no op '%s'", op_name); }
-    void *attrs;
-    g->device = g->value[target].device;
-    enum umb_status st = umb__attrs_create(g->ctx, g->arena, op, attrs_text, &attrs);
-    if (st != UMB_OK) { return st; }
-    int out[UMB_OP_MAX_OUT];
-    struct umb_graph_node_desc desc = {.op = op,
-                                       .attrs = attrs,
-                                       .name = name,
-                                       .phase = UMB_PHASE_BACKWARD,
-                                       .n_in = n_in,
-                                       .in = in};
-    st = umb__graph_node_raw(g, &desc, out);
-    if (st == UMB_OK) { *ret_value = out[0]; }
-    return st;
-}
+/* What is wanted, and where it leads. */
 
-static enum umb_status sum_of(struct autodiff *a, int target, int n, const int *values,
-                              int *ret_value)
+static void mark_wanted(struct autodiff *a)
 {
-    if (n == 1) {
-        *ret_value = values[0];
-        return UMB_OK;
-    }
-    return helper_node(a, target, "sum", NULL, n, values, ret_value);
-}
-
-/* The gradient of one segment of target: the sum of the contributions that hold it, or zeros. */
-static enum umb_status segment_gradient(struct autodiff *a, int target, int segment, int *scratch,
-                                        int *ret_value)
-{
-    struct umb_graph *g = a->g;
-    int n = 0;
-    for (int c = a->head[target]; c >= 0; c = a->list[c].next) {
-        struct contribution k = a->list[c];
-        if (!k.count || segment < k.first || segment >= k.first + k.count) { continue; }
-        scratch[n] = k.value;
-        if (k.count > 1) {
-            char text[64];
-            snprintf(text, sizeof text, "first=%d count=1", segment - k.first);
-            enum umb_status st = helper_node(a, target, "rows", text, 1, &k.value, &scratch[n]);
-            if (st != UMB_OK) { return st; }
-        }
-        n++;
-    }
-    if (n) { return sum_of(a, target, n, scratch, ret_value); }
-    struct umb_type type = g->value[target].type;
-    type.shape.dim[0] /= type.n_segments;
-    type.segment += segment;
-    type.n_segments = 1;
-    const char *name =
-        umb__arena_printf(g->arena, "d(%s).zeros%d", g->value[target].name, a->n_made++);
-    *ret_value = name ? umb__graph_value(g, name, UMB_VALUE_CONSTANT, &type) : -1;
-    return *ret_value < 0 ? UMB_ERR_NO_MEMORY : UMB_OK;
-}
-
-static enum umb_status join_segments(struct autodiff *a, int target, int *scratch, int *ret_value)
-{
-    int n = a->g->value[target].type.n_segments;
-    int *parts = umb__arena_calloc(a->g->arena, (size_t)n, sizeof *parts);
-    if (!parts) { return UMB_ERR_NO_MEMORY; }
-    for (int s = 0; s < n; s++) {
-        enum umb_status st = segment_gradient(a, target, s, scratch, &parts[s]);
-        if (st != UMB_OK) { return st; }
-    }
-    if (n > 1) { return helper_node(a, target, "join", NULL, n, parts, ret_value); }
-    *ret_value = parts[0];
-    return UMB_OK;
-}
-
-/* The complete gradient of target: −1 if nothing contributed. */
-static enum umb_status complete(struct autodiff *a, int target, int *ret_value)
-{
-    int n = 0, n_whole = 0;
-    for (int c = a->head[target]; c >= 0; c = a->list[c].next) {
-        n++;
-    }
-    *ret_value = -1;
-    if (!n) { return UMB_OK; }
-    int *whole = umb__arena_calloc(a->g->arena, (size_t)n + 1, sizeof *whole);
-    int *scratch = umb__arena_calloc(a->g->arena, (size_t)n + 1, sizeof *scratch);
-    if (!whole || !scratch) { return UMB_ERR_NO_MEMORY; }
-    for (int c = a->head[target]; c >= 0; c = a->list[c].next) {
-        if (!a->list[c].count) { whole[n_whole++] = a->list[c].value; }
-    }
-    if (n_whole < n) {
-        enum umb_status st = join_segments(a, target, scratch, &whole[n_whole]);
-        if (st != UMB_OK) { return st; }
-        n_whole++;
-    }
-    return sum_of(a, target, n_whole, whole, ret_value);
-}
-
-static void mark_wanted(struct autodiff *a, const struct umb_autodiff_desc *desc)
-{
+    const struct umb_autodiff_desc *desc = a->desc;
     struct umb_graph *g = a->g;
     for (int v = 0; v < a->n0; v++) {
         const struct umb_value *value = &g->value[v];
@@ -216,66 +94,215 @@ static void mark_wanted(struct autodiff *a, const struct umb_autodiff_desc *desc
     }
 }
 
-/* The backward nodes of one forward node, when any of its outputs has a gradient. */
-static enum umb_status differentiate(struct autodiff *a, int node, int *gradient)
+static uint64_t node_leads(const struct autodiff *a, const struct umb_node *n)
 {
-    const struct umb_node n = a->g->node[node]; /* its arrays stay; the list of nodes may move */
+    uint64_t seeds = 0;
+    for (int k = 0; k < n->n_out; k++) {
+        seeds |= a->leads[n->out[k]];
+    }
+    return seeds;
+}
+
+static bool several(uint64_t seeds)
+{
+    return (seeds & (seeds - 1)) != 0;
+}
+
+/* The border: values that lead to several seeds, and at once to one through a node of its own. */
+static void mark_leads(struct autodiff *a)
+{
+    const struct umb_graph *g = a->g;
+    for (int k = 0; k < a->desc->n_seeds; k++) {
+        a->leads[a->desc->seeds[k]] |= UINT64_C(1) << k;
+    }
+    for (int i = g->n_nodes - 1; i >= 0; i--) {
+        const uint64_t seeds = node_leads(a, &g->node[i]);
+        for (int k = 0; k < g->node[i].n_in; k++) {
+            a->leads[g->node[i].in[k]] |= seeds;
+        }
+    }
+    for (int i = 0; a->border && i < g->n_nodes; i++) {
+        const struct umb_node *n = &g->node[i];
+        const uint64_t seeds = node_leads(a, n);
+        for (int k = 0; seeds && !several(seeds) && k < n->n_in; k++) {
+            if (several(a->leads[n->in[k]])) { a->border[n->in[k]] = true; }
+        }
+    }
+}
+
+/* Joins what rows contributed to a value of the border into the last row. */
+static enum umb_status join_rows(struct autodiff *a, int target)
+{
+    const int all = a->n_rows - 1;
+    int row[UMB_AUTODIFF_ROWS], value[UMB_AUTODIFF_ROWS], n = 0;
+    enum umb_status st = UMB_OK;
+    for (int r = 0; st == UMB_OK && r < all; r++) {
+        if (!umb__autodiff_has(a, r, target)) { continue; }
+        const struct segments of = umb__autodiff_range(a, r, target);
+        int d, joined;
+        st = umb__autodiff_complete(a, r, target, of, &d);
+        if (st != UMB_OK) { return st; }
+        a->head[umb__autodiff_at(a, r, target)] = a->tail[umb__autodiff_at(a, r, target)] = -1;
+        row[n] = r;
+        value[n] = d;
+        if (!of.count) {
+            n++;
+            continue;
+        }
+        st = a->desc->join(a->desc->user, target, 1, &row[n], &value[n], &joined);
+        if (st == UMB_OK) { umb__autodiff_contribute(a, all, target, joined, of); }
+    }
+    int joined;
+    if (st != UMB_OK || !n) { return st; }
+    st = a->desc->join(a->desc->user, target, n, row, value, &joined);
+    if (st == UMB_OK) { umb__autodiff_contribute(a, all, target, joined, (struct segments){0, 0}); }
+    return st;
+}
+
+/* Nodes. */
+
+/* The segments of a node's outputs that have a gradient in a->row; false: none. */
+static bool find_range(const struct autodiff *a, const struct umb_node *n, struct segments *ret)
+{
     bool any = false;
-    a->node = node;
-    for (int k = 0; k < n.n_out; k++) {
-        int v = n.out[k];
+    int low = 0, end = 0;
+    for (int k = 0; k < n->n_out; k++) {
+        if (!a->wants[n->out[k]] || !umb__autodiff_has(a, a->row, n->out[k])) { continue; }
+        const struct segments of = umb__autodiff_range(a, a->row, n->out[k]);
+        *ret = (struct segments){0, 0};
+        if (!of.count) { return true; }
+        low = any && low < of.first ? low : of.first;
+        end = any && end > of.first + of.count ? end : of.first + of.count;
+        any = true;
+    }
+    *ret = (struct segments){low, end - low};
+    return any;
+}
+
+static enum umb_status complete_outputs(struct autodiff *a, const struct umb_node *n, int *gradient)
+{
+    for (int k = 0; k < n->n_out; k++) {
+        const int v = n->out[k];
         a->op.dout[k] = -1;
         if (!a->wants[v]) { continue; }
-        enum umb_status st = complete(a, v, &a->op.dout[k]);
+        enum umb_status st = umb__autodiff_complete(a, a->row, v, a->narrow, &a->op.dout[k]);
         if (st != UMB_OK) { return st; }
-        gradient[v] = a->op.dout[k];
-        any = any || a->op.dout[k] >= 0;
+        if (!a->narrow.count) { gradient[umb__autodiff_at(a, a->row, v)] = a->op.dout[k]; }
     }
-    if (!any) { return UMB_OK; }
-    a->op.attrs = n.attrs;
-    a->op.n_in = n.n_in;
-    a->op.n_out = n.n_out;
-    a->op.in = n.in;
-    a->op.out = n.out;
-    enum umb_status st = n.op->grad(&a->op);
+    return UMB_OK;
+}
+
+/* The backward nodes of one forward node for one row, when any of its outputs has a gradient. */
+static enum umb_status differentiate_row(struct autodiff *a, const struct umb_node *n,
+                                         int *gradient)
+{
+    const bool joins = strcmp(n->op->name, "join") == 0, takes = strcmp(n->op->name, "rows") == 0;
+    struct segments of;
+    if (!find_range(a, n, &of)) { return UMB_OK; }
+    const bool narrows = a->leads && of.count && (joins || takes || umb__autodiff_can_narrow(a, n));
+    a->narrow = narrows ? of : (struct segments){0, 0};
+    enum umb_status st = complete_outputs(a, n, gradient);
+    if (st != UMB_OK) { return st; }
+    a->op.attrs = n->attrs;
+    a->op.n_in = n->n_in;
+    a->op.n_out = n->n_out;
+    a->op.in = a->op.source = n->in;
+    a->op.out = n->out;
+    if (narrows && joins) { return umb__autodiff_split(a, n, a->op.dout[0]); }
+    if (narrows && !takes) { st = umb__autodiff_narrow(a, n); }
+    if (st == UMB_OK) { st = n->op->grad(&a->op); }
     return st == UMB_OK ? a->status : st;
 }
 
-static enum umb_status walk(struct autodiff *a, const struct umb_autodiff_desc *desc, int *gradient)
+static enum umb_status differentiate(struct autodiff *a, int node, int *gradient)
 {
-    mark_wanted(a, desc);
-    for (int v = 0; v < a->n0; v++) {
-        a->head[v] = a->tail[v] = -1;
-        gradient[v] = -1;
+    const struct umb_node n = a->g->node[node]; /* its arrays stay; the list of nodes may move */
+    enum umb_status st = UMB_OK;
+    a->node = node;
+    for (int k = 0; st == UMB_OK && a->border && k < n.n_out; k++) {
+        if (a->border[n.out[k]]) { st = join_rows(a, n.out[k]); }
+    }
+    for (a->row = 0; st == UMB_OK && a->row < a->n_rows; a->row++) {
+        st = differentiate_row(a, &n, gradient);
+    }
+    return st;
+}
+
+/* The gradients of what no node makes. */
+static enum umb_status complete_sources(struct autodiff *a, int *gradient)
+{
+    enum umb_status st = UMB_OK;
+    a->narrow = (struct segments){0, 0};
+    for (int v = 0; st == UMB_OK && v < a->n0; v++) {
+        if (!a->wants[v] || a->g->value[v].producer >= 0) { continue; }
+        if (a->border && a->border[v]) { st = join_rows(a, v); }
+        for (int row = 0; st == UMB_OK && row < a->n_rows; row++) {
+            st = umb__autodiff_complete(a, row, v, a->narrow,
+                                        &gradient[umb__autodiff_at(a, row, v)]);
+        }
+    }
+    return st;
+}
+
+static enum umb_status walk(struct autodiff *a, int *gradient)
+{
+    const struct umb_autodiff_desc *desc = a->desc;
+    mark_wanted(a);
+    if (a->leads) { mark_leads(a); }
+    for (int i = 0; i < a->n_rows * a->n0; i++) {
+        a->head[i] = a->tail[i] = gradient[i] = -1;
     }
     for (int k = 0; k < desc->n_seeds; k++) {
-        if (a->wants[desc->seeds[k]]) { contribute(a, desc->seeds[k], desc->dseeds[k], 0, 0); }
+        const int row = desc->by_rows ? k : 0;
+        if (!a->wants[desc->seeds[k]]) { continue; }
+        umb__autodiff_contribute(a, row, desc->seeds[k], desc->dseeds[k], (struct segments){0, 0});
     }
     enum umb_status st = a->status;
     for (int i = a->g->n_nodes - 1; st == UMB_OK && i >= 0; i--) {
         st = differentiate(a, i, gradient);
     }
-    for (int v = 0; st == UMB_OK && v < a->n0; v++) {
-        if (a->wants[v] && a->g->value[v].producer < 0) { st = complete(a, v, &gradient[v]); }
+    return st == UMB_OK ? complete_sources(a, gradient) : st;
+}
+
+static enum umb_status allocate(struct autodiff *a)
+{
+    struct umb_context *ctx = a->g->ctx;
+    const size_t n0 = (size_t)a->n0, n = n0 * (size_t)a->n_rows;
+    a->wants = umb__calloc(ctx, n0, sizeof *a->wants);
+    a->head = umb__calloc(ctx, n, sizeof *a->head);
+    a->tail = umb__calloc(ctx, n, sizeof *a->tail);
+    if (!a->wants || !a->head || !a->tail) { return UMB_ERR_NO_MEMORY; }
+    if (!a->desc->by_rows) { return UMB_OK; }
+    a->leads = umb__calloc(ctx, n0, sizeof *a->leads);
+    a->views = umb__calloc(ctx, n0, sizeof *a->views);
+    if (a->desc->join) { a->border = umb__calloc(ctx, n0, sizeof *a->border); }
+    if (!a->leads || !a->views || (a->desc->join && !a->border)) { return UMB_ERR_NO_MEMORY; }
+    for (int v = 0; v < a->n0; v++) {
+        a->views[v] = -1;
     }
-    return st;
+    return UMB_OK;
 }
 
 enum umb_status umb__graph_autodiff(struct umb_graph *g, const struct umb_autodiff_desc *desc,
                                     int *ret_gradient)
 {
-    struct autodiff a = {.g = g, .n0 = g->n_values};
-    size_t n0 = (size_t)a.n0;
-    a.wants = umb__calloc(g->ctx, n0, sizeof *a.wants);
-    a.head = umb__calloc(g->ctx, n0, sizeof *a.head);
-    a.tail = umb__calloc(g->ctx, n0, sizeof *a.tail);
-    enum umb_status st = a.wants && a.head && a.tail ? UMB_OK : UMB_ERR_NO_MEMORY;
+    struct autodiff a = {
+        .g = g, .desc = desc, .n0 = g->n_values, .n_rows = desc->by_rows ? desc->n_seeds + 1 : 1};
+    if (desc->by_rows && desc->n_seeds > UMB_AUTODIFF_ROWS) {
+        return umb__fail(g->ctx, UMB_ERR_INVALID, "gradients of %d seeds; expected at most %d",
+                         desc->n_seeds, UMB_AUTODIFF_ROWS);
+    }
+    enum umb_status st = allocate(&a);
     a.op = (struct umb_grad){.calls = &calls, .wants = a.wants, .n_values = a.n0};
-    if (st == UMB_OK) { st = walk(&a, desc, ret_gradient); }
+    if (st == UMB_OK) { st = walk(&a, ret_gradient); }
     g->device = 0;
     umb__free(a.wants);
+    umb__free(a.leads);
+    umb__free(a.border);
     umb__free(a.head);
     umb__free(a.tail);
     umb__free(a.list);
+    umb__free(a.views);
+    umb__free(a.view);
     return st;
 }

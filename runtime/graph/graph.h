@@ -106,9 +106,22 @@ UMB_MUST_USE enum umb_status umb__graph_node_raw(struct umb_graph *g,
  * Reverse-mode differentiation of Σ_k dseed_k·seed_k. Appends backward nodes. ret_gradient[n_values
  * at the call]: the gradient value of each value that wants_gradient and got one, else −1. seeds
  * are scalars, dseeds values of type [1].
+ *
+ * By rows: of each dseed_k·seed_k apart; ret_gradient[n_seeds + 1][n_values]. Where `join` is
+ * given, it is called for each value at which parts of single seeds meet what several share, with
+ * the gradients [n] of it that have rows row[n], and its result, the gradient of all of them, is
+ * what goes on from there: into row n_seeds, and that has all gradients that lie before. Of some
+ * streams' rows of such a value it is called for one row alone. Without `join` row n_seeds stays
+ * −1.
  */
+#define UMB_AUTODIFF_ROWS 64
 struct umb_autodiff_desc {
     int n_seeds;
+    bool by_rows;
+    const char *const *row_names; /* [n_seeds] by rows, for the nodes' names */
+    enum umb_status (*join)(void *user, int value, int n, const int *row, const int *gradient,
+                            int *ret_joined);
+    void *user;
     const int *seeds, *dseeds;
     const bool *frozen; /* [n_values at the call] or NULL: parameters that get no gradient */
     bool inputs_too;    /* gradients of float inputs as well (tests) */

@@ -219,7 +219,7 @@ static const struct umb_op_case gelu_cases[] = {
 #define ROWS(op_name, attr_rows, case_rows, text)                                                  \
     static const struct umb_op op_name##_op = {.name = #op_name,                                   \
                                                .help = text,                                       \
-                                               .flags = UMB_OP_LAYER,                              \
+                                               .flags = UMB_OP_LAYER | UMB_OP_BY_ROWS,             \
                                                .min_in = 1,                                        \
                                                .max_in = 1,                                        \
                                                .attrs = attr_rows,                                 \

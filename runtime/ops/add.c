@@ -152,7 +152,7 @@ static const struct umb_op_case sum_cases[] = {
 
 static const struct umb_op add = {.name = "add",
                                   .help = "the sum of inputs of one shape",
-                                  .flags = UMB_OP_LAYER,
+                                  .flags = UMB_OP_LAYER | UMB_OP_BY_ROWS,
                                   .min_in = 2,
                                   .max_in = 1024,
                                   .infer = infer,

@@ -240,7 +240,7 @@ static const struct umb_op_case global_cases[] = {
 
 static const struct umb_op avg_pool = {.name = "avg_pool",
                                        .help = "the mean of each window",
-                                       .flags = UMB_OP_LAYER,
+                                       .flags = UMB_OP_LAYER | UMB_OP_BY_ROWS,
                                        .min_in = 1,
                                        .max_in = 1,
                                        .attrs = attrs,
@@ -263,7 +263,7 @@ static const struct umb_op avg_pool_backward = {.name = "avg_pool_backward",
 
 static const struct umb_op global_avg_pool = {.name = "global_avg_pool",
                                               .help = "the mean of each channel of an image",
-                                              .flags = UMB_OP_LAYER,
+                                              .flags = UMB_OP_LAYER | UMB_OP_BY_ROWS,
                                               .min_in = 1,
                                               .max_in = 1,
                                               .infer = global_infer,

@@ -114,7 +114,10 @@ static enum umb_status infer(struct umb_infer *io)
                                             .layout = umb__layout_plain(&rows.shape)};
     io->n_out = 3;
     io->out[0] = *x;
-    io->out[1] = io->out[2] = type_of(umb__batch_norm_of(x).segments, channels);
+    io->out[1] = type_of(umb__batch_norm_of(x).segments, channels);
+    io->out[1].n_segments = x->n_segments;
+    io->out[1].segment = x->segment;
+    io->out[2] = io->out[1];
     return UMB_OK;
 }
 
@@ -250,7 +253,7 @@ static const struct umb_op_case again_cases[] = {
 static const struct umb_op batch_norm = {
     .name = "batch_norm",
     .help = "each channel to mean 0 and variance 1, then scaled and shifted; statistics per stream",
-    .flags = UMB_OP_LAYER,
+    .flags = UMB_OP_LAYER | UMB_OP_BY_ROWS,
     .min_in = 1,
     .max_in = 2,
     .attrs = attrs,

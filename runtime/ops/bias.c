@@ -99,7 +99,7 @@ static const struct umb_op_case cases[] = {
 
 static const struct umb_op bias = {.name = "bias",
                                    .help = "a trained number added to each channel",
-                                   .flags = UMB_OP_LAYER,
+                                   .flags = UMB_OP_LAYER | UMB_OP_BY_ROWS,
                                    .min_in = 1,
                                    .max_in = 1,
                                    .infer = infer,

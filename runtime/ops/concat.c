@@ -137,7 +137,7 @@ static const struct umb_op_case cases[] = {
 
 static const struct umb_op concat = {.name = "concat",
                                      .help = "inputs side by side along the channels",
-                                     .flags = UMB_OP_LAYER,
+                                     .flags = UMB_OP_LAYER | UMB_OP_BY_ROWS,
                                      .min_in = 2,
                                      .max_in = 1024,
                                      .infer = infer,

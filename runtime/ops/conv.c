@@ -301,7 +301,7 @@ static const struct umb_op_case cases[] = {
 
 static const struct umb_op conv = {.name = "conv",
                                    .help = "convolution of images [N,H,W,C]",
-                                   .flags = UMB_OP_LAYER | UMB_OP_FUSES_RELU,
+                                   .flags = UMB_OP_LAYER | UMB_OP_BY_ROWS | UMB_OP_FUSES_RELU,
                                    .min_in = 1,
                                    .max_in = 1,
                                    .attrs = attrs,

@@ -62,7 +62,7 @@ static const struct umb_op_case cases[] = {
 
 static const struct umb_op flatten = {.name = "flatten",
                                       .help = "each image as one vector",
-                                      .flags = UMB_OP_LAYER | UMB_OP_VIEW,
+                                      .flags = UMB_OP_LAYER | UMB_OP_BY_ROWS | UMB_OP_VIEW,
                                       .min_in = 1,
                                       .max_in = 1,
                                       .infer = infer,

@@ -27,7 +27,7 @@ int umb__grad_dout(const struct umb_grad *g, int index)
 
 bool umb__grad_wants(const struct umb_grad *g, int index)
 {
-    const int v = umb__grad_in(g, index);
+    const int v = index < g->n_in ? g->source[index] : -1;
     return v >= 0 && v < g->n_values && g->wants[v];
 }
 
@@ -49,7 +49,5 @@ void umb__grad_give(struct umb_grad *g, int index, int dvalue)
 
 void umb__grad_give_rows(struct umb_grad *g, int index, int first, int count, int dvalue)
 {
-    if (umb__grad_wants(g, index)) {
-        g->calls->give(g, umb__grad_in(g, index), first, count, dvalue);
-    }
+    if (umb__grad_wants(g, index)) { g->calls->give(g, g->source[index], first, count, dvalue); }
 }

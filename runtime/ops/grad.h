@@ -21,7 +21,8 @@ struct umb_grad {
     const struct umb_grad_calls *calls;
     const void *attrs; /* of the forward node */
     int n_in, n_out;
-    const int *in, *out;      /* its values */
+    const int *in, *out;      /* its values, or views of some rows of them */
+    const int *source;        /* [n_in] the values that gradients are given for */
     const bool *wants;        /* [values before differentiation] */
     int n_values;             /* how many those are */
     int dout[UMB_OP_MAX_OUT]; /* −1: that output does not matter */

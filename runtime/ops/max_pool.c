@@ -172,7 +172,7 @@ static const struct umb_op_case cases[] = {
 
 static const struct umb_op max_pool = {.name = "max_pool",
                                        .help = "the largest of each window",
-                                       .flags = UMB_OP_LAYER,
+                                       .flags = UMB_OP_LAYER | UMB_OP_BY_ROWS,
                                        .min_in = 1,
                                        .max_in = 1,
                                        .attrs = attrs,

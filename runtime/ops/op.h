@@ -200,6 +200,9 @@ struct umb_op_case {
 #define UMB_OP_TRANSFER 16u
 /* output 0 is the inputs one after another, and may be made of them where they are made */
 #define UMB_OP_JOIN 32u
+/* rows of the outputs follow from the same rows of the inputs, and grad may be shown views (`rows`)
+ * of some streams' rows of them all; rows of values without streams are shown whole */
+#define UMB_OP_BY_ROWS 64u
 
 struct umb_op {
     const char *name;

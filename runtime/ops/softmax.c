@@ -134,7 +134,7 @@ static const struct umb_op_case cases[] = {{.in = "1,1"},
 
 static const struct umb_op softmax = {.name = "softmax",
                                       .help = "exp(x) as shares of one, over the last axis",
-                                      .flags = UMB_OP_LAYER,
+                                      .flags = UMB_OP_LAYER | UMB_OP_BY_ROWS,
                                       .min_in = 1,
                                       .max_in = 1,
                                       .infer = umb__infer_same,

@@ -175,7 +175,7 @@ static const struct umb_op_case cases[] = {
 
 static const struct umb_op upsample = {.name = "upsample",
                                        .help = "images made larger by whole factors",
-                                       .flags = UMB_OP_LAYER,
+                                       .flags = UMB_OP_LAYER | UMB_OP_BY_ROWS,
                                        .min_in = 1,
                                        .max_in = 1,
                                        .attrs = attrs,

@@ -37,7 +37,27 @@ int64_t lab_count(const struct lab *lab, int value)
 
 /* ---- building ---- */
 
-static void differentiate(struct lab *lab)
+static enum umb_status join_by_sum(void *user, int value, int n, const int *row,
+                                   const int *gradient, int *ret_joined)
+{
+    struct umb_graph *g = user;
+    char name[256];
+    snprintf(name, sizeof name, "%s.joined%d", g->value[value].name, row[0]);
+    struct umb_graph_node_desc desc = {.op = umb__op_find("sum"),
+                                       .name = name,
+                                       .phase = UMB_PHASE_BACKWARD,
+                                       .n_in = n,
+                                       .in = gradient};
+    int out[UMB_OP_MAX_OUT];
+    enum umb_status st = umb__graph_node_raw(g, &desc, out);
+    *ret_joined = out[0];
+    return st;
+}
+
+/* Passes before differentiation; and how that is done. */
+enum { AS_BUILT, SIMPLIFIED, FUSED, BY_ROWS, BY_ROWS_JOINED };
+
+static void differentiate(struct lab *lab, int passes)
 {
     struct umb_type one = {.dtype = UMB_F32, .shape = {1, {1}}};
     int seeds[UMB_NET_MAX_TASKS];
@@ -48,16 +68,27 @@ static void differentiate(struct lab *lab)
         assert_true(lab->dseed[t] >= 0);
         seeds[t] = lab->task[t].loss;
     }
-    struct umb_autodiff_desc desc = {.n_seeds = lab->n_tasks, .seeds = seeds, .dseeds = lab->dseed};
-    int n = lab->graph->n_values;
-    lab->gradient = zeros(lab, n, sizeof *lab->gradient);
-    must(lab, umb__graph_autodiff(lab->graph, &desc, lab->gradient));
-    int *all = zeros(lab, lab->graph->n_values, sizeof *all);
-    for (int v = 0; v < lab->graph->n_values; v++) {
-        all[v] = v < n ? lab->gradient[v] : -1;
+    const char *names[UMB_NET_MAX_TASKS];
+    for (int t = 0; t < lab->n_tasks; t++) {
+        names[t] = umb__net_task(lab->net, t)->name;
     }
-    umb__free(lab->gradient);
-    lab->gradient = all;
+    struct umb_autodiff_desc desc = {.n_seeds = lab->n_tasks,
+                                     .seeds = seeds,
+                                     .dseeds = lab->dseed,
+                                     .by_rows = passes >= BY_ROWS,
+                                     .row_names = names,
+                                     .join = passes == BY_ROWS_JOINED ? join_by_sum : NULL,
+                                     .user = lab->graph};
+    const int n = lab->graph->n_values, last = desc.by_rows ? n * lab->n_tasks : 0;
+    int *gradient = zeros(lab, n + last, sizeof *gradient);
+    must(lab, umb__graph_autodiff(lab->graph, &desc, gradient));
+    lab->gradient = zeros(lab, lab->graph->n_values, sizeof *lab->gradient);
+    for (int v = 0; v < lab->graph->n_values; v++) {
+        lab->gradient[v] = v < n ? gradient[last + v] : -1;
+    }
+    lab->n_row = n;
+    lab->rows = desc.by_rows ? gradient : NULL;
+    if (!desc.by_rows) { umb__free(gradient); }
 }
 
 /* ---- filling ---- */
@@ -129,9 +160,6 @@ void lab_set_rows(struct lab *lab, int stream, int64_t n)
     }
 }
 
-/* Passes before differentiation. */
-enum { AS_BUILT, SIMPLIFIED, FUSED };
-
 static struct lab open_lab(struct umb_context *ctx, const struct umb_net *net, int64_t batch,
                            bool training, uint64_t seed, int passes)
 {
@@ -144,10 +172,10 @@ static struct lab open_lab(struct umb_context *ctx, const struct umb_net *net, i
     must(&lab, umb__graph_create(ctx, training, lab.n_streams, &lab.graph));
     must(&lab, umb__net_build(net, lab.graph, batch, &lab.values));
     must(&lab, umb__tasks_attach(net, lab.graph, &lab.values, lab.task));
-    if (passes >= FUSED) { must(&lab, umb__graph_fuse_norm(lab.graph)); }
-    if (passes >= SIMPLIFIED) { must(&lab, umb__graph_simplify(lab.graph)); }
-    if (passes >= FUSED) { must(&lab, umb__graph_fuse_pool(lab.graph, NULL)); }
-    if (training) { differentiate(&lab); }
+    if (passes == FUSED) { must(&lab, umb__graph_fuse_norm(lab.graph)); }
+    if (passes == SIMPLIFIED || passes == FUSED) { must(&lab, umb__graph_simplify(lab.graph)); }
+    if (passes == FUSED) { must(&lab, umb__graph_fuse_pool(lab.graph, NULL)); }
+    if (training) { differentiate(&lab, passes); }
     must(&lab, umb__graph_verify(lab.graph));
     lab.n_values = lab.graph->n_values;
     lab.data = zeros(&lab, lab.n_values, sizeof *lab.data);
@@ -183,6 +211,12 @@ struct lab lab_open_fused(struct umb_context *ctx, const struct umb_net *net, in
     return open_lab(ctx, net, batch, training, seed, FUSED);
 }
 
+struct lab lab_open_rows(struct umb_context *ctx, const struct umb_net *net, int64_t batch,
+                         uint64_t seed, bool joined)
+{
+    return open_lab(ctx, net, batch, true, seed, joined ? BY_ROWS_JOINED : BY_ROWS);
+}
+
 void lab_close(struct lab *lab)
 {
     for (int v = 0; v < lab->n_values; v++) {
@@ -192,6 +226,7 @@ void lab_close(struct lab *lab)
     umb__free(lab->data);
     umb__free(lab->first);
     umb__free(lab->gradient);
+    umb__free(lab->rows);
     umb__graph_destroy(lab->graph);
 }
 
