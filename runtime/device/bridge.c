@@ -1,7 +1,8 @@
 /*
- * bridge.c: events of one device that commands of another wait for. Devices of two platforms know
- * nothing of each other's events, so a thread waits for the one and then lets a user event of the
- * other's happen. It takes them in the order in which they were given.
+ * bridge.c: events of one device that commands of another wait for, or that the host computes
+ * behind. Devices of two platforms know nothing of each other's events, so a thread waits for the
+ * one and then lets a user event of the other's happen. It takes them in the order in which they
+ * were given.
  */
 #include "alloc.h"
 #include "device_internal.h"
@@ -10,7 +11,11 @@
 
 struct crossing {
     struct umb_device *from;
-    umb_event *before, *after;
+    umb_event *before[UMB_BRIDGE_EVENTS], *after;
+    size_t n;
+    umb_bridge_fn call; /* NULL: none */
+    void *user;
+    int number;
     struct crossing *next;
 };
 
@@ -26,9 +31,13 @@ struct umb_bridge {
 /* What waits for a command that failed, fails. */
 static void cross(struct crossing *c)
 {
-    const bool failed = umb__event_wait(c->from, c->before) != UMB_OK;
+    bool failed = false;
+    for (size_t i = 0; i < c->n; i++) {
+        failed = umb__event_wait(c->from, c->before[i]) != UMB_OK || failed;
+        umb__event_release(c->before[i]);
+    }
+    if (c->call) { c->call(c->user, c->number, failed); }
     clSetUserEventStatus(umb__event_cl(c->after), failed ? -1 : CL_COMPLETE);
-    umb__event_release(c->before);
     umb__event_release(c->after);
     umb__free(c);
 }
@@ -82,11 +91,10 @@ void umb__bridge_destroy(struct umb_bridge *bridge)
     umb__free(bridge);
 }
 
-enum umb_status umb__bridge_event(struct umb_bridge *bridge, struct umb_device *from,
-                                  umb_event *event, struct umb_device *to, umb_event **ret_event)
+/* Takes over c, which has all but `after`, an event of `to`. */
+static enum umb_status hand_over(struct umb_bridge *bridge, struct crossing *c,
+                                 struct umb_device *to, umb_event **ret_event)
 {
-    struct crossing *c = umb__calloc(bridge->ctx, 1, sizeof *c);
-    if (!c) { return UMB_ERR_NO_MEMORY; }
     cl_int code;
     cl_event e = clCreateUserEvent(to->cl, &code);
     enum umb_status st = umb__cl_check(bridge->ctx, code, "clCreateUserEvent");
@@ -98,8 +106,9 @@ enum umb_status umb__bridge_event(struct umb_bridge *bridge, struct umb_device *
         umb__free(c);
         return st;
     }
-    c->from = from;
-    c->before = umb__event_retain(event);
+    for (size_t i = 0; i < c->n; i++) {
+        (void)umb__event_retain(c->before[i]);
+    }
     *ret_event = umb__event_retain(c->after);
     pthread_mutex_lock(&bridge->lock);
     if (bridge->first) {
@@ -111,4 +120,30 @@ enum umb_status umb__bridge_event(struct umb_bridge *bridge, struct umb_device *
     pthread_cond_signal(&bridge->changed);
     pthread_mutex_unlock(&bridge->lock);
     return UMB_OK;
+}
+
+enum umb_status umb__bridge_event(struct umb_bridge *bridge, struct umb_device *from,
+                                  umb_event *event, struct umb_device *to, umb_event **ret_event)
+{
+    struct crossing *c = umb__calloc(bridge->ctx, 1, sizeof *c);
+    if (!c) { return UMB_ERR_NO_MEMORY; }
+    c->from = from;
+    c->before[c->n++] = event;
+    return hand_over(bridge, c, to, ret_event);
+}
+
+enum umb_status umb__bridge_call(struct umb_bridge *bridge, struct umb_device *device,
+                                 umb_event *const *events, size_t n, umb_bridge_fn call, void *user,
+                                 int number, umb_event **ret_event)
+{
+    struct crossing *c = umb__calloc(bridge->ctx, 1, sizeof *c);
+    if (!c) { return UMB_ERR_NO_MEMORY; }
+    c->from = device;
+    c->call = call;
+    c->user = user;
+    c->number = number;
+    for (size_t i = 0; i < n; i++) {
+        if (events[i]) { c->before[c->n++] = events[i]; }
+    }
+    return hand_over(bridge, c, device, ret_event);
 }

@@ -86,6 +86,16 @@ UMB_MUST_USE enum umb_status umb__bridge_event(struct umb_bridge *bridge, struct
                                                umb_event *event, struct umb_device *to,
                                                umb_event **ret_event);
 
+/* Has `call` made, by the bridge's thread, once n ≤ UMB_BRIDGE_EVENTS events of the device have
+ * happened, also where they failed (then with failed true, and the event fails too); the event
+ * happens behind the call. */
+typedef void (*umb_bridge_fn)(void *user, int number, bool failed);
+#define UMB_BRIDGE_EVENTS 32
+UMB_MUST_USE enum umb_status umb__bridge_call(struct umb_bridge *bridge, struct umb_device *device,
+                                              umb_event *const *events, size_t n,
+                                              umb_bridge_fn call, void *user, int number,
+                                              umb_event **ret_event);
+
 umb_event *umb__event_retain(umb_event *event);
 void umb__event_release(umb_event *event); /* NULL is fine */
 /* Sleeps until it has happened; an error of the command becomes UMB_ERR_DEVICE. NULL: at once. */

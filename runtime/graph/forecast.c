@@ -3,8 +3,8 @@
 #include "plan_internal.h"
 #include "simulate.h"
 
-/* Units of the plan's devices, and, of several, of the ways between them: one transfer at a time
- * into or out of each. */
+/* Units of the plan's devices, and, where something crosses, of the ways between them: one transfer
+ * at a time into or out of each. */
 struct places {
     int n, units[2 * UMB_MAX_DEVICES];
 };
@@ -12,7 +12,7 @@ struct places {
 /* units 0: those that the devices have. */
 static struct places places_of(const struct umb_plan *p, int units)
 {
-    struct places a = {.n = p->n_devices == 1 ? 1 : 2 * p->n_devices};
+    struct places a = {.n = p->crosses ? 2 * p->n_devices : 1};
     for (int d = 0; d < a.n; d++) {
         a.units[d] = 1;
         if (d < p->n_devices) {
@@ -29,7 +29,7 @@ static struct umb_timed_steps timed_steps(const struct umb_plan *p, const double
     return (struct umb_timed_steps){.deps = &p->deps,
                                     .alone_ns = alone_ns,
                                     .groups = p->groups,
-                                    .device = p->n_devices == 1 ? NULL : p->step_place,
+                                    .device = p->crosses ? p->step_place : NULL,
                                     .n_devices = places->n,
                                     .units = places->units};
 }
@@ -94,7 +94,7 @@ static enum umb_status schedule_for(struct umb_plan *p, int n_queues, struct umb
         return umb__fail(p->ctx, UMB_ERR_INVALID, "%d queues of each of %d devices are too many",
                          n_queues, p->n_devices);
     }
-    const bool several = p->n_devices > 1;
+    const bool several = p->crosses;
     const struct umb_queues queues = {.n = n,
                                       .kind = several ? kind : NULL,
                                       .step_kind = several ? p->step_kind : NULL,

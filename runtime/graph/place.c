@@ -154,7 +154,17 @@ static enum umb_status make_slot(struct umb_plan *p, struct umb_plan_slot *slot)
     return st;
 }
 
-/* Host memory for what is on its way between devices, from the device that it leaves. */
+static enum umb_status stage(struct umb_plan *p, int step, int value)
+{
+    const int t = value - p->steps.temp_base;
+    const enum umb_status st = umb__pinned_create(p->queue[p->schedule.queue[step]],
+                                                  p->steps.temp_bytes[t], &p->pinned[t]);
+    if (st == UMB_OK) { p->staging[t] = umb__pinned_host(p->pinned[t]); }
+    return st;
+}
+
+/* Host memory for what is on its way between devices, from the device that it leaves; and for what
+ * the host makes. */
 static enum umb_status make_staging(struct umb_plan *p)
 {
     p->staging = umb__arena_calloc(p->arena, p->steps.n_temps + 1, sizeof *p->staging);
@@ -162,11 +172,8 @@ static enum umb_status make_staging(struct umb_plan *p)
     enum umb_status st = p->staging && p->pinned ? UMB_OK : UMB_ERR_NO_MEMORY;
     for (size_t i = 0; st == UMB_OK && i < p->steps.n; i++) {
         const struct umb_step *s = &p->steps.step[i];
-        if (s->transfer != UMB_FETCH) { continue; }
-        const int t = s->args[1].value - p->steps.temp_base;
-        st = umb__pinned_create(p->queue[p->schedule.queue[i]], p->steps.temp_bytes[t],
-                                &p->pinned[t]);
-        if (st == UMB_OK) { p->staging[t] = umb__pinned_host(p->pinned[t]); }
+        if (s->transfer == UMB_FETCH) { st = stage(p, (int)i, s->args[1].value); }
+        if (st == UMB_OK && s->host) { st = stage(p, (int)i, s->args[0].value); }
     }
     return st;
 }
@@ -187,7 +194,7 @@ enum umb_status umb__plan_place_values(struct umb_plan *p)
     for (int s = 0; st == UMB_OK && s < p->n_slots; s++) {
         st = make_slot(p, &p->slot[s]);
     }
-    return st == UMB_OK && p->n_devices > 1 ? make_staging(p) : st;
+    return st == UMB_OK && p->crosses ? make_staging(p) : st;
 }
 
 int umb__plan_home(const struct umb_plan *p, int root)

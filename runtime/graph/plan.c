@@ -27,8 +27,8 @@ static bool is_beside_kernels(const struct umb_plan *p, int device, int transfer
     return transfer == UMB_DELIVER || (transfer == UMB_FETCH && !p->side[device].is_processor);
 }
 
-/* Device 0's queues for kernels, device 1's …; then, of several devices, theirs for what leaves
- * them and for what comes. */
+/* Device 0's queues for kernels, device 1's …; then, where something crosses, theirs for what
+ * leaves them and for what comes. */
 int umb__plan_list_lanes(const struct umb_plan *p, int n_queues, int kind[UMB_SCHEDULE_QUEUES])
 {
     int n = 0;
@@ -36,7 +36,7 @@ int umb__plan_list_lanes(const struct umb_plan *p, int n_queues, int kind[UMB_SC
     for (int lane = 0; lane < p->n_devices * n_queues; lane++) {
         kind[n++] = lane / n_queues;
     }
-    for (int k = p->n_devices; p->n_devices > 1 && k < 3 * p->n_devices; k++) {
+    for (int k = p->n_devices; p->crosses && k < 3 * p->n_devices; k++) {
         if (is_beside_kernels(p, k % p->n_devices, k / p->n_devices)) { kind[n++] = k; }
     }
     return n;
@@ -66,8 +66,17 @@ static bool is_for_updates(const struct umb_plan *p, const struct umb_step *s)
     return makes_gradients(p->graph, &p->graph->node[s->node]);
 }
 
+static bool any_crosses(const struct umb_plan *p)
+{
+    for (size_t i = 0; i < p->steps.n; i++) {
+        if (p->steps.step[i].transfer) { return true; }
+    }
+    return p->n_devices > 1;
+}
+
 static enum umb_status schedule(struct umb_plan *p)
 {
+    p->crosses = any_crosses(p);
     p->lanes.n = umb__plan_list_lanes(p, p->n_queues, p->lane_kind);
     p->step_kind = umb__arena_calloc(p->arena, p->steps.n + 1, sizeof *p->step_kind);
     p->step_place = umb__arena_calloc(p->arena, p->steps.n + 1, sizeof *p->step_place);
@@ -81,7 +90,7 @@ static enum umb_status schedule(struct umb_plan *p)
         p->step_place[i] = s->device + (copies ? p->n_devices : 0);
         p->step_waits[i] = is_for_updates(p, s);
     }
-    if (p->n_devices > 1) {
+    if (p->crosses) {
         p->lanes.kind = p->lane_kind;
         p->lanes.step_kind = p->step_kind;
     }
@@ -108,7 +117,7 @@ static enum umb_status create_queues(struct umb_plan *p)
     for (int d = 0; st == UMB_OK && d < p->n_devices; d++) {
         st = umb__queue_create(p->side[d].device, false, &p->side[d].upload);
     }
-    for (int d = 0; st == UMB_OK && p->n_devices > 1 && d < p->n_devices; d++) {
+    for (int d = 0; st == UMB_OK && p->crosses && d < p->n_devices; d++) {
         st = umb__bridge_create(p->ctx, &p->bridge[d]);
     }
     return st;
@@ -207,7 +216,7 @@ static void finish_queues(struct umb_plan *p)
         umb__event_release(p->side[d].last_done);
         umb__queue_destroy(p->side[d].upload);
     }
-    for (int q = 0; p->n_devices > 1 && q < UMB_SCHEDULE_QUEUES && p->queue[q]; q++) {
+    for (int q = 0; p->crosses && q < UMB_SCHEDULE_QUEUES && p->queue[q]; q++) {
         if (umb__queue_finish(p->queue[q]) != UMB_OK) { continue; }
     }
     for (size_t i = 0; p->pinned && i < p->steps.n_temps; i++) {

@@ -33,6 +33,12 @@ struct umb_plan_slot {
     bool running;
 };
 
+struct umb_plan;
+struct umb_host_run { /* what the host's thread is told of a step */
+    const struct umb_plan *p;
+    const struct umb_step *step;
+};
+
 struct umb_plan_move { /* an argument that lies in the slots */
     int step, value;
 };
@@ -49,7 +55,9 @@ struct umb_plan {
     int *step_kind;   /* [steps] of queue */
     bool *step_waits; /* [steps] makes gradients to parameters alone */
     int *step_place;  /* [steps] device, or n_devices + device of a copy beside its kernels */
-    struct umb_bridge *bridge[UMB_MAX_DEVICES]; /* from each device to the others; NULL for one */
+    bool crosses;     /* some step is a transfer: to another device, or to the host and back */
+    struct umb_bridge *bridge[UMB_MAX_DEVICES]; /* from each device to the others and the host; NULL
+                                                   where nothing crosses */
     char **staging;             /* [temporaries] host memory of those on the host, else NULL */
     struct umb_pinned **pinned; /* [temporaries] that it lies in */
     bool merges, in_order;
@@ -67,8 +75,9 @@ struct umb_plan {
     struct umb_bound_step **bound; /* [steps] */
     struct umb_plan_move *move;
     int n_moves, bound_slot;
-    umb_event **event;           /* [steps] scratch for submit */
-    uint64_t *start_ns, *end_ns; /* [steps] after a trace */
+    umb_event **event;             /* [steps] scratch for submit */
+    struct umb_host_run *host_run; /* [steps] */
+    uint64_t *start_ns, *end_ns;   /* [steps] after a trace */
     umb_event *uploaded; /* device 0's, of the latest run whose events are all kept; NULL: none */
     struct umb_plan_transfer upload_time, read_time;
     /* After umb__plan_time_alone (alone.c). */
@@ -110,9 +119,9 @@ UMB_MUST_USE enum umb_status umb__plan_place_values(struct umb_plan *p);
 UMB_MUST_USE enum umb_status umb__plan_bind(struct umb_plan *p);
 /* On a device: inputs and constants are on several. */
 struct umb_view umb__plan_view(const struct umb_plan *p, int device, int slot, int value);
-/* plan.c: a plan's queues: of each device n_queues for kernels, and where there are several
- * devices, one for what leaves it, unless it is a processor, and one for what comes. Kinds: device,
- * n_devices + device, 2 n_devices + device. */
+/* plan.c: a plan's queues: of each device n_queues for kernels, and where something crosses, one
+ * for what leaves it, unless it is a processor, and one for what comes. Kinds: device, n_devices +
+ * device, 2 n_devices + device. */
 int umb__plan_lane_device(const struct umb_plan *p, int lane);
 /* The queues' kinds with n_queues of each device for kernels; how many there are, or 0: too many.
  */

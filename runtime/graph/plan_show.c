@@ -42,8 +42,10 @@ void umb__plan_expected(const struct umb_plan *p, double *ret_start_ns, double *
 const char *umb__plan_queue_name(const struct umb_plan *p, int queue, char *buffer, size_t size)
 {
     const int device = umb__plan_lane_device(p, queue), kind = p->lane_kind[queue] / p->n_devices;
-    if (p->n_devices == 1) {
+    if (p->n_devices == 1 && kind == UMB_NO_TRANSFER) {
         snprintf(buffer, size, "queue %d", queue);
+    } else if (p->n_devices == 1) {
+        snprintf(buffer, size, kind == UMB_FETCH ? "to host" : "from host");
     } else if (kind == UMB_NO_TRANSFER) {
         snprintf(buffer, size, "dev %d queue %d", device, queue % p->n_queues);
     } else {

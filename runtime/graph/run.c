@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "host.h"
 #include "plan_internal.h"
 
 void *umb__plan_input(struct umb_plan *p, int slot, int value)
@@ -45,6 +46,7 @@ void umb__plan_release_events(struct umb_plan *p)
 
 /* One a queue of the device, or of what leaves another. */
 #define MOST_WAITS (UMB_MAX_QUEUES + 2 * UMB_MAX_DEVICES + 2)
+_Static_assert(MOST_WAITS <= UMB_BRIDGE_EVENTS, "the host may be asked behind all of them");
 
 struct run {
     struct umb_plan *p;
@@ -66,7 +68,7 @@ static int lane_of(const struct run *r, int step)
 
 struct waits {
     umb_event *event[MOST_WAITS];
-    umb_event *bridged[MOST_WAITS]; /* to be released */
+    umb_event *bridged[MOST_WAITS + 1]; /* to be released */
     size_t n, n_bridged;
 };
 
@@ -149,6 +151,36 @@ static enum umb_status enqueue_transfer(const struct run *r, const struct umb_st
                                       w->event, w->n, ret_event);
 }
 
+/* What a function of the host is called for. */
+static void call_host(void *user, int slot, bool failed)
+{
+    const struct umb_host_run *run = user;
+    const struct umb_step_arg *args = run->step->args;
+    const struct umb_plan *p = run->p;
+    const struct umb_host_attrs *host = run->step->host;
+    if (failed) { return; }
+    host->call(host->user, slot,
+               (const float *)(const void *)p->staging[args[2].value - p->steps.temp_base],
+               (float *)(void *)p->staging[args[0].value - p->steps.temp_base]);
+}
+
+/* The delivery waits for the call alone, which waits for all that the delivery would. */
+static enum umb_status ask_host(struct run *r, int step, struct waits *w)
+{
+    struct umb_plan *p = r->p;
+    const int device = p->steps.step[step].device;
+    struct umb_host_run *run = &p->host_run[step];
+    umb_event *called = NULL;
+    *run = (struct umb_host_run){p, &p->steps.step[step]};
+    const enum umb_status st = umb__bridge_call(p->bridge[device], p->side[device].device, w->event,
+                                                w->n, call_host, run, r->slot, &called);
+    if (st != UMB_OK) { return st; }
+    w->bridged[w->n_bridged++] = called;
+    w->event[0] = called;
+    w->n = 1;
+    return UMB_OK;
+}
+
 static enum umb_status enqueue_step(struct run *r, int step, bool is_last)
 {
     struct umb_plan *p = r->p;
@@ -161,6 +193,7 @@ static enum umb_status enqueue_step(struct run *r, int step, bool is_last)
         r->all_events || is_last || crosses || (!r->one_queue && p->schedule.signals[step]);
     umb_event **event = wants_event ? &p->event[step] : NULL;
     r->last[lane] = step;
+    if (st == UMB_OK && s->host) { st = ask_host(r, step, &w); }
     if (st == UMB_OK) {
         st = s->transfer
                  ? enqueue_transfer(r, s, r->queues[lane], &w, event)

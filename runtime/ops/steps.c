@@ -177,11 +177,26 @@ static enum umb_status emit_half(struct umb_emit *e, enum umb_transfer half, int
                             .device = device,
                             .transfer = half,
                             .n_args = 2,
-                            .args = umb__arena_calloc(e->steps->arena, 2, sizeof *step.args)};
+                            .args = umb__arena_calloc(e->steps->arena, 3, sizeof *step.args)};
     if (!step.args) { return UMB_ERR_NO_MEMORY; }
     step.args[0] = (struct umb_step_arg){.kind = 'r', .value = from, .element_bytes = 1};
     step.args[1] = (struct umb_step_arg){.kind = 'w', .value = to, .element_bytes = 1};
     return append(e->steps, &step);
+}
+
+enum umb_status umb__emit_host(struct umb_emit *e, const struct umb_host_attrs *host)
+{
+    int in, out;
+    enum umb_status st = add_temp(e->steps, umb__type_bytes(&e->p.in[0]), UMB_ON_HOST, &in);
+    if (st == UMB_OK) { st = add_temp(e->steps, umb__type_bytes(&e->p.out[0]), UMB_ON_HOST, &out); }
+    if (st == UMB_OK) { st = emit_half(e, UMB_FETCH, e->device, e->in[0], in); }
+    if (st == UMB_OK) { st = emit_half(e, UMB_DELIVER, e->device, out, e->out[0]); }
+    if (st != UMB_OK) { return st; }
+    struct umb_step *deliver = &e->steps->step[e->steps->n - 1];
+    deliver->host = host;
+    deliver->args[deliver->n_args++] =
+        (struct umb_step_arg){.kind = 'r', .value = in, .element_bytes = 1};
+    return UMB_OK;
 }
 
 enum umb_status umb__emit_transfer(struct umb_emit *e)

@@ -39,15 +39,17 @@ struct umb_call {
                                         umb_event **ret_event);
 };
 
+struct umb_host_attrs; /* host.h */
+
 /* One of the launches that a step does the work of. */
 struct umb_step_member {
     int node;
     size_t global[3];
 };
 
-/* Halves of a transfer between devices, which whoever runs the steps does: from the device to host
- * memory, and from there to the other. Each has two arguments, "rw"; one is a temporary on
- * UMB_ON_HOST. */
+/* Halves of a transfer between devices, or to the host and back, which whoever runs the steps does:
+ * from the device to host memory, and from there to the other. Each has two arguments, "rw"; one is
+ * a temporary on UMB_ON_HOST. */
 enum umb_transfer { UMB_NO_TRANSFER, UMB_FETCH, UMB_DELIVER };
 #define UMB_ON_HOST (-1)
 
@@ -62,6 +64,7 @@ struct umb_step {
     int node;   /* of the graph; −1 outside one; the first member's */
     int device; /* that runs it, of several */
     enum umb_transfer transfer;
+    const struct umb_host_attrs *host; /* of a delivery: what fills the host memory before */
     int beside; /* equal for steps that touch nothing of what the others write; 0: none */
     /* Several launches of one kernel in one (umb__step_merge); NULL: one. Their letters r, w and m
      * agree in the buffer where they come to lie. */
@@ -118,6 +121,9 @@ UMB_MUST_USE enum umb_status umb__emit_launch(struct umb_emit *e,
 UMB_MUST_USE enum umb_status umb__emit_call(struct umb_emit *e, const struct umb_call *call, ...);
 /* Output 0 is input 0, which another device holds. */
 UMB_MUST_USE enum umb_status umb__emit_transfer(struct umb_emit *e);
+/* Output 0 is what the function makes of input 0; host must outlive the steps. The delivery names
+ * what was fetched as a third argument. */
+UMB_MUST_USE enum umb_status umb__emit_host(struct umb_emit *e, const struct umb_host_attrs *host);
 /* Says that the steps from `first` on write different parts of temporaries that nothing else has
  * touched yet, so that none need wait for another. */
 void umb__emit_beside(struct umb_emit *e, size_t first);
@@ -147,8 +153,8 @@ UMB_MUST_USE enum umb_status umb__step_bind(struct umb_device *device, const str
                                             struct umb_buffer *table, umb_resolve_fn resolve,
                                             void *user, struct umb_bound_step **ret_bound);
 void umb__bound_step_destroy(struct umb_bound_step *bound);
-/* Has the kernels of a device's steps built beside each other, where that can be (umb__build_ahead);
- * to be called before they are bound. */
+/* Has the kernels of a device's steps built beside each other, where that can be
+ * (umb__build_ahead); to be called before they are bound. */
 void umb__steps_build_ahead(struct umb_device *device, int index, const struct umb_steps *steps,
                             struct umb_buffer *table, umb_resolve_fn resolve, void *user);
 /* Points the arguments that name `value` to another place. */

@@ -29,7 +29,9 @@
     row(normalize) \
     row(dropout) \
     row(upsample) \
-    row(transfer)
+    row(gradient_rows) \
+    row(transfer) \
+    row(host)
 /* clang-format on */
 
 #define DECLARE(name) extern const struct umb_op *const umb__ops_##name[];

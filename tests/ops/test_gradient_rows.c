@@ -1,0 +1,8 @@
+#include "harness.h"
+
+int main(void)
+{
+    static const char *const ops[] = {"gram",   "combine_rows", "mix_rows",
+                                      "excess", "drop_rows",    NULL};
+    return harness_main("gradient_rows", &(struct harness){.ops = ops});
+}
