@@ -5,8 +5,7 @@
  *
  * By rows, each seed has gradients of its own, all from the forward nodes that are there once: a
  * node is differentiated for each seed that it leads to, which for most nodes of a head is one, for
- * its streams' rows alone (autodiff_narrow.c). At the border, where values leave what several seeds
- * share, rows may be joined into one, which from there on is the gradient of all.
+ * its streams' rows alone (autodiff_narrow.c).
  */
 #include <stdio.h>
 #include <string.h>
@@ -29,8 +28,7 @@ static int device_of_gradient(const struct umb_graph *g, int node)
 static const char *name_of_gradient(const struct autodiff *a, const char *op)
 {
     const struct umb_node *n = &a->g->node[a->node];
-    const bool is_one_of =
-        a->leads && a->row < a->n_rows - 1 && (a->leads[n->out[0]] & (a->leads[n->out[0]] - 1));
+    const bool is_one_of = a->leads && (a->leads[n->out[0]] & (a->leads[n->out[0]] - 1));
     if (!is_one_of) { return umb__arena_printf(a->g->arena, "%s.%s", n->name, op); }
     return umb__arena_printf(a->g->arena, "%s.%s.%s", n->name, op, a->desc->row_names[a->row]);
 }
@@ -70,93 +68,9 @@ static void give(struct umb_grad *op, int target, int first, int count, int dval
 
 static const struct umb_grad_calls calls = {type_of, add_node, give};
 
-/* What is wanted, and where it leads. */
-
-static void mark_wanted(struct autodiff *a)
+static bool stops(const struct autodiff *a, int value)
 {
-    const struct umb_autodiff_desc *desc = a->desc;
-    struct umb_graph *g = a->g;
-    for (int v = 0; v < a->n0; v++) {
-        const struct umb_value *value = &g->value[v];
-        bool source =
-            value->kind == UMB_VALUE_PARAM || (desc->inputs_too && value->kind == UMB_VALUE_INPUT);
-        a->wants[v] = source && value->type.dtype == UMB_F32 && !(desc->frozen && desc->frozen[v]);
-    }
-    for (int i = 0; i < g->n_nodes; i++) {
-        const struct umb_node *n = &g->node[i];
-        bool any = false;
-        for (int k = 0; k < n->n_in; k++) {
-            any = any || a->wants[n->in[k]];
-        }
-        for (int k = 0; k < n->n_out; k++) {
-            a->wants[n->out[k]] = any && n->op->grad && g->value[n->out[k]].type.dtype == UMB_F32;
-        }
-    }
-}
-
-static uint64_t node_leads(const struct autodiff *a, const struct umb_node *n)
-{
-    uint64_t seeds = 0;
-    for (int k = 0; k < n->n_out; k++) {
-        seeds |= a->leads[n->out[k]];
-    }
-    return seeds;
-}
-
-static bool several(uint64_t seeds)
-{
-    return (seeds & (seeds - 1)) != 0;
-}
-
-/* The border: values that lead to several seeds, and at once to one through a node of its own. */
-static void mark_leads(struct autodiff *a)
-{
-    const struct umb_graph *g = a->g;
-    for (int k = 0; k < a->desc->n_seeds; k++) {
-        a->leads[a->desc->seeds[k]] |= UINT64_C(1) << k;
-    }
-    for (int i = g->n_nodes - 1; i >= 0; i--) {
-        const uint64_t seeds = node_leads(a, &g->node[i]);
-        for (int k = 0; k < g->node[i].n_in; k++) {
-            a->leads[g->node[i].in[k]] |= seeds;
-        }
-    }
-    for (int i = 0; a->border && i < g->n_nodes; i++) {
-        const struct umb_node *n = &g->node[i];
-        const uint64_t seeds = node_leads(a, n);
-        for (int k = 0; seeds && !several(seeds) && k < n->n_in; k++) {
-            if (several(a->leads[n->in[k]])) { a->border[n->in[k]] = true; }
-        }
-    }
-}
-
-/* Joins what rows contributed to a value of the border into the last row. */
-static enum umb_status join_rows(struct autodiff *a, int target)
-{
-    const int all = a->n_rows - 1;
-    int row[UMB_AUTODIFF_ROWS], value[UMB_AUTODIFF_ROWS], n = 0;
-    enum umb_status st = UMB_OK;
-    for (int r = 0; st == UMB_OK && r < all; r++) {
-        if (!umb__autodiff_has(a, r, target)) { continue; }
-        const struct segments of = umb__autodiff_range(a, r, target);
-        int d, joined;
-        st = umb__autodiff_complete(a, r, target, of, &d);
-        if (st != UMB_OK) { return st; }
-        a->head[umb__autodiff_at(a, r, target)] = a->tail[umb__autodiff_at(a, r, target)] = -1;
-        row[n] = r;
-        value[n] = d;
-        if (!of.count) {
-            n++;
-            continue;
-        }
-        st = a->desc->join(a->desc->user, target, 1, &row[n], &value[n], &joined);
-        if (st == UMB_OK) { umb__autodiff_contribute(a, all, target, joined, of); }
-    }
-    int joined;
-    if (st != UMB_OK || !n) { return st; }
-    st = a->desc->join(a->desc->user, target, n, row, value, &joined);
-    if (st == UMB_OK) { umb__autodiff_contribute(a, all, target, joined, (struct segments){0, 0}); }
-    return st;
+    return a->desc->stop && a->desc->stop[value];
 }
 
 /* Nodes. */
@@ -167,8 +81,9 @@ static bool find_range(const struct autodiff *a, const struct umb_node *n, struc
     bool any = false;
     int low = 0, end = 0;
     for (int k = 0; k < n->n_out; k++) {
-        if (!a->wants[n->out[k]] || !umb__autodiff_has(a, a->row, n->out[k])) { continue; }
-        const struct segments of = umb__autodiff_range(a, a->row, n->out[k]);
+        const int v = n->out[k];
+        if (!a->wants[v] || stops(a, v) || !umb__autodiff_has(a, a->row, v)) { continue; }
+        const struct segments of = umb__autodiff_range(a, a->row, v);
         *ret = (struct segments){0, 0};
         if (!of.count) { return true; }
         low = any && low < of.first ? low : of.first;
@@ -184,7 +99,7 @@ static enum umb_status complete_outputs(struct autodiff *a, const struct umb_nod
     for (int k = 0; k < n->n_out; k++) {
         const int v = n->out[k];
         a->op.dout[k] = -1;
-        if (!a->wants[v]) { continue; }
+        if (!a->wants[v] || stops(a, v)) { continue; }
         enum umb_status st = umb__autodiff_complete(a, a->row, v, a->narrow, &a->op.dout[k]);
         if (st != UMB_OK) { return st; }
         if (!a->narrow.count) { gradient[umb__autodiff_at(a, a->row, v)] = a->op.dout[k]; }
@@ -219,43 +134,53 @@ static enum umb_status differentiate(struct autodiff *a, int node, int *gradient
     const struct umb_node n = a->g->node[node]; /* its arrays stay; the list of nodes may move */
     enum umb_status st = UMB_OK;
     a->node = node;
-    for (int k = 0; st == UMB_OK && a->border && k < n.n_out; k++) {
-        if (a->border[n.out[k]]) { st = join_rows(a, n.out[k]); }
-    }
     for (a->row = 0; st == UMB_OK && a->row < a->n_rows; a->row++) {
         st = differentiate_row(a, &n, gradient);
     }
     return st;
 }
 
-/* The gradients of what no node makes. */
+/* The gradients of what no node makes, and of values at which the walk stops: of some segments
+ * where no more have any. */
 static enum umb_status complete_sources(struct autodiff *a, int *gradient)
 {
     enum umb_status st = UMB_OK;
-    a->narrow = (struct segments){0, 0};
     for (int v = 0; st == UMB_OK && v < a->n0; v++) {
-        if (!a->wants[v] || a->g->value[v].producer >= 0) { continue; }
-        if (a->border && a->border[v]) { st = join_rows(a, v); }
+        if (!a->wants[v] || (a->g->value[v].producer >= 0 && !stops(a, v))) { continue; }
         for (int row = 0; st == UMB_OK && row < a->n_rows; row++) {
-            st = umb__autodiff_complete(a, row, v, a->narrow,
-                                        &gradient[umb__autodiff_at(a, row, v)]);
+            const struct segments of = a->leads && umb__autodiff_has(a, row, v)
+                                           ? umb__autodiff_range(a, row, v)
+                                           : (struct segments){0, 0};
+            st = umb__autodiff_complete(a, row, v, of, &gradient[umb__autodiff_at(a, row, v)]);
         }
     }
     return st;
 }
 
+/* A seed's gradient may be of some segments alone. */
+static void contribute_seed(struct autodiff *a, int k)
+{
+    const struct umb_autodiff_desc *desc = a->desc;
+    const struct umb_type *seed = &a->g->value[desc->seeds[k]].type,
+                          *dseed = &a->g->value[desc->dseeds[k]].type;
+    struct segments of = {0, 0};
+    if (!a->wants[desc->seeds[k]]) { return; }
+    if (dseed->n_segments > 0 && dseed->n_segments < seed->n_segments) {
+        of = (struct segments){dseed->segment - seed->segment, dseed->n_segments};
+    }
+    umb__autodiff_contribute(a, desc->by_rows ? k : 0, desc->seeds[k], desc->dseeds[k], of);
+}
+
 static enum umb_status walk(struct autodiff *a, int *gradient)
 {
     const struct umb_autodiff_desc *desc = a->desc;
-    mark_wanted(a);
-    if (a->leads) { mark_leads(a); }
+    umb__graph_wanted(a->g, desc, a->wants);
+    if (a->leads) { umb__graph_leads(a->g, desc->n_seeds, desc->seeds, a->leads); }
     for (int i = 0; i < a->n_rows * a->n0; i++) {
         a->head[i] = a->tail[i] = gradient[i] = -1;
     }
     for (int k = 0; k < desc->n_seeds; k++) {
-        const int row = desc->by_rows ? k : 0;
-        if (!a->wants[desc->seeds[k]]) { continue; }
-        umb__autodiff_contribute(a, row, desc->seeds[k], desc->dseeds[k], (struct segments){0, 0});
+        contribute_seed(a, k);
     }
     enum umb_status st = a->status;
     for (int i = a->g->n_nodes - 1; st == UMB_OK && i >= 0; i--) {
@@ -275,8 +200,7 @@ static enum umb_status allocate(struct autodiff *a)
     if (!a->desc->by_rows) { return UMB_OK; }
     a->leads = umb__calloc(ctx, n0, sizeof *a->leads);
     a->views = umb__calloc(ctx, n0, sizeof *a->views);
-    if (a->desc->join) { a->border = umb__calloc(ctx, n0, sizeof *a->border); }
-    if (!a->leads || !a->views || (a->desc->join && !a->border)) { return UMB_ERR_NO_MEMORY; }
+    if (!a->leads || !a->views) { return UMB_ERR_NO_MEMORY; }
     for (int v = 0; v < a->n0; v++) {
         a->views[v] = -1;
     }
@@ -287,7 +211,7 @@ enum umb_status umb__graph_autodiff(struct umb_graph *g, const struct umb_autodi
                                     int *ret_gradient)
 {
     struct autodiff a = {
-        .g = g, .desc = desc, .n0 = g->n_values, .n_rows = desc->by_rows ? desc->n_seeds + 1 : 1};
+        .g = g, .desc = desc, .n0 = g->n_values, .n_rows = desc->by_rows ? desc->n_seeds : 1};
     if (desc->by_rows && desc->n_seeds > UMB_AUTODIFF_ROWS) {
         return umb__fail(g->ctx, UMB_ERR_INVALID, "gradients of %d seeds; expected at most %d",
                          desc->n_seeds, UMB_AUTODIFF_ROWS);
@@ -298,7 +222,6 @@ enum umb_status umb__graph_autodiff(struct umb_graph *g, const struct umb_autodi
     g->device = 0;
     umb__free(a.wants);
     umb__free(a.leads);
-    umb__free(a.border);
     umb__free(a.head);
     umb__free(a.tail);
     umb__free(a.list);

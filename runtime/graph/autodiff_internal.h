@@ -33,11 +33,10 @@ struct autodiff {
     struct umb_grad op; /* what the op at work sees; first, so that one is the other */
     struct umb_graph *g;
     const struct umb_autodiff_desc *desc;
-    int n0;           /* values before differentiation */
-    int n_rows;       /* of which the last is that of all seeds together */
+    int n0; /* values before differentiation */
+    int n_rows;
     bool *wants;      /* [n0] */
     uint64_t *leads;  /* [n0] with rows: bits of the seeds that it leads to */
-    bool *border;     /* [n0] or NULL: rows are joined at it */
     int *head, *tail; /* [n_rows][n0] into list, −1 */
     struct contribution *list;
     int n_list, list_capacity;

@@ -107,21 +107,19 @@ UMB_MUST_USE enum umb_status umb__graph_node_raw(struct umb_graph *g,
  * at the call]: the gradient value of each value that wants_gradient and got one, else −1. seeds
  * are scalars, dseeds values of type [1].
  *
- * By rows: of each dseed_k·seed_k apart; ret_gradient[n_seeds + 1][n_values]. Where `join` is
- * given, it is called for each value at which parts of single seeds meet what several share, with
- * the gradients [n] of it that have rows row[n], and its result, the gradient of all of them, is
- * what goes on from there: into row n_seeds, and that has all gradients that lie before. Of some
- * streams' rows of such a value it is called for one row alone. Without `join` row n_seeds stays
- * −1.
+ * By rows: of each dseed_k·seed_k apart; ret_gradient[n_seeds][n_values]. Of a value of several
+ * streams that is no parameter a row's gradient may be of some streams alone, as its type says.
+ *
+ * Where values stop, they are taken as what no node makes: they get a gradient, and nothing before
+ * them does because of them. A second call with those as seeds, their gradients as dseeds (of any
+ * type that the value has, or of some of its streams), goes on from there.
  */
 #define UMB_AUTODIFF_ROWS 64
 struct umb_autodiff_desc {
     int n_seeds;
     bool by_rows;
     const char *const *row_names; /* [n_seeds] by rows, for the nodes' names */
-    enum umb_status (*join)(void *user, int value, int n, const int *row, const int *gradient,
-                            int *ret_joined);
-    void *user;
+    const bool *stop;             /* [n_values at the call] or NULL */
     const int *seeds, *dseeds;
     const bool *frozen; /* [n_values at the call] or NULL: parameters that get no gradient */
     bool inputs_too;    /* gradients of float inputs as well (tests) */
@@ -129,6 +127,20 @@ struct umb_autodiff_desc {
 UMB_MUST_USE enum umb_status umb__graph_autodiff(struct umb_graph *g,
                                                  const struct umb_autodiff_desc *desc,
                                                  int *ret_gradient);
+
+/* border.c. ret_wants[n_values]: what differentiation would give a gradient. ret_leads[n_values]:
+ * bits of the n ≤ UMB_AUTODIFF_ROWS seeds that each value leads to. */
+void umb__graph_wanted(const struct umb_graph *g, const struct umb_autodiff_desc *desc,
+                       bool *ret_wants);
+void umb__graph_leads(const struct umb_graph *g, int n, const int *seeds, uint64_t *ret_leads);
+/* Where to stop, so that before it is what several seeds share: at the values that leave it
+ * (UMB_BORDER_REPRESENTATION), or before the last of its nodes that has weights (a parameter of two
+ * axes or more), and behind that is whatever stands there (UMB_BORDER_LAST_BLOCK).
+ * ret_stop[n_values]; *ret_n: how many. */
+enum umb_border { UMB_BORDER_REPRESENTATION, UMB_BORDER_LAST_BLOCK };
+UMB_MUST_USE enum umb_status umb__graph_border(const struct umb_graph *g,
+                                               const struct umb_autodiff_desc *desc,
+                                               enum umb_border border, bool *ret_stop, int *ret_n);
 
 /* Evaluates every node by its reference, in double. data[v] is an array of the value's count, for
  * every value that is not a TEMP; TEMP and CONSTANT values that are NULL are allocated

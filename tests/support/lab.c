@@ -37,25 +37,25 @@ int64_t lab_count(const struct lab *lab, int value)
 
 /* ---- building ---- */
 
-static enum umb_status join_by_sum(void *user, int value, int n, const int *row,
-                                   const int *gradient, int *ret_joined)
+/* From the values where the rows stopped on, as one: sums of their rows' gradients are its seeds.
+ */
+static void go_on(struct lab *lab, const bool *stop, int n, const int *rows, int *gradient)
 {
-    struct umb_graph *g = user;
-    char name[256];
-    snprintf(name, sizeof name, "%s.joined%d", g->value[value].name, row[0]);
-    struct umb_graph_node_desc desc = {.op = umb__op_find("sum"),
-                                       .name = name,
-                                       .phase = UMB_PHASE_BACKWARD,
-                                       .n_in = n,
-                                       .in = gradient};
-    int out[UMB_OP_MAX_OUT];
-    enum umb_status st = umb__graph_node_raw(g, &desc, out);
-    *ret_joined = out[0];
-    return st;
+    int seeds[64], dseeds[64], n_seeds = 0;
+    for (int v = 0; v < n; v++) {
+        for (int t = 0; stop[v] && t < lab->n_tasks; t++) {
+            if (rows[t * n + v] < 0) { continue; }
+            assert_true(n_seeds < 64);
+            seeds[n_seeds] = v;
+            dseeds[n_seeds++] = rows[t * n + v];
+        }
+    }
+    struct umb_autodiff_desc desc = {.n_seeds = n_seeds, .seeds = seeds, .dseeds = dseeds};
+    must(lab, umb__graph_autodiff(lab->graph, &desc, gradient));
 }
 
 /* Passes before differentiation; and how that is done. */
-enum { AS_BUILT, SIMPLIFIED, FUSED, BY_ROWS, BY_ROWS_JOINED };
+enum { AS_BUILT, SIMPLIFIED, FUSED, BY_ROWS, BY_ROWS_TO_BLOCK, BY_ROWS_TO_HEADS };
 
 static void differentiate(struct lab *lab, int passes)
 {
@@ -76,19 +76,34 @@ static void differentiate(struct lab *lab, int passes)
                                      .seeds = seeds,
                                      .dseeds = lab->dseed,
                                      .by_rows = passes >= BY_ROWS,
-                                     .row_names = names,
-                                     .join = passes == BY_ROWS_JOINED ? join_by_sum : NULL,
-                                     .user = lab->graph};
-    const int n = lab->graph->n_values, last = desc.by_rows ? n * lab->n_tasks : 0;
-    int *gradient = zeros(lab, n + last, sizeof *gradient);
+                                     .row_names = names};
+    const int n = lab->graph->n_values;
+    bool *stop = zeros(lab, n, sizeof *stop);
+    int n_stop = 0;
+    if (passes > BY_ROWS) {
+        must(lab, umb__graph_border(lab->graph, &desc,
+                                    passes == BY_ROWS_TO_HEADS ? UMB_BORDER_REPRESENTATION
+                                                               : UMB_BORDER_LAST_BLOCK,
+                                    stop, &n_stop));
+        desc.stop = stop;
+    }
+    int *gradient = zeros(lab, n * (desc.by_rows ? lab->n_tasks : 1), sizeof *gradient);
     must(lab, umb__graph_autodiff(lab->graph, &desc, gradient));
+    int *all = gradient, n_all = n;
+    if (passes > BY_ROWS) {
+        n_all = lab->graph->n_values;
+        all = zeros(lab, n_all, sizeof *all);
+        go_on(lab, stop, n, gradient, all);
+    }
     lab->gradient = zeros(lab, lab->graph->n_values, sizeof *lab->gradient);
     for (int v = 0; v < lab->graph->n_values; v++) {
-        lab->gradient[v] = v < n ? gradient[last + v] : -1;
+        lab->gradient[v] = v < n_all && passes != BY_ROWS ? all[v] : -1;
     }
     lab->n_row = n;
     lab->rows = desc.by_rows ? gradient : NULL;
+    if (all != gradient) { umb__free(all); }
     if (!desc.by_rows) { umb__free(gradient); }
+    umb__free(stop);
 }
 
 /* ---- filling ---- */
@@ -212,9 +227,9 @@ struct lab lab_open_fused(struct umb_context *ctx, const struct umb_net *net, in
 }
 
 struct lab lab_open_rows(struct umb_context *ctx, const struct umb_net *net, int64_t batch,
-                         uint64_t seed, bool joined)
+                         uint64_t seed, int stop)
 {
-    return open_lab(ctx, net, batch, true, seed, joined ? BY_ROWS_JOINED : BY_ROWS);
+    return open_lab(ctx, net, batch, true, seed, BY_ROWS + stop);
 }
 
 void lab_close(struct lab *lab)

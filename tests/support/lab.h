@@ -20,9 +20,9 @@ struct lab {
     struct umb_task_values task[UMB_NET_MAX_TASKS];
     int dseed[UMB_NET_MAX_TASKS]; /* the tasks' weights */
     int *gradient;                /* [n_values], −1: none */
-    int *rows, n_row; /* lab_open_rows: [n_tasks + 1][n_row] as autodiff says; or NULL */
-    double **data;    /* [n_values] */
-    double **first;   /* [n_values] what a run may change, as it was before */
+    int *rows, n_row;             /* lab_open_rows: [n_tasks][n_row] as autodiff says; or NULL */
+    double **data;                /* [n_values] */
+    double **first;               /* [n_values] what a run may change, as it was before */
 };
 
 /* Builds the net for training (or for evaluation, then without gradients) and fills it from the
@@ -35,10 +35,11 @@ struct lab lab_open_simplified(struct umb_context *ctx, const struct umb_net *ne
 /* The same behind everything that runs before differentiation, fusing what references know. */
 struct lab lab_open_fused(struct umb_context *ctx, const struct umb_net *net, int64_t batch,
                           bool training, uint64_t seed);
-/* The same as lab_open, differentiated by rows; at the border rows are joined (their sum) where
- * `joined`, and `gradient` is that of all tasks then, else it has nothing. */
+/* The same as lab_open, differentiated by rows: all (stop 0), to before the last block that tasks
+ * share (1), to where heads begin (2). Behind that `gradient` is that of all tasks, else it has
+ * nothing. */
 struct lab lab_open_rows(struct umb_context *ctx, const struct umb_net *net, int64_t batch,
-                         uint64_t seed, bool joined);
+                         uint64_t seed, int stop);
 void lab_close(struct lab *lab);
 
 /* Evaluates everything anew; returns Σ weight·loss. */
