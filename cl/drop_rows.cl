@@ -1,7 +1,8 @@
 /*
  * drop_rows.cl: GradDrop (Chen et al., "Just pick a sign", NeurIPS 2020) on the gradients of T
  * tasks, rows [T,P]: p = ½(1 + Σg/Σ|g|), ½ where all are 0; of the rows' numbers the positive ones
- * are summed where p > u, the negative ones where p < u, u uniform in [0,1).
+ * are summed where p > u, the negative ones where p < u, u uniform in [0,1); of those left out, `leak`
+ * of their sum is added all the same.
  *
  * u of element i is word i%4 of block i/4 of Philox (random.cl) with key = random[0,1] (the seed)
  * and counter = (block, random[2] (the step, low), 0, BALANCER + 256·random[3] (the step, high)).
@@ -13,7 +14,7 @@
 
 __kernel void drop_rows(__global const float *rows_base, ulong rows_at, __global const int *random,
                         ulong random_at, __global float *out_base, ulong out_at, int T, int n,
-                        int span)
+                        int span, float leak)
 {
     __global const float *rows = rows_base + rows_at;
     __global float *out = out_base + out_at;
@@ -34,7 +35,7 @@ __kernel void drop_rows(__global const float *rows_base, ulong rows_at, __global
             }
             const float all = up - down, u = (float)(words[k] >> 8) * 0x1p-24f;
             const float p = all > 0.0f ? 0.5f * (1.0f + (up + down) / all) : 0.5f;
-            out[i] = p > u ? up : p < u ? down : 0.0f;
+            out[i] = (p > u ? up : leak * up) + (p < u ? down : leak * down);
         }
     }
 }

@@ -162,6 +162,20 @@ const char *umb__graph_device_name(struct umb_graph *g, const char *name, int de
  * devices. */
 UMB_MUST_USE enum umb_status umb__graph_pack(struct umb_graph *g, const int *gradient,
                                              int n_gradient, int *ret_params, int *ret_gradients);
+/* The same with shared ones [n_gradient] first, whose gradients are left to the caller: bytes 0 …
+ * *ret_shared_bytes of the gradients. */
+UMB_MUST_USE enum umb_status umb__graph_pack_shared(struct umb_graph *g, const int *gradient,
+                                                    int n_gradient, const bool *shared,
+                                                    int *ret_params, int *ret_gradients,
+                                                    size_t *ret_shared_bytes);
+/* A state [n_rows, length] of that name, with gradients in their places in it, the rest zeros. */
+struct umb_row_piece {
+    int row, gradient;
+    size_t offset; /* bytes in the row */
+};
+UMB_MUST_USE enum umb_status umb__graph_pack_rows(struct umb_graph *g, const char *name, int n_rows,
+                                                  const struct umb_row_piece *piece, int n_pieces,
+                                                  int64_t length, int *ret_rows);
 #define UMB_PACK_BYTES ((size_t)64) /* pieces begin at multiples: a vector of the widest device */
 /*
  * Fusing. caps are the device's that the graph will run on: what has no kernel of its own there

@@ -3,7 +3,9 @@
  * optimizer kernel walks both. Pieces begin at multiples of PACK floats (a vector of the widest
  * device). Both values are kept in the store, which makes them of zeros: nothing ever writes the
  * gaps between the pieces, so they count for nothing in a norm and stay zero under every optimizer.
- * Large ones come last, so that where fuse_update.c takes them out the rest lies together.
+ * Large ones come last, so that where fuse_update.c takes them out the rest lies together. Where
+ * several seeds have gradients of their own of some parameters (shared ones), those come first, and
+ * every seed's gradients of them are a row of a third value, laid out as they are.
  */
 #include <string.h>
 
@@ -55,8 +57,14 @@ struct packing {
     struct umb_graph *g;
     const int *gradient;
     int n_gradient;
+    const bool *shared; /* [n_gradient] or NULL */
     int *n_names;
 };
+
+static bool is_shared(const struct packing *p, int param)
+{
+    return p->shared && param < p->n_gradient && p->shared[param];
+}
 
 static enum umb_status count_names(struct packing *p)
 {
@@ -111,21 +119,31 @@ static enum umb_status place_gradient(const struct packing *p, int param, int pa
     return UMB_OK;
 }
 
-/* Lays the parameters out, and their gradients beside them where there are any (−1: none). */
-static enum umb_status place_all(const struct packing *p, int params, int gradients)
+/* In which round over the parameters one has its place. */
+static int round_of(const struct packing *p, int param, int64_t large)
+{
+    if (is_shared(p, param)) { return 0; }
+    return umb__shape_count(&p->g->value[param].type.shape) < large ? 1 : 2;
+}
+
+/* Lays the parameters out, and their gradients beside them where there are any (−1: none), but for
+ * shared ones. */
+static enum umb_status place_all(const struct packing *p, int params, int gradients,
+                                 size_t *ret_shared_bytes)
 {
     struct umb_graph *g = p->g;
     const int64_t large = umb__graph_large_param(g);
     size_t offset = 0;
-    for (int i = 0; i < 2 * params; i++) {
-        const int v = i % params;
-        const int64_t count = umb__shape_count(&g->value[v].type.shape);
-        const bool later = i < params && count >= large;
-        if (!is_packed(g, v) || later) { continue; }
+    for (int i = 0; i < 3 * params; i++) {
+        const int v = i % params, round = i / params;
+        if (i == params) { *ret_shared_bytes = offset; }
+        if (!is_packed(g, v) || round_of(p, v, large) != round) { continue; }
         g->value[v].base = params;
         g->value[v].base_offset = offset;
-        const enum umb_status st = gradients < 0 ? UMB_OK : place_gradient(p, v, gradients, offset);
+        enum umb_status st = UMB_OK;
+        if (gradients >= 0 && round > 0) { st = place_gradient(p, v, gradients, offset); }
         if (st != UMB_OK) { return st; }
+        const int64_t count = umb__shape_count(&g->value[v].type.shape);
         offset += (size_t)((count + PACK - 1) / PACK * PACK) * sizeof(float);
     }
     return UMB_OK;
@@ -134,8 +152,17 @@ static enum umb_status place_all(const struct packing *p, int params, int gradie
 enum umb_status umb__graph_pack(struct umb_graph *g, const int *gradient, int n_gradient,
                                 int *ret_params, int *ret_gradients)
 {
+    size_t none;
+    return umb__graph_pack_shared(g, gradient, n_gradient, NULL, ret_params, ret_gradients, &none);
+}
+
+enum umb_status umb__graph_pack_shared(struct umb_graph *g, const int *gradient, int n_gradient,
+                                       const bool *shared, int *ret_params, int *ret_gradients,
+                                       size_t *ret_shared_bytes)
+{
     struct umb_type type = {.dtype = UMB_F32, .shape = {1, {packed_count(g)}}};
-    struct packing p = {.g = g, .gradient = gradient, .n_gradient = gradient ? n_gradient : 0};
+    struct packing p = {
+        .g = g, .gradient = gradient, .n_gradient = gradient ? n_gradient : 0, .shared = shared};
     int params = -1, gradients = -1;
     if (type.shape.dim[0] == 0 && has_params(g)) {
         *ret_params = *ret_gradients = -1;
@@ -153,10 +180,37 @@ enum umb_status umb__graph_pack(struct umb_graph *g, const int *gradient, int n_
         gradients = name ? umb__graph_value(g, name, UMB_VALUE_STATE, &type) : -1;
         if (gradients < 0) { st = UMB_ERR_NO_MEMORY; }
     }
-    if (st == UMB_OK) { st = place_all(&p, params, gradients); }
+    if (st == UMB_OK) { st = place_all(&p, params, gradients, ret_shared_bytes); }
     umb__free(p.n_names);
     if (st != UMB_OK) { return st; }
     *ret_params = params;
     if (ret_gradients) { *ret_gradients = gradients; }
     return UMB_OK;
+}
+
+enum umb_status umb__graph_pack_rows(struct umb_graph *g, const char *name, int n_rows,
+                                     const struct umb_row_piece *piece, int n_pieces,
+                                     int64_t length, int *ret_rows)
+{
+    struct packing p = {.g = g};
+    const struct umb_type type = {.dtype = UMB_F32, .shape = {2, {n_rows, length}}};
+    enum umb_status st = umb__shape_check(g->ctx, &type.shape);
+    if (st != UMB_OK) { return umb__fail_prefix(g->ctx, st, "the gradients of %d tasks", n_rows); }
+    p.n_names = umb__calloc(g->ctx, (size_t)g->n_values + 1, sizeof *p.n_names);
+    const int rows = p.n_names ? umb__graph_value(g, name, UMB_VALUE_STATE, &type) : -1;
+    if (rows < 0) { st = UMB_ERR_NO_MEMORY; }
+    for (int k = 0; st == UMB_OK && k < n_pieces; k++) {
+        p.n_names[piece[k].gradient]++;
+    }
+    for (int k = 0; st == UMB_OK && k < n_pieces; k++) {
+        const size_t begin = (size_t)piece[k].row * (size_t)length * sizeof(float);
+        int d = piece[k].gradient;
+        if (!can_move(&p, d)) { st = copied(g, d, d, &d); }
+        if (st != UMB_OK) { break; }
+        g->value[d].base = rows;
+        g->value[d].base_offset = begin + piece[k].offset;
+    }
+    umb__free(p.n_names);
+    if (st == UMB_OK) { *ret_rows = rows; }
+    return st;
 }

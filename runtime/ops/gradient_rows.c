@@ -1,16 +1,18 @@
 /*
  * What balancers do with the gradients of T tasks, rows [T,P]:
  *
- *   gram          rows → their inner products [T,T]
- *   combine_rows  rows, weight [T] → Σ_t weight[t]·rows[t] [P]
- *   mix_rows      kept [T,P] (written), rows, factor [2T] → kept = factor[t]·kept +
- * factor[T+t]·rows excess        squares [T,P] (written), rows → Σ_i g²/√(squares + 1e-7) [T],
- * squares += g² before drop_rows     rows, random [4] → GradDrop's sum [P] (cl/drop_rows.cl)
+ * gram: rows → their inner products [T·T].
+ * combine_rows: rows, weight [T] → Σ_t weight[t]·rows[t] [P]; with one weight the rows may be any
+ * value, which keeps its type.
+ * mix_rows: kept [T,P] (written), rows, factor [2T]: kept = factor[t]·kept + factor[T+t]·rows.
+ * excess: squares [T,P] (written), rows: squares += g², → Σ_i g²/√(squares + 1e-7) [T].
+ * drop_rows: rows, random [4] → GradDrop's sum [P] (cl/drop_rows.cl).
  */
 #include "rng.h"
 #include "spread.h"
 #include "team.h"
 #include <math.h>
+#include <stddef.h>
 
 #define TILE 4
 #define LEAST_SPAN 2048
@@ -51,7 +53,7 @@ static double length_flops(const struct umb_problem *p, double each)
 static enum umb_status gram_infer(struct umb_infer *io)
 {
     io->n_out = 1;
-    io->out[0] = floats(2, rows_of(&io->in[0]), rows_of(&io->in[0]));
+    io->out[0] = floats(1, rows_of(&io->in[0]) * rows_of(&io->in[0]), 0);
     return check_rows(io, 0);
 }
 
@@ -125,9 +127,11 @@ static const struct umb_op gram = {.name = "gram",
 
 static enum umb_status combine_infer(struct umb_infer *io)
 {
+    io->n_out = 1;
+    io->out[0] = io->in[0];
+    if (umb__shape_count(&io->in[1].shape) == 1) { return UMB_OK; }
     const enum umb_status st = check_rows(io, 0);
     if (st != UMB_OK) { return st; }
-    io->n_out = 1;
     io->out[0] = floats(1, length_of(&io->in[0]), 0);
     if (umb__shape_count(&io->in[1].shape) == rows_of(&io->in[0])) { return UMB_OK; }
     return umb__fail(io->ctx, UMB_ERR_INVALID, "the weights are not as many as the rows");
@@ -135,7 +139,8 @@ static enum umb_status combine_infer(struct umb_infer *io)
 
 static void combine_reference(const struct umb_reference *r)
 {
-    const int64_t T = rows_of(r->in[0].type), P = length_of(r->in[0].type);
+    const int64_t T = umb__shape_count(&r->in[1].type->shape),
+                  P = umb__shape_count(&r->in[0].type->shape) / T;
     for (int64_t i = 0; i < T * P; i++) {
         r->out[0].data[i % P] += r->in[1].data[i / P] * r->in[0].data[i];
     }
@@ -160,7 +165,8 @@ static const struct umb_kernel combine_kernel = {"combine_rows", "gradient_rows.
 
 static enum umb_status combine_emit(struct umb_emit *e)
 {
-    const int T = (int)rows_of(&e->p.in[0]), P = (int)length_of(&e->p.in[0]);
+    const int T = (int)umb__shape_count(&e->p.in[1].shape),
+              P = (int)(umb__shape_count(&e->p.in[0].shape) / T);
     int span;
     const struct umb_emit_launch launch = along(e, &combine_kernel, P, &span);
     if (!launch.options) { return UMB_ERR_NO_MEMORY; }
@@ -170,7 +176,7 @@ static enum umb_status combine_emit(struct umb_emit *e)
 static const struct umb_solver combine_solvers[] = {{"flat", umb__applies_always, combine_emit},
                                                     {0}};
 static const struct umb_op_case combine_cases[] = {
-    {.in = "1,1 1"}, {.in = "3,1003 3"}, {.in = "7,20011 7"}, {0}};
+    {.in = "1,1 1"}, {.in = "2,3,5,7 1"}, {.in = "3,1003 3"}, {.in = "7,20011 7"}, {0}};
 
 static const struct umb_op combine_rows = {.name = "combine_rows",
                                            .min_in = 2,
@@ -306,6 +312,20 @@ static const struct umb_op excess = {.name = "excess",
 
 /* drop_rows. */
 
+struct drop_attrs {
+    double leak;
+};
+
+static const struct umb_attr_desc drop_attr_rows[] = {
+    {.name = "leak",
+     .type = UMB_ATTR_FLOAT,
+     .offset = offsetof(struct drop_attrs, leak),
+     .min = 0,
+     .max = 1,
+     .fallback = "0",
+     .help = "the share of the numbers of the other sign that is kept"},
+    {0}};
+
 static enum umb_status drop_infer(struct umb_infer *io)
 {
     io->n_out = 1;
@@ -316,6 +336,7 @@ static enum umb_status drop_infer(struct umb_infer *io)
 static void drop_reference(const struct umb_reference *r)
 {
     const int64_t T = rows_of(r->in[0].type), P = length_of(r->in[0].type);
+    const struct drop_attrs *a = r->attrs;
     const double *random = r->in[1].data;
     uint32_t word[4];
     for (int k = 0; k < 4; k++) {
@@ -334,7 +355,7 @@ static void drop_reference(const struct umb_reference *r)
         }
         const double u = (double)(drawn[i % 4] >> 8) * 0x1p-24;
         const double p = up - down > 0 ? 0.5 * (1 + (up + down) / (up - down)) : 0.5;
-        r->out[0].data[i] = p > u ? up : p < u ? down : 0;
+        r->out[0].data[i] = (p > u ? up : a->leak * up) + (p < u ? down : a->leak * down);
     }
 }
 
@@ -343,23 +364,28 @@ static double drop_flops(const struct umb_problem *p)
     return length_flops(p, 4);
 }
 
-static const struct umb_kernel drop_kernel = {"drop_rows", "drop_rows.cl", "drop_rows", "rrwiii"};
+static const struct umb_kernel drop_kernel = {"drop_rows", "drop_rows.cl", "drop_rows", "rrwiiif"};
 
 static enum umb_status drop_emit(struct umb_emit *e)
 {
+    const struct drop_attrs *a = e->p.attrs;
     const int T = (int)rows_of(&e->p.in[0]), P = (int)length_of(&e->p.in[0]);
     const struct umb_spread s = umb__spread(e->p.caps, (P + 3) / 4, LEAST_SPAN / 4, 1024);
     const struct umb_emit_launch launch = umb__spread_launch(&s, &drop_kernel, NULL);
-    return umb__emit_launch(e, &launch, e->in[0], e->in[1], e->out[0], T, P, s.span);
+    return umb__emit_launch(e, &launch, e->in[0], e->in[1], e->out[0], T, P, s.span, a->leak);
 }
 
 static const struct umb_solver drop_solvers[] = {{"elements", umb__applies_always, drop_emit}, {0}};
-static const struct umb_op_case drop_cases[] = {
-    {.in = "1,1 4:labels"}, {.in = "3,1003 4:labels"}, {.in = "7,9001 4:labels"}, {0}};
+static const struct umb_op_case drop_cases[] = {{.in = "1,1 4:labels"},
+                                                {.attrs = "leak=0.25", .in = "3,1003 4:labels"},
+                                                {.in = "7,9001 4:labels"},
+                                                {0}};
 
 static const struct umb_op drop_rows = {.name = "drop_rows",
                                         .min_in = 2,
                                         .max_in = 2,
+                                        .attrs = drop_attr_rows,
+                                        .attrs_bytes = sizeof(struct drop_attrs),
                                         .infer = drop_infer,
                                         .reference = drop_reference,
                                         .flops = drop_flops,
