@@ -11,6 +11,7 @@
 
 #define MOST_STEPS 200
 #define CONVERGED 1e-12 /* of the residual: the largest |w_k^(1/α) (Gw)_k − 1| */
+#define CLOSE 1e-4      /* -slope of a Newton step that is taken as it is */
 #define WORST 1e300     /* a residual that any other beats */
 #define GOOD 1e-7       /* beyond which the solver has fallen short */
 #define RIDGE 1e-6      /* of fairgrad's second try, over G's largest diagonal element */
@@ -60,7 +61,8 @@ static bool newton_step(struct newton *s, double *ret_slope)
     return *ret_slope < 0;
 }
 
-/* Armijo's rule, from a step that keeps a tenth of every weight. False: no step goes down. */
+/* Armijo's rule, from a step that keeps a tenth of every weight. Close to the end the whole step is
+ * right, and the values' differences are rounding. False: no step goes down. */
 static bool descend(struct newton *s, double slope)
 {
     double share = 1, to[UMB_SMALL];
@@ -72,7 +74,7 @@ static bool descend(struct newton *s, double slope)
         for (int k = 0; k < s->n; k++) {
             to[k] = s->w[k] + share * s->step[k];
         }
-        if (value(s, to) <= before + 1e-4 * share * slope + 1e-15 * fabs(before)) {
+        if (slope > -CLOSE || value(s, to) <= before + 1e-4 * share * slope) {
             memcpy(s->w, to, sizeof to);
             return true;
         }
