@@ -62,7 +62,7 @@ void umb__softmax(int n, double *x);
  * point of the simplex, or where w is 0 at the corner nearest to 0. ret_residual: how far wᵀAw is
  * above the bound that min_j (Aw)_j gives, over A's largest diagonal element; false: it stopped
  * above UMB_MIN_NORM_RESIDUAL. */
-#define UMB_MIN_NORM_RESIDUAL 1e-9
+#define UMB_MIN_NORM_RESIDUAL 1e-6
 bool umb__min_norm_point(int n, const umb_matrix a, double *w, double *ret_residual);
 /* The point of the affine hull of points index[m] that is nearest to 0, as weights y[m] of sum 1.
  * False: the points are affinely dependent. */
