@@ -90,6 +90,8 @@ struct umb_op umb__balancer_options(const struct umb_balancer *row);
 UMB_MUST_USE enum umb_status umb__balancer_check(struct umb_context *ctx,
                                                  const struct umb_balancer *row, const void *attrs,
                                                  int n_tasks);
+/* Epochs at the beginning in which a rule only prepares itself; 0 for most. */
+int64_t umb__balancer_warmup(const struct umb_balancer *row, const void *attrs);
 /* What weigh() checks of facts of that row, for callers that mix() first. */
 UMB_MUST_USE enum umb_status umb__balance_check(enum umb_balance_needs needs,
                                                 const struct umb_balance_facts *f);

@@ -99,5 +99,7 @@ extern const struct umb_balancer umb__balance_equal, umb__balance_fixed, umb__ba
     umb__balance_excessmtl, umb__balance_graddrop;
 /* balance_given.c: `fixed` has a weight for each task. */
 enum umb_status umb__balance_fixed_check(struct umb_context *ctx, const void *attrs, int n_tasks);
+/* balance_losses.c: stch's epochs before its own objective. */
+int64_t umb__balance_stch_warmup(const void *attrs);
 
 #endif

@@ -158,6 +158,11 @@ static const struct umb_attr_desc stch_options[] = {
      .help = "epochs before the one in which losses are averaged"},
     {0}};
 
+int64_t umb__balance_stch_warmup(const void *attrs)
+{
+    return ((const struct stch_attrs *)attrs)->warmup + 1;
+}
+
 static int64_t stch_n_state(const void *attrs, int n_tasks)
 {
     (void)attrs;

@@ -47,6 +47,11 @@ enum umb_status umb__balancer_check(struct umb_context *ctx, const struct umb_ba
     return row == &umb__balance_fixed ? umb__balance_fixed_check(ctx, attrs, n_tasks) : UMB_OK;
 }
 
+int64_t umb__balancer_warmup(const struct umb_balancer *row, const void *attrs)
+{
+    return row == &umb__balance_stch ? umb__balance_stch_warmup(attrs) : 0;
+}
+
 int64_t umb__balance_no_state(const void *attrs, int n_tasks)
 {
     (void)attrs;
