@@ -132,6 +132,7 @@ static enum umb_status read_tree(struct umb_experiment *exp)
     if (st == UMB_OK) { st = read_section(exp, "data", true, umb__exp_read_data); }
     if (st == UMB_OK) { st = read_trunks(exp); }
     if (st == UMB_OK) { st = read_section(exp, "tasks", true, umb__exp_read_tasks); }
+    if (st == UMB_OK) { st = umb__exp_check_balancer(exp); }
     return st;
 }
 

@@ -10,6 +10,7 @@
 #ifndef UMB_EXPERIMENT_H
 #define UMB_EXPERIMENT_H
 
+#include "balance.h"
 #include "op.h"
 #include "schedule.h"
 #include "tasks.h"
@@ -84,7 +85,24 @@ enum umb_exp_parallel {
     UMB_PARALLEL_OFF,   /* the first alone is used */
 };
 
+/* Which gradients a balancer compares. */
+enum umb_exp_gradient {
+    UMB_GRADIENT_SHARED,         /* those of all parameters that tasks share */
+    UMB_GRADIENT_LAST_BLOCK,     /* of the last shared layers only */
+    UMB_GRADIENT_REPRESENTATION, /* of the trunk's output */
+};
+
+struct umb_exp_balancer {
+    const struct umb_balancer *row;
+    const void *attrs;          /* of the row's options */
+    const char *name, *options; /* as text, for umb__attrs_create */
+    enum umb_exp_gradient gradient;
+    int64_t every; /* steps between two looks at gradients, ≥ 1 */
+    bool weighs_heads;
+};
+
 struct umb_exp_train {
+    struct umb_exp_balancer balancer;
     int64_t epochs, batch, log_every, keep;
     const char *optimizer, *optimizer_attrs;
     struct umb_schedule schedule;
@@ -170,6 +188,10 @@ UMB_MUST_USE enum umb_status umb__exp_read_tasks(struct umb_experiment *exp,
                                                  const struct umb_yaml *node);
 UMB_MUST_USE enum umb_status umb__exp_read_train(struct umb_experiment *exp,
                                                  const struct umb_yaml *node);
+/* `train.balancer`; node NULL: equal. umb__exp_check_balancer: once the tasks are known. */
+UMB_MUST_USE enum umb_status umb__exp_read_balancer(struct umb_experiment *exp,
+                                                    const struct umb_yaml *node);
+UMB_MUST_USE enum umb_status umb__exp_check_balancer(struct umb_experiment *exp);
 /* Checks tasks against targets and fills what is said "from binding on". */
 UMB_MUST_USE enum umb_status umb__exp_bind_tasks(struct umb_experiment *exp);
 /* Checks a head's output against its task's labels. */
