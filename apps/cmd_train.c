@@ -3,6 +3,7 @@
 #include "fail.h"
 #include "progress.h"
 #include "session.h"
+#include "start.h"
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -82,7 +83,8 @@ static enum umb_status prepare(struct session *s, const struct cli *cli)
     if (st == UMB_OK && resume) { st = open_run(s, cli); }
     if (st == UMB_OK && !resume && out) { st = umb__run_check_free(cli->ctx, out); }
     if (st == UMB_OK) { st = umb__experiment_open(s->exp); }
-    return st == UMB_OK ? session_build(s, cli) : st;
+    if (st == UMB_OK) { st = session_build(s, cli); }
+    return st == UMB_OK && !resume ? start_take(s, cli) : st;
 }
 
 static void announce(const struct session *s)
@@ -106,6 +108,7 @@ static enum umb_status train(struct session *s, const struct cli *cli, struct pr
     if (st != UMB_OK) { return st; }
     cli_log_to(s->run);
     announce(s);
+    start_tell(s);
     struct umb_loop_desc desc = {.exp = s->exp,
                                  .trainer = s->trainer,
                                  .device_name = s->device_name,

@@ -109,7 +109,8 @@ enum umb_status session_build_tuned(struct session *s, const struct cli *cli,
                                     .n_more = s->devices.n - 1,
                                     .memory = t->memory_bytes,
                                     .memory_share = t->memory_share};
-    if (s->devices.share) {
+    st = umb__exp_trainer_parts(s->exp, &desc);
+    if (st == UMB_OK && s->devices.share) {
         st = choose_shares(s, cli, &desc, shares);
         desc.shares = shares;
     }
@@ -149,6 +150,7 @@ void session_finish(struct session *s)
     umb_net_destroy(s->net);
     umb__safetensors_destroy(s->checkpoint);
     umb__free(s->checkpoint_path);
+    umb__text_finish(&s->start);
     umb__run_close(s->run);
     umb__experiment_destroy(s->exp);
     *s = (struct session){0};

@@ -8,6 +8,7 @@
 
 #include "cli.h"
 #include "loop.h"
+#include "text.h"
 #include <pthread.h>
 
 struct session {
@@ -20,7 +21,8 @@ struct session {
     struct umb_trainer *trainer;
     struct umb_safetensors *checkpoint; /* of a run that is only read */
     char *checkpoint_path;
-    pthread_t waker; /* loads the drivers while data are read */
+    struct umb_text start; /* what training begins with, in lines; start.h */
+    pthread_t waker;       /* loads the drivers while data are read */
     bool waking;
 };
 

@@ -7,7 +7,8 @@
  * flags: with STREAM y and dx, too large for the caches, are written past them.
  *
  * Fused: with ADD_RESIDUAL y gets another tensor added, with RELU y is max(y, 0). Backward with
- * RELU (of a y without a residual) takes 0 for dy where the y that x makes is not positive.
+ * RELU (of a y without a residual) takes 0 for dy where the y that x makes is not positive. With
+ * FROZEN μ and σ are the running ones: no dx goes through them, and the sums count nothing in it.
  *
  * x, y, dy, dx [S,samples,positions,C]: segment s belongs to stream first_stream + s, of whose
  * samples the first rows[stream] are real. The others are normalised like them, count nothing and
@@ -31,6 +32,7 @@
 #define RELU 1
 #define ADD_RESIDUAL 2
 #define STREAM 4
+#define FROZEN 8
 
 /* NV vectors at p, of which `left` channels are there. */
 static INLINED void load_all(__global const float *p, int left, lanes_t *v)
@@ -351,7 +353,7 @@ __kernel void batch_norm_backward_apply(__global const float *x, ulong x_at,
     const int n = min(all - first, span), at = (s * all + first) * channels;
     const int total = real_rows(rows + rows_at, first_stream + s, samples, positions);
     const int real = clamp(total - first, 0, n);
-    const float share = 1.0f / (float)max(total, 1);
+    const float share = flags & FROZEN ? 0.0f : 1.0f / (float)max(total, 1);
     x += x_at + at;
     dy += dy_at + at;
     dx += dx_at + at;

@@ -40,7 +40,9 @@ struct umb_layer_desc {
                           uses; NULL: its own */
     const int *in;     /* values */
     int n_in;
-    int device; /* that computes it, of the trainer's, from 0 */
+    int device;       /* that computes it, of the trainer's, from 0 */
+    const char *init; /* how its weights begin: "he_normal" … (docs/experiment.md), its bias then
+                         with 0; NULL: as the trainer's desc says */
 };
 /* Adds a layer (and the node of its activation attribute). Errors: UMB_ERR_INVALID with the layer's
  * name, what is wrong, and shapes. */

@@ -14,6 +14,25 @@
 
 struct umb_trainer;
 
+/*
+ * Patterns fit whole names of parameters as checkpoints have them, "conv1.weight": * stands for any
+ * letters, dots too, ? for one. "trunk.NAME" fits what belongs to no task's head. A pattern that
+ * fits nothing is UMB_ERR_INVALID.
+ */
+/* What fits any of these is not updated and gets no gradient. Batch norm all of whose parameters
+ * are frozen then normalises by its running statistics and keeps them; with running_statistics it
+ * goes on as in training. */
+struct umb_frozen {
+    const char *pattern;
+    bool running_statistics;
+};
+/* How what fits is updated; of several that fit the last one counts. */
+struct umb_part {
+    const char *pattern;
+    double rate;         /* times the step's, above 0 */
+    double weight_decay; /* in place of the optimizer's; below 0: that */
+};
+
 struct umb_trainer_desc {
     struct umb_device *device;
     const struct umb_net *net;   /* with at least one task; both outlive the trainer */
@@ -39,6 +58,14 @@ struct umb_trainer_desc {
      * that takes any. Each from 0, together the batch. Batch norm's statistics are those of a
      * device's rows, its running ones those of the first. */
     const int64_t *shares;
+    /* How weights begin whose layers do not say it (umb_layer_desc.init): "he_normal" …; their
+     * biases then begin with 0. NULL, "default": as docs/layers.md says. */
+    const char *init;
+    const struct umb_part *parts;    /* [n_parts], copied */
+    int n_parts;                     /* at most 64 */
+    const struct umb_frozen *frozen; /* [n_frozen], copied: from the first step on */
+    int n_frozen;
+    bool refreezes; /* umb_trainer_freeze will be called */
 };
 /* Compiles the plans and draws the initial parameters. Errors: all but FORMAT and IO. */
 UMB_MUST_USE enum umb_status umb_trainer_create(struct umb_context *ctx,
@@ -88,6 +115,40 @@ UMB_MUST_USE enum umb_status umb_trainer_evaluate(struct umb_trainer *tr,
 /* ret_results[tasks] of all steps and evaluations since the last call; then starts anew. */
 UMB_MUST_USE enum umb_status umb_trainer_results(struct umb_trainer *tr,
                                                  struct umb_task_result *ret_results);
+
+/* From the next step on exactly these are frozen (n 0: nothing): another plan for training is made,
+ * unless it is so already; waits for what runs. Parameters, moments and counts stay. What is not
+ * frozen any more goes on with its moments; Adam's corrections go by a parameter's own updates.
+ * UMB_ERR_INVALID: a pattern fits nothing, every parameter would be frozen, or the trainer's desc
+ * did not say `refreezes`; on a failure everything is as before. */
+UMB_MUST_USE enum umb_status umb_trainer_freeze(struct umb_trainer *tr,
+                                                const struct umb_frozen *frozen, int n);
+
+/* Where parameters are to begin: tensors of a safetensors file, by name. */
+struct umb_init_map {
+    const char *theirs, *ours; /* with a * each, or none: what theirs stands for, ours does too */
+};
+struct umb_init_desc {
+    const char *path;
+    const struct umb_init_map *map; /* [n_map]: the first that fits a tensor renames it; what none
+                                       fits keeps its name */
+    int n_map;
+    const char *const *skip; /* [n_skip] patterns of ours (umb_frozen): they keep their beginning */
+    int n_skip;
+    bool strict; /* also an error: a tensor of ours that is not there, and one of theirs unused */
+    /* What was done, in lines: first the whole, then every tensor and why. NULL: nobody listens. */
+    void (*listen)(void *user, const char *line);
+    void *user;
+};
+/*
+ * Takes parameters and running statistics, before the first step, from a file of another run or
+ * tool: float of 16, 32 or 64 bits, in the shapes that checkpoints have ([K,C,R,S], [K,C]). Running
+ * statistics of one stream go to every stream. UMB_ERR_INVALID, and nothing is changed: no tensor
+ * fits by name; one has another shape, or numbers that are not finite; two are meant for one; a map
+ * fits nothing. UMB_ERR_FORMAT, UMB_ERR_IO: the file.
+ */
+UMB_MUST_USE enum umb_status umb_trainer_init_from(struct umb_trainer *tr,
+                                                   const struct umb_init_desc *desc);
 
 int64_t umb_trainer_n_parameters(const struct umb_trainer *tr); /* trained numbers */
 int64_t umb_trainer_n_steps(const struct umb_trainer *tr); /* updates made so far, over resumes */

@@ -31,6 +31,10 @@ const char *umb__text_string(const struct umb_text *t); /* never NULL */
  * neighbour, at most as many as a third of its length, at least 1. */
 const char *umb__nearest(const char *name, const char *const *candidates, size_t n);
 
+/* Whether the pattern fits the whole text: * stands for any letters, dots among them, ? for one.
+ * Time: the product of the lengths at most. */
+bool umb__glob(const char *pattern, const char *text);
+
 /* "512 MiB", "30.41 MiB": rounded up to two digits behind the point, so that as much as is named
  * suffices; into a buffer of UMB_BYTES_TEXT, which it returns. */
 #define UMB_BYTES_TEXT 32

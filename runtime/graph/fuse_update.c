@@ -4,6 +4,9 @@
  *   W' = …_backward_weights(x, dy), adam(parameters, gradients, …)   →
  *        W', adam(W, W', its pieces of the moments), adam(the rest)
  *
+ * Where several optimizers walk ranges of the parameters, as parts of a network have them, each is
+ * taken apart so.
+ *
  * W' is no piece of the gradients any more, and the pair is lowered to one where the solver can
  * (ops/update.h): then the gradient is never written, and of 28 bytes that Adam moves for a
  * parameter 24 are left. The pair stands behind the last node that reads W.
@@ -15,6 +18,7 @@
 #include "update.h"
 
 #define MAX_PIECES 1024
+#define MAX_UPDATES 256
 
 /* A parameter whose update goes to its gradient's maker. */
 struct piece {
@@ -27,7 +31,8 @@ struct splitting {
     struct umb_graph *g;
     const struct umb_device_caps *caps;
     int64_t least;
-    int update, params, gradients; /* the optimizer's node, and what it walks */
+    int update, params, gradients; /* the optimizer's node, and what it walks a range of */
+    size_t begin, end;             /* the range */
     int n;
     struct piece piece[MAX_PIECES];
 };
@@ -39,23 +44,33 @@ static struct umb_problem problem_of(const struct splitting *s, int node, struct
     return umb__graph_problem(s->g, n, umb__graph_caps(s->g, s->caps, n->device), in, out);
 }
 
-static bool find_update(struct splitting *s)
+static int root_of(const struct umb_graph *g, int v)
+{
+    return g->value[v].base >= 0 ? g->value[v].base : v;
+}
+
+/* An optimizer's node on g->device whose rule the kernels know. */
+static bool is_update(const struct splitting *s, int node)
 {
     struct umb_type in[UMB_OP_MAX_PARAMS], out[UMB_OP_MAX_OUT];
-    for (int i = s->g->n_nodes - 1; i >= 0; i--) {
-        const struct umb_node *n = &s->g->node[i];
-        if (n->phase != UMB_PHASE_UPDATE || n->n_in > UMB_OP_MAX_PARAMS ||
-            n->device != s->g->device) {
-            continue;
-        }
-        const struct umb_problem p = problem_of(s, i, in, out);
-        if (!umb__update_is_known(&p)) { continue; }
-        s->update = i;
-        s->params = n->in[0];
-        s->gradients = n->in[1];
-        return umb__graph_only_reader(s->g, s->gradients) == i;
+    const struct umb_node *n = &s->g->node[node];
+    if (n->phase != UMB_PHASE_UPDATE || n->n_in > UMB_OP_MAX_PARAMS || n->device != s->g->device) {
+        return false;
     }
-    return false;
+    const struct umb_problem p = problem_of(s, node, in, out);
+    return umb__update_is_known(&p) && umb__graph_only_reader(s->g, n->in[1]) == node;
+}
+
+static void take_update(struct splitting *s, int node)
+{
+    const struct umb_node *n = &s->g->node[node];
+    const struct umb_value *param = &s->g->value[n->in[0]];
+    s->update = node;
+    s->params = root_of(s->g, n->in[0]);
+    s->gradients = root_of(s->g, n->in[1]);
+    s->begin = param->base >= 0 ? param->base_offset : 0;
+    s->end = s->begin + umb__type_bytes(&param->type);
+    s->n = 0;
 }
 
 /* The node that makes all of the gradient that lies beside a piece of the parameters. */
@@ -109,6 +124,7 @@ static void add_piece(struct splitting *s, int param)
 {
     const struct umb_value *v = &s->g->value[param];
     if (s->n == MAX_PIECES || v->kind != UMB_VALUE_PARAM || v->base != s->params || v->spec < 0 ||
+        v->base_offset < s->begin || v->base_offset >= s->end ||
         umb__shape_count(&v->type.shape) < s->least) {
         return;
     }
@@ -151,7 +167,7 @@ static enum umb_status add_update(struct splitting *s, const char *name, int par
     in[1] = gradient;
     for (int k = 2; k < u.n_in - 1; k++) {
         const struct umb_type type = s->g->value[param].type;
-        in[k] = piece_of(s, u.in[k], &type, s->g->value[param].base_offset, name);
+        in[k] = piece_of(s, root_of(s->g, u.in[k]), &type, s->g->value[param].base_offset, name);
         if (in[k] < 0) { return UMB_ERR_NO_MEMORY; }
     }
     const struct umb_graph_node_desc desc = {.op = u.op,
@@ -201,21 +217,23 @@ static void sort(struct splitting *s)
 static enum umb_status add_updates(struct splitting *s)
 {
     const size_t all = umb__type_bytes(&s->g->value[s->params].type);
-    size_t begin = 0, used = 0;
+    size_t begin = s->begin, used = 0;
     int count = 0;
     enum umb_status st = UMB_OK;
     for (int i = 0; st == UMB_OK && i < s->n; i++) {
         st = update_piece(s, &s->piece[i]);
     }
     for (int i = 0; st == UMB_OK && i <= s->n; i++) {
-        const size_t end = i < s->n ? s->piece[i].begin : all;
+        const size_t end = i < s->n ? s->piece[i].begin : s->end;
         if (begin < end) { used = end; }
         st = update_rest(s, begin, end, &count);
         begin = i < s->n ? (s->piece[i].end + UMB_PACK_BYTES - 1) / UMB_PACK_BYTES * UMB_PACK_BYTES
-                         : all;
+                         : s->end;
     }
-    s->g->value[s->gradients].type.shape.dim[0] =
-        (int64_t)((used > 0 ? used : UMB_PACK_BYTES) / sizeof(float));
+    if (!s->g->keeps_gradients && s->begin == 0 && s->end == all) {
+        s->g->value[s->gradients].type.shape.dim[0] =
+            (int64_t)((used > 0 ? used : UMB_PACK_BYTES) / sizeof(float));
+    }
     return st;
 }
 
@@ -245,18 +263,41 @@ static enum umb_status reorder(struct splitting *s, int n_old)
     return UMB_OK;
 }
 
+static enum umb_status split_update(struct splitting *s, int node)
+{
+    take_update(s, node);
+    for (int v = 0; v < s->g->n_values; v++) {
+        add_piece(s, v);
+    }
+    if (s->n == 0) { return UMB_OK; }
+    sort(s);
+    const int n_old = s->g->n_nodes;
+    const enum umb_status st = add_updates(s);
+    return st == UMB_OK ? reorder(s, n_old) : st;
+}
+
+/* The node of that very name, which moves when others are taken apart; −1: there is none. */
+static int find_node(const struct umb_graph *g, const char *name)
+{
+    int i = g->n_nodes - 1;
+    while (i >= 0 && g->node[i].name != name) {
+        i--;
+    }
+    return i;
+}
+
 enum umb_status umb__graph_fuse_update(struct umb_graph *g, const struct umb_device_caps *caps,
                                        int64_t least)
 {
     struct splitting s = {.g = g, .caps = caps, .least = least, .n = 0};
-    if (!find_update(&s)) { return UMB_OK; }
-    for (int v = 0; v < g->n_values; v++) {
-        add_piece(&s, v);
+    const char *update[MAX_UPDATES];
+    int n = 0;
+    for (int i = g->n_nodes - 1; i >= 0 && n < MAX_UPDATES; i--) {
+        if (is_update(&s, i)) { update[n++] = g->node[i].name; }
     }
-    if (s.n == 0) { return UMB_OK; }
-    sort(&s);
-    const int n_old = g->n_nodes;
-    enum umb_status st = add_updates(&s);
-    if (st == UMB_OK) { st = reorder(&s, n_old); }
-    return st == UMB_OK ? umb__graph_verify(g) : st;
+    enum umb_status st = UMB_OK;
+    for (int k = 0; st == UMB_OK && k < n; k++) {
+        st = split_update(&s, find_node(g, update[k]));
+    }
+    return st == UMB_OK && n ? umb__graph_verify(g) : st;
 }

@@ -57,7 +57,8 @@ struct umb_graph {
     struct umb_context *ctx;
     struct umb_arena *arena;
     bool training;
-    bool mixed; /* products may round their operands to float16, forward */
+    bool mixed;           /* products may round their operands to float16, forward */
+    bool keeps_gradients; /* their buffer has all places: other plans of the store may need them */
     int n_streams;
     struct umb_value *value;
     int n_values, value_capacity;
@@ -159,7 +160,8 @@ UMB_MUST_USE enum umb_status umb__graph_simplify(struct umb_graph *g);
  * memory. */
 const char *umb__graph_device_name(struct umb_graph *g, const char *name, int device);
 /* The parameters of g->device: pack.c; −1 for both where they are all on other
- * devices. */
+ * devices. A gradient of UMB_GRADIENT_FROZEN has a place that nobody writes, one of −1 is zeros. */
+#define UMB_GRADIENT_FROZEN (-2)
 UMB_MUST_USE enum umb_status umb__graph_pack(struct umb_graph *g, const int *gradient,
                                              int n_gradient, int *ret_params, int *ret_gradients);
 /* The same with shared ones [n_gradient] first, whose gradients are left to the caller: bytes 0 …

@@ -51,8 +51,8 @@ static int64_t packed_count(const struct umb_graph *g)
     return n;
 }
 
-/* What is packed: gradient[n_gradient] by parameter, −1: none; n_names[values]: of how many each
- * value is the gradient. */
+/* What is packed: gradient[n_gradient] by parameter, −1: none, −2: frozen; n_names[values]: of how
+ * many each value is the gradient. */
 struct packing {
     struct umb_graph *g;
     const int *gradient;
@@ -110,6 +110,7 @@ static enum umb_status place_gradient(const struct packing *p, int param, int pa
 {
     struct umb_graph *g = p->g;
     int d = param < p->n_gradient ? p->gradient[param] : -1;
+    if (d == UMB_GRADIENT_FROZEN) { return UMB_OK; }
     if (d < 0 || !can_move(p, d)) {
         enum umb_status st = copied(g, param, d, &d);
         if (st != UMB_OK) { return st; }

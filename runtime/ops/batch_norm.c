@@ -16,6 +16,9 @@
  * added to y; `relu`: y = max(y, 0), behind the residual. The gradient of a relu without residual
  * needs no y: backward makes y's sign of x again, to the bit, and then takes the bias as its last
  * input.
+ *
+ * `frozen`, inner too: in training as in inference by the running statistics, which stay as they
+ * are (train/trainer_parts.c). They depend on no x, so dx = dy·weight·inv_std.
  */
 #include "batch_norm.h"
 #include <stddef.h>
@@ -48,6 +51,11 @@ static const struct umb_attr_desc inner[] = {
      .offset = offsetof(struct umb_batch_norm_attrs, residual),
      .fallback = "false",
      .help = "adds a second input to the result"},
+    {.name = "frozen",
+     .type = UMB_ATTR_BOOL,
+     .offset = offsetof(struct umb_batch_norm_attrs, frozen),
+     .fallback = "false",
+     .help = "running statistics are used in training and kept"},
     {0}};
 
 static struct umb_type type_of(int64_t rows, int64_t channels)
@@ -221,6 +229,11 @@ static const struct umb_op_case cases[] = {
     {.in = "8,12,12,19", .n_streams = 2, .flags = UMB_CASE_PARTIAL | UMB_CASE_NO_GRAD},
     {.in = "4,31,33,3", .flags = UMB_CASE_NO_GRAD},
     {.in = "4,3,5,7", .attrs = "relu=true"},
+    {.in = "12,3,3,33", .attrs = "frozen=true", .n_streams = 2, .flags = UMB_CASE_TRAINING},
+    {.in = "4,5,5,17", .attrs = "frozen=true relu=true", .flags = UMB_CASE_TRAINING},
+    {.in = "4,3,5,7 4,3,5,7",
+     .attrs = "frozen=true relu=true residual=true",
+     .flags = UMB_CASE_TRAINING},
     {.in = "12,3,3,33", .n_streams = 2, .attrs = "relu=true"},
     {.in = "8,12,12,80",
      .n_streams = 2,

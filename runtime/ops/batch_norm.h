@@ -9,7 +9,7 @@
 
 struct umb_batch_norm_attrs {
     double momentum, epsilon;
-    bool relu, residual; /* inner */
+    bool relu, residual, frozen; /* inner */
 };
 
 enum { IN_X, IN_WEIGHT, IN_BIAS, IN_MEAN, IN_VAR, IN_ROWS };

@@ -40,7 +40,7 @@ static const struct umb_kernel backward_apply = {"batch_norm_backward_apply", "b
                                                  "batch_norm_backward_apply", "rrrrrrrrwiiiiii"};
 
 /* Flags of the kernels. */
-enum { RELU = 1, ADD_RESIDUAL = 2, STREAM = 4 };
+enum { RELU = 1, ADD_RESIDUAL = 2, STREAM = 4, FROZEN = 8 };
 
 /* Results beyond this are written past the caches. */
 #define STREAM_BYTES ((size_t)16 << 20)
@@ -64,8 +64,14 @@ enum { RELU = 1, ADD_RESIDUAL = 2, STREAM = 4 };
 static int flags_of(const struct umb_problem *p)
 {
     const struct umb_batch_norm_attrs *a = p->attrs;
-    return (a->relu ? RELU : 0) | (a->residual ? ADD_RESIDUAL : 0) |
+    return (a->relu ? RELU : 0) | (a->residual ? ADD_RESIDUAL : 0) | (a->frozen ? FROZEN : 0) |
            (umb__type_bytes(&p->out[0]) > STREAM_BYTES ? STREAM : 0);
+}
+
+/* Of a forward problem: it is normalised by its own statistics. */
+static bool by_batch(const struct umb_problem *p)
+{
+    return p->training && !((const struct umb_batch_norm_attrs *)p->attrs)->frozen;
 }
 
 struct walk {
@@ -207,7 +213,7 @@ static enum umb_status emit_forward(struct umb_emit *e, bool folds)
     enum umb_status st = walk_of(e, &w);
     w.folds = folds;
     if (st == UMB_OK) {
-        st = e->p.training ? emit_batch_statistics(e, &w) : emit_fixed_statistics(e, &w);
+        st = by_batch(&e->p) ? emit_batch_statistics(e, &w) : emit_fixed_statistics(e, &w);
     }
     return st == UMB_OK ? emit_apply(e, &w, e->out[1], e->out[2]) : st;
 }
@@ -291,7 +297,7 @@ static int fold_rank(const struct umb_problem *p)
 
 static int forward_fold_rank(const struct umb_problem *p)
 {
-    return p->training ? fold_rank(p) : 0;
+    return by_batch(p) ? fold_rank(p) : 0;
 }
 
 static enum umb_status emit_folds(struct umb_emit *e)

@@ -18,7 +18,8 @@ static void channel_statistics(const struct umb_reference *r, const struct umb_b
     const int64_t stream = (d->first_stream + s) * C + c;
     double *running_mean = &r->in[umb__batch_norm_in(a, IN_MEAN)].data[stream];
     double *running_var = &r->in[umb__batch_norm_in(a, IN_VAR)].data[stream];
-    const int64_t n = r->training ? real_rows(d, &r->in[umb__batch_norm_in(a, IN_ROWS)], s) : 0;
+    const bool by_batch = r->training && !a->frozen;
+    const int64_t n = by_batch ? real_rows(d, &r->in[umb__batch_norm_in(a, IN_ROWS)], s) : 0;
     double mean = 0, squares = 0;
     for (int64_t i = 0; i < n; i++) {
         mean += x[i * C] / (double)n;
@@ -95,10 +96,11 @@ static void channel_backward(const struct umb_reference *r, const struct umb_bat
         sum += passed(r, dy[i], hat, c);
         product += passed(r, dy[i], hat, c) * hat;
     }
+    const bool frozen = ((const struct umb_batch_norm_attrs *)r->attrs)->frozen;
     for (int64_t i = 0; i < n * C; i += C) {
         const double hat = (x[i] - mean) * inv_std;
-        dx[i] = r->in[BACK_WEIGHT].data[c] * inv_std *
-                (passed(r, dy[i], hat, c) - (sum + hat * product) / (double)n);
+        const double through = frozen ? 0 : (sum + hat * product) / (double)n;
+        dx[i] = r->in[BACK_WEIGHT].data[c] * inv_std * (passed(r, dy[i], hat, c) - through);
     }
     r->out[1].data[c] += product;
     r->out[2].data[c] += sum;

@@ -320,6 +320,7 @@ enum umb_status umb_net_layer(struct umb_net *net, const struct umb_layer_desc *
     number_draws(net, op, attrs);
     int activation = take_activation(op, attrs), value = -1;
     st = append_layer(net, op, attrs, name, param_name, desc, desc->in, &value);
+    if (st == UMB_OK && desc->init) { st = umb__net_set_init(net, name, desc->init); }
     if (st == UMB_OK && activation != UMB_ACT_LINEAR) {
         st = append_activation(net, name, desc->device, activation, &value);
     }

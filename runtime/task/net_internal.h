@@ -16,6 +16,7 @@ struct layer {
     const char *name, *param_name;
     int *in;
     int n_in, device;
+    int init; /* of its weights: init.h */
 };
 
 struct stream {
@@ -54,6 +55,10 @@ struct umb_net {
 /* UMB_ERR_INVALID where `name`, of a `what`, could not be told apart in files. */
 UMB_MUST_USE enum umb_status umb__net_check_name(struct umb_net *net, const char *what,
                                                  const char *name);
+
+/* net_params.c: how the layer of that name begins. */
+UMB_MUST_USE enum umb_status umb__net_set_init(struct umb_net *net, const char *name,
+                                               const char *init);
 
 /* net_build.c: the image input of stream s, and its normalize node, in graph g. */
 UMB_MUST_USE enum umb_status umb__net_write_image(const struct umb_net *net, int s,

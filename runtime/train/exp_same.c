@@ -4,11 +4,13 @@
 #include "fail.h"
 #include <string.h>
 
-/* How long, how often and beside what: these change no number of an epoch that both have. */
+/* How long, how often and beside what: these change no number of an epoch that both have. Nor does
+ * where the beginning came from, which lies behind. */
 static bool may_differ(const struct umb_yaml *node)
 {
-    static const char *const free_keys[] = {"train.epochs", "train.log_every", "train.keep",
-                                            "train.queues", "train.memory",    "name"};
+    static const char *const free_keys[] = {"train.epochs",   "train.log_every", "train.keep",
+                                            "train.queues",   "train.memory",    "name",
+                                            "train.init.from"};
     char path[UMB_YAML_PATH];
     umb__yaml_path(node, path, sizeof path);
     for (size_t i = 0; i < sizeof free_keys / sizeof *free_keys; i++) {

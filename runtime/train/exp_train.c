@@ -285,10 +285,11 @@ static void set_defaults(struct umb_experiment *exp)
 
 enum umb_status umb__exp_read_train(struct umb_experiment *exp, const struct umb_yaml *node)
 {
-    static const char *const keys[] = {"epochs",    "batch",        "optimizer",  "schedule",
-                                       "clip_norm", "weight_decay", "seed",       "early_stop",
-                                       "keep",      "log_every",    "validation", "queues",
-                                       "precision", "parallel",     "memory",     "balancer"};
+    static const char *const keys[] = {
+        "epochs",    "batch",      "optimizer", "schedule",  "clip_norm",  "weight_decay",
+        "seed",      "early_stop", "keep",      "log_every", "validation", "queues",
+        "precision", "parallel",   "memory",    "freeze",    "rates",      "init",
+        "balancer"};
     set_defaults(exp);
     if (!node) { return umb__exp_read_balancer(exp, NULL); }
     enum umb_status st = umb__yaml_keys(exp->ctx, node, keys, COUNT(keys));
@@ -308,5 +309,6 @@ enum umb_status umb__exp_read_train(struct umb_experiment *exp, const struct umb
     if (st == UMB_OK && schedule) { st = read_schedule(exp, schedule); }
     if (st == UMB_OK && stop) { st = read_early_stop(exp, stop); }
     if (st == UMB_OK) { st = umb__exp_read_balancer(exp, umb__yaml_get(node, "balancer")); }
+    if (st == UMB_OK) { st = umb__exp_read_parts(exp, node); }
     return st;
 }

@@ -11,6 +11,7 @@
 #define UMB_EXPERIMENT_H
 
 #include "balance.h"
+#include "exp_parts.h"
 #include "op.h"
 #include "schedule.h"
 #include "tasks.h"
@@ -115,6 +116,8 @@ struct umb_exp_train {
     double memory_share;
     enum umb_exp_parallel parallel;
     struct umb_exp_early_stop early_stop;
+    struct umb_exp_parts parts; /* freeze, rates */
+    struct umb_exp_init init;
 };
 
 struct umb_experiment {

@@ -24,7 +24,7 @@ struct layer {
     const struct umb_yaml *attrs, *name, *from; /* NULL: none */
 };
 
-static const char *const own_keys[] = {"name", "from", NULL};
+static const char *const own_keys[] = {"name", "from", "init", NULL};
 
 void umb__walk_finish(struct umb_walk *w)
 {
@@ -214,6 +214,7 @@ static enum umb_status add_op(struct umb_walk *w, const struct umb_yaml *node, c
     struct umb_layer_desc desc = {
         .op = op, .attrs = attrs, .in = in, .n_in = n_in, .device = w->device};
     enum umb_status st = full_name(w, given, op, &desc.name, &desc.share);
+    desc.init = desc.share ? NULL : w->init;
     if (st == UMB_OK) { st = umb_net_layer(w->net, &desc, &w->at); }
     if (st == UMB_OK || st == UMB_ERR_NO_MEMORY) { return st; }
     return umb__yaml_fail_prefix(w->exp->ctx, node, st);
@@ -242,7 +243,10 @@ static enum umb_status walk_op(struct umb_walk *w, const struct layer *l)
         umb__exp_attrs(w->exp, op, l->op_node == l->node ? NULL : l->op_node, own_keys, &attrs);
     if (st == UMB_OK) { st = given_name(w, l, &given); }
     if (st == UMB_OK) { st = read_inputs(w, l->from, in, &n_in); }
+    const struct umb_yaml *init = umb__yaml_get(l->attrs, "init");
+    if (st == UMB_OK && init) { st = umb__yaml_text(w->exp->ctx, init, &w->init); }
     if (st == UMB_OK) { st = add_op(w, l->op_node, given, l->op, attrs, n_in, in); }
+    w->init = NULL;
     return st == UMB_OK ? keep_name(w, l, given) : st;
 }
 

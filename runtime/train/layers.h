@@ -25,6 +25,7 @@ struct umb_walk {
     const char *again;  /* NULL: these layers are new; else they share those of the first walk of
                            this list, and are called NAME@again */
     int device;         /* that the layers are on */
+    const char *init;   /* of the layer that is added; NULL: it says nothing */
     int at;             /* the value of the layer before */
     int n_layers;
     char suffix[64]; /* "_2" within the second round of a repeat */

@@ -121,7 +121,8 @@ static enum umb_status train_epoch(struct umb_loop *l)
     struct flight f = {.last_ns = umb__clock_ns()};
     l->images = 0;
     l->train_ns = 0;
-    enum umb_status st = umb__feed_start(l->feed, begin + l->state.batch, end);
+    enum umb_status st = umb__loop_phase(l);
+    if (st == UMB_OK) { st = umb__feed_start(l->feed, begin + l->state.batch, end); }
     for (int64_t step = begin + l->state.batch; st == UMB_OK && step < end; step++) {
         if (asked_to_stop(l)) {
             st = UMB_ERR_INTERRUPTED;

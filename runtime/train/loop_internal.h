@@ -43,6 +43,9 @@ struct umb_loop {
 /* loop_trace.c: enqueues a training step; the fourth, and a few behind it, are timed. */
 UMB_MUST_USE enum umb_status umb__loop_submit(struct umb_loop *l, int slot, int64_t step);
 
+/* loop_phase.c: freezes what the coming epoch has frozen; before each. */
+UMB_MUST_USE enum umb_status umb__loop_phase(struct umb_loop *l);
+
 /* Rows of metrics.jsonl. */
 UMB_MUST_USE enum umb_status umb__loop_row_start(struct umb_loop *l);
 UMB_MUST_USE enum umb_status umb__loop_row_step(struct umb_loop *l, int64_t step, double ms);

@@ -2,7 +2,8 @@
  * safetensors.h: reading and writing safetensors files.
  *
  * Format: u64 little-endian header size, a JSON object {name: {dtype, shape, data_offsets},
- * __metadata__: {text: text}}, then the data. Only F32, I32, U8 and I64 are understood. A file is
+ * __metadata__: {text: text}}, then the data. Only F32, I32, U8 and I64 are understood, and F16,
+ * BF16 and F64, which are F32 once they are read. A file is
  * read whole and checked wholly: header size, JSON, unknown dtypes, shapes against sizes, offsets
  * that overlap, leave holes or point outside. Written with sorted names, atomically.
  */

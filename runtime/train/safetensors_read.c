@@ -8,6 +8,7 @@
 
 #include "alloc.h"
 #include "fail.h"
+#include "safetensors_float.h"
 #include "system.h"
 #include <jansson.h>
 #include <stdlib.h>
@@ -79,8 +80,28 @@ static enum umb_status read_dtype(struct reader *r, const char *name, const json
     const char *text = json_string_value(value);
     *ret_dtype = text ? umb__safetensors_dtype(text, ret_bytes) : NULL;
     if (*ret_dtype) { return UMB_OK; }
-    return REFUSE(r, "tensor '%s': dtype is '%s'; expected F32, I32, U8 or I64", name,
-                  text ? text : "no text");
+    if (text && umb__float_is_other(text, ret_bytes)) {
+        *ret_dtype = text;
+        return UMB_OK;
+    }
+    return REFUSE(r, "tensor '%s': dtype is '%s'; expected F32, F16, BF16, F64, I32, U8 or I64",
+                  name, text ? text : "no text");
+}
+
+/* Floats of other sizes are kept as F32. */
+static enum umb_status keep_tensor(struct reader *r, const char *name, const char *dtype,
+                                   const struct umb_shape *shape, const struct span *span)
+{
+    size_t bytes = 0;
+    const char *data = r->data + span->begin;
+    if (!umb__float_is_other(dtype, &bytes)) {
+        return umb__safetensors_add(r->set, name, dtype, shape, data);
+    }
+    float *converted = umb__float_to_f32(r->ctx, dtype, data, (span->end - span->begin) / bytes);
+    if (!converted) { return UMB_ERR_NO_MEMORY; }
+    const enum umb_status st = umb__safetensors_add(r->set, name, "F32", shape, converted);
+    umb__free(converted);
+    return st;
 }
 
 static enum umb_status read_tensor(struct reader *r, const char *name, const json_t *row)
@@ -101,7 +122,7 @@ static enum umb_status read_tensor(struct reader *r, const char *name, const jso
                       name, span.end - span.begin);
     }
     r->spans[r->n_spans++] = span;
-    st = umb__safetensors_add(r->set, name, dtype, &shape, r->data + span.begin);
+    st = keep_tensor(r, name, dtype, &shape, &span);
     return st == UMB_ERR_INVALID ? umb__fail_prefix(r->ctx, UMB_ERR_FORMAT, "%s", r->path) : st;
 }
 

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "init.h"
+#include "net_params.h"
 #include "rng.h"
 #include "system.h"
 #include "text.h"
@@ -47,10 +49,16 @@ static enum umb_status init_value(struct umb_trainer *tr, const struct umb_value
           *device = umb__calloc(tr->ctx, (size_t)n, sizeof *device);
     enum umb_status st = file && device ? UMB_OK : UMB_ERR_NO_MEMORY;
     if (st == UMB_OK) {
+        const int layers = umb__net_init(tr->net, spec->name), way = layers ? layers : tr->init;
         for (int64_t i = 0; i < n; i++) {
             file[i] = draw(spec, tr->seed, (uint32_t)v->spec, i);
         }
+        if (way != UMB_INIT_OWN && umb__init_draws(spec)) {
+            st = umb__init_draw(tr->ctx, way, spec, tr->seed, (uint32_t)v->spec, file);
+        }
         umb__layout_from_file(&spec->layout, file, device);
+    }
+    if (st == UMB_OK) {
         bool packed = v->kind == UMB_VALUE_PARAM;
         const struct umb_graph *g = tr->side[UMB_TRAINER_TRAIN].graph;
         st = umb__store_write(tr->store, packed ? g->value[v->base].name : v->name,
@@ -250,6 +258,11 @@ enum umb_status umb__trainer_create_tuned(struct umb_context *ctx,
     tr->n_tasks = umb_net_n_tasks(desc->net);
     st = umb__arena_create(ctx, &tr->arena);
     if (st == UMB_OK) { st = choose_optimizer(tr, desc); }
+    if (st == UMB_OK) { st = umb__trainer_take_parts(tr, desc); }
+    if (st == UMB_OK && desc->init) {
+        tr->init = umb__init_find(ctx, desc->init);
+        st = tr->init < 0 ? UMB_ERR_INVALID : UMB_OK;
+    }
     if (st == UMB_OK) { st = choose_queues(tr, desc->queues); }
     if (st == UMB_OK) { st = choose_passes(tr); }
     if (st == UMB_OK && tr->mixed && !umb_device_get_caps(tr->device)->fp16_storage) {
@@ -287,6 +300,7 @@ void umb_trainer_destroy(struct umb_trainer *tr)
         umb__tuning_close(tr->more_tuning[i]);
     }
     umb__free(tr->choices);
+    umb__trainer_parts_finish(tr);
     umb__arena_destroy(tr->arena);
     umb__free(tr);
 }

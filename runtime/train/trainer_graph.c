@@ -34,8 +34,11 @@ static enum umb_status differentiate(struct umb_trainer *tr, struct umb_trainer_
     }
     *ret_gradient = umb__arena_calloc(g->arena, (size_t)g->n_values, sizeof **ret_gradient);
     if (!*ret_gradient) { return UMB_ERR_NO_MEMORY; }
-    struct umb_autodiff_desc desc = {.n_seeds = tr->n_tasks, .seeds = seeds, .dseeds = dseeds};
-    return umb__graph_autodiff(g, &desc, *ret_gradient);
+    bool *frozen;
+    const enum umb_status st = umb__trainer_frozen(tr, g, &frozen);
+    struct umb_autodiff_desc desc = {
+        .n_seeds = tr->n_tasks, .seeds = seeds, .dseeds = dseeds, .frozen = frozen};
+    return st == UMB_OK ? umb__graph_autodiff(g, &desc, *ret_gradient) : st;
 }
 
 static enum umb_status add_update_node(struct umb_graph *g, const struct umb_op *op,
@@ -83,12 +86,12 @@ static enum umb_status add_clip(struct umb_trainer *tr, struct umb_graph *g,
     return st;
 }
 
-/* One update over all of a device's packed parameters. clip −1: none. */
+/* The update of a device's packed parameters. clip −1: none. */
 static enum umb_status add_update(struct umb_trainer *tr, struct umb_trainer_side *side,
                                   const struct packed *packed, int clip)
 {
     struct umb_graph *g = side->graph;
-    int in[6] = {packed->params, packed->gradients}, n = 2, out[UMB_OP_MAX_OUT];
+    int in[6] = {packed->params, packed->gradients}, n = 2;
     struct umb_type type = g->value[packed->params].type;
     for (int s = 0; s < umb__trainer_n_optimizer_states(tr); s++) {
         const char *name = umb__graph_device_name(g, umb__optimizer_state_names[s], g->device);
@@ -98,23 +101,23 @@ static enum umb_status add_update(struct umb_trainer *tr, struct umb_trainer_sid
         if (!tr->optimizer_state[s][g->device]) { return UMB_ERR_NO_MEMORY; }
         n++;
     }
-    in[n++] = side->hyper;
+    in[n++] = side->groups.hyper;
     if (clip >= 0) { in[n++] = clip; }
     const char *name = umb__graph_device_name(g, "update", g->device);
-    return name ? add_update_node(g, tr->optimizer, tr->optimizer_attrs, name, n, in, out)
-                : UMB_ERR_NO_MEMORY;
+    return name ? umb__trainer_add_ranges(tr, g, &side->groups, name, n, in) : UMB_ERR_NO_MEMORY;
 }
 
 /* Packs each device's parameters, and in training updates them, behind the clipping where that is
  * wanted. */
 static enum umb_status add_updates(struct umb_trainer *tr, int mode, struct umb_trainer_side *side,
-                                   const int *gradient)
+                                   int *gradient)
 {
     struct umb_graph *g = side->graph;
     struct packed packed[UMB_MAX_DEVICES];
     const bool trains = mode == UMB_TRAINER_TRAIN;
     const int n_gradient = gradient ? side->weights : 0;
-    enum umb_status st = UMB_OK;
+    enum umb_status st =
+        trains ? umb__trainer_group(tr, g, gradient, n_gradient, &side->groups) : UMB_OK;
     for (g->device = 0; st == UMB_OK && g->device < tr->n_devices; g->device++) {
         struct packed *p = &packed[g->device];
         st = umb__graph_pack(g, gradient, n_gradient, &p->params, &p->gradients);
@@ -125,9 +128,7 @@ static enum umb_status add_updates(struct umb_trainer *tr, int mode, struct umb_
         tr->packed_bytes = umb__type_bytes(&g->value[packed[0].params].type);
     }
     int clip = -1;
-    side->hyper = input_of_floats(g, "hyper", UMB_HYPER_COUNT);
-    st = side->hyper < 0 ? UMB_ERR_NO_MEMORY : UMB_OK;
-    if (st == UMB_OK && tr->clip_norm > 0) { st = add_clip(tr, g, packed, &clip); }
+    if (tr->clip_norm > 0) { st = add_clip(tr, g, packed, &clip); }
     for (g->device = 0; st == UMB_OK && g->device < tr->n_devices; g->device++) {
         if (packed[g->device].params < 0) { continue; }
         st = add_update(tr, side, &packed[g->device], clip);
@@ -218,8 +219,12 @@ enum umb_status umb__trainer_graph_of(struct umb_trainer *tr, int mode,
     int *gradient = NULL;
     if (st != UMB_OK) { return st; }
     side->graph->mixed = tr->mixed;
+    side->graph->keeps_gradients = umb__trainer_has_phases(tr);
     side->graph->more_caps = tr->more_caps;
     st = build_net(tr, mode, side);
+    if (st == UMB_OK && mode == UMB_TRAINER_TRAIN) {
+        st = umb__trainer_freeze_statistics(tr, side->graph);
+    }
     if (st == UMB_OK) {
         st = mode == UMB_TRAINER_PREDICT
                  ? umb__tasks_answers(tr->net, side->graph, &side->net, side->answer)

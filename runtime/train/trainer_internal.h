@@ -8,6 +8,7 @@
 #include "optimizer.h"
 #include "tasks.h"
 #include "trainer.h"
+#include "trainer_parts.h"
 
 #define UMB_TRAINER_MODES 3
 #define UMB_TRAINER_PREDICT 2 /* behind the two of enum umb_trainer_mode */
@@ -19,9 +20,10 @@ struct umb_trainer_side {
     struct umb_fit fit; /* of the plan into tr->memory */
     struct umb_net_values net;
     struct umb_task_values task[UMB_MAX_TASKS];
-    int answer[UMB_MAX_TASKS]; /* PREDICT */
-    int weights, hyper;        /* TRAIN: inputs */
-    int rows_value[UMB_MAX_DEVICES]; /* of each part of the batch, −1: no op asked */
+    int answer[UMB_MAX_TASKS];        /* PREDICT */
+    int weights;                      /* TRAIN: input */
+    struct umb_trainer_groups groups; /* TRAIN */
+    int rows_value[UMB_MAX_DEVICES];  /* of each part of the batch, −1: no op asked */
     int64_t rows[UMB_TRAINER_SLOTS][UMB_MAX_STREAMS];
 };
 
@@ -49,6 +51,8 @@ struct umb_trainer {
     double clip_norm;
     int64_t n_parameters, n_steps;
     size_t packed_bytes; /* of device 0's parameters side by side */
+    struct umb_trainer_parts parts;
+    int init; /* of weights whose layers say nothing: init.h */
     struct umb_trainer_side side[UMB_TRAINER_MODES];
     struct umb_tally tally[UMB_MAX_TASKS];
     int64_t uncounted;         /* labels that may lie in the device's counters */
@@ -86,6 +90,8 @@ UMB_MUST_USE enum umb_status umb__trainer_open_tuning(struct umb_trainer *tr,
 UMB_MUST_USE enum umb_status umb__trainer_tune(struct umb_trainer *tr, int mode);
 /* Has CLBlast go by that set from now on; a warning: this process cannot. */
 void umb__trainer_use_clblast(struct umb_trainer *tr, const char *set);
+/* trainer_restore.c: another training plan, with `frozen` (taken over on success) for what was. */
+UMB_MUST_USE enum umb_status umb__trainer_refreeze(struct umb_trainer *tr, char *frozen);
 void umb__trainer_drop_side(struct umb_trainer_side *side);
 /* Waits for every slot of every side. */
 UMB_MUST_USE enum umb_status umb__trainer_settle(struct umb_trainer *tr);

@@ -47,7 +47,7 @@ enum umb_status umb__trainer_compile(struct umb_trainer *tr, int mode)
 {
     struct umb_trainer_side *side = &tr->side[mode];
     if (side->plan) { return UMB_OK; }
-    *side = (struct umb_trainer_side){.weights = -1, .hyper = -1};
+    *side = (struct umb_trainer_side){.weights = -1};
     /* The limit is the step's. What only looks at results keeps nothing for backward, and must not
      * fail in the middle of a run; it gets no queue that the step had to give up. */
     const int given = tr->side[UMB_TRAINER_TRAIN].fit.queues;

@@ -128,11 +128,16 @@ struct plan_basis {
     bool fuses;
     int64_t share[UMB_MAX_DEVICES];
     char *choices; /* NULL: free */
+    char *frozen;  /* as trainer_parts.h's */
+    int64_t *updates;
 };
 
 static struct plan_basis basis_of(const struct umb_trainer *tr)
 {
-    struct plan_basis b = {.fuses = tr->fuses, .choices = tr->choices};
+    struct plan_basis b = {.fuses = tr->fuses,
+                           .choices = tr->choices,
+                           .frozen = tr->parts.frozen,
+                           .updates = tr->parts.updates};
     memcpy(b.share, tr->share, sizeof b.share);
     return b;
 }
@@ -142,10 +147,20 @@ static void set_basis(struct umb_trainer *tr, struct plan_basis basis)
     tr->fuses = basis.fuses;
     memcpy(tr->share, basis.share, sizeof tr->share);
     tr->choices = basis.choices;
+    tr->parts.frozen = basis.frozen;
+    tr->parts.updates = basis.updates;
 }
 
-/* Compiles the training plan anew; the present one stands until the new one is there. choices are
- * taken over on success. */
+/* What was taken over from an earlier basis and is not in the present one. */
+static void free_basis(const struct umb_trainer *tr, struct plan_basis before)
+{
+    if (before.choices != tr->choices) { umb__free(before.choices); }
+    if (before.frozen != tr->parts.frozen) { umb__free(before.frozen); }
+    if (before.updates != tr->parts.updates) { umb__free(before.updates); }
+}
+
+/* Compiles the training plan anew; the present one stands until the new one is there. What the
+ * basis points to is taken over on success. */
 static enum umb_status change_plan(struct umb_trainer *tr, struct plan_basis basis)
 {
     const struct plan_basis before = basis_of(tr);
@@ -159,11 +174,50 @@ static enum umb_status change_plan(struct umb_trainer *tr, struct plan_basis bas
         return st;
     }
     umb__trainer_drop_side(&present);
-    umb__free(before.choices);
+    free_basis(tr, before);
     for (int m = 0; m < UMB_TRAINER_MODES && basis.fuses != before.fuses; m++) {
         if (m != UMB_TRAINER_TRAIN) { umb__trainer_drop_side(&tr->side[m]); }
     }
     return UMB_OK;
+}
+
+/* The present plan serves the basis: counts of updates are all that is new. */
+static enum umb_status keep_plan(struct umb_trainer *tr, struct plan_basis basis)
+{
+    const struct plan_basis before = basis_of(tr);
+    basis.choices = tr->choices;
+    set_basis(tr, basis);
+    free_basis(tr, before);
+    return UMB_OK;
+}
+
+/* The gradients' places are not those of what is frozen now; the norm counts all of them. */
+static enum umb_status clear_gradients(struct umb_trainer *tr)
+{
+    const struct umb_graph *g = tr->side[UMB_TRAINER_TRAIN].graph;
+    enum umb_status st = UMB_OK;
+    for (int d = 0; st == UMB_OK && d < tr->n_devices; d++) {
+        char name[64] = "gradients";
+        if (d) { snprintf(name, sizeof name, "gradients.%d", d); }
+        const int v = umb__graph_find_value(g, name);
+        if (v < 0) { continue; }
+        const size_t bytes = umb__type_bytes(&g->value[v].type);
+        void *zeros = umb__calloc(tr->ctx, bytes, 1);
+        st = zeros ? umb__store_write(tr->store, name, 0, bytes, zeros) : UMB_ERR_NO_MEMORY;
+        umb__free(zeros);
+    }
+    return st;
+}
+
+enum umb_status umb__trainer_refreeze(struct umb_trainer *tr, char *frozen)
+{
+    struct plan_basis basis = basis_of(tr);
+    basis.frozen = frozen;
+    basis.choices = NULL;
+    enum umb_status st = umb__trainer_settle(tr);
+    if (st == UMB_OK) { st = umb__trainer_drain(tr); }
+    if (st == UMB_OK) { st = clear_gradients(tr); }
+    return st == UMB_OK ? change_plan(tr, basis) : st;
 }
 
 /* The plan has these solvers already. */
@@ -206,16 +260,20 @@ static void restore_shares(struct umb_trainer *tr, const struct restore *r, int6
 /* Takes over what the checkpoint's run fused, its solvers and its devices' shares, since its bits
  * depend on them. Where this device or build lacks a solver, the run goes on with others, equal
  * within rounding. */
-static enum umb_status restore_plan(struct umb_trainer *tr, const struct restore *r, bool fuses)
+static enum umb_status restore_plan(struct umb_trainer *tr, const struct restore *r, bool fuses,
+                                    const struct umb_trainer_phase *phase)
 {
     const char *wanted = umb__safetensors_text(r->file, "umbel.solvers");
-    struct plan_basis basis = {.fuses = fuses};
+    struct plan_basis basis = {.fuses = fuses, .frozen = phase->frozen, .updates = phase->updates};
     bool same = true;
     enum umb_status st = wanted ? has_solvers(tr, wanted, &same) : UMB_OK;
     if (wanted) { restore_clblast(tr, r, wanted); }
     restore_shares(tr, r, basis.share);
     const bool shares = memcmp(basis.share, tr->share, sizeof tr->share) == 0;
-    if (st != UMB_OK || (same && shares && fuses == tr->fuses)) { return st; }
+    if (st == UMB_OK && !phase->same) { st = clear_gradients(tr); }
+    if (st != UMB_OK) { return st; }
+    const bool stays = shares && fuses == tr->fuses && phase->same;
+    if (stays && same) { return keep_plan(tr, basis); }
     const struct plan_basis free_choice = basis;
     if (wanted) {
         basis.choices = umb__strdup(tr->ctx, wanted);
@@ -226,7 +284,7 @@ static enum umb_status restore_plan(struct umb_trainer *tr, const struct restore
     if (st != UMB_ERR_UNSUPPORTED) { return st; }
     umb__log(tr->ctx, UMB_LOG_WARN, "%s: its solvers are not all here (%s): going on with others",
              r->path, umb_context_error(tr->ctx));
-    return fuses == tr->fuses && shares ? UMB_OK : change_plan(tr, free_choice);
+    return stays ? keep_plan(tr, free_choice) : change_plan(tr, free_choice);
 }
 
 enum umb_status umb__trainer_restore(struct umb_trainer *tr, const struct umb_safetensors *file,
@@ -235,6 +293,7 @@ enum umb_status umb__trainer_restore(struct umb_trainer *tr, const struct umb_sa
     struct restore r = {file, path};
     int64_t step, seed;
     bool fuses = tr->fuses;
+    struct umb_trainer_phase phase = {.same = true};
     enum umb_status st = umb__trainer_settle(tr);
     if (st == UMB_OK) { st = check_texts(tr, &r, &step, &seed); }
     if (st == UMB_OK) { st = check_fusing(tr, &r, &fuses); }
@@ -242,7 +301,11 @@ enum umb_status umb__trainer_restore(struct umb_trainer *tr, const struct umb_sa
     for (int t = 0; st == UMB_OK && t < tr->n_tasks; t++) {
         st = check_tally(tr, &r, t);
     }
-    if (st == UMB_OK) { st = restore_plan(tr, &r, fuses); }
+    if (st == UMB_OK) { st = umb__trainer_read_phase(tr, file, path, step, &phase); }
+    if (st == UMB_OK) { st = restore_plan(tr, &r, fuses, &phase); }
+    /* Where the plan was not to be had, nobody has taken them over. */
+    if (tr->parts.frozen != phase.frozen) { umb__free(phase.frozen); }
+    if (tr->parts.updates != phase.updates) { umb__free(phase.updates); }
     if (st == UMB_OK) { st = umb__trainer_drain(tr); }
     if (st == UMB_OK) { st = umb__trainer_for_tensors(tr, restore_tensor, &r); }
     if (st != UMB_OK) { return st; }

@@ -116,6 +116,7 @@ enum umb_status umb__trainer_collect_texts(struct umb_trainer *tr, struct umb_sa
         if (solver[0]) { umb__text_printf(&t, "%s=%s\n", side->graph->node[i].name, solver); }
     }
     if (st == UMB_OK) { st = umb__text_status(tr->ctx, &t); }
+    if (st == UMB_OK) { st = umb__trainer_collect_phase(tr, file); }
     if (st == UMB_OK) {
         st = umb__safetensors_add_text(file, "umbel.clblast", umb__clblast_used(tr->device));
     }

@@ -61,17 +61,6 @@ void umb__trainer_set_rows(struct umb_trainer *tr, enum umb_trainer_mode mode, i
 
 /* ---- what changes from step to step ---- */
 
-static void set_hyper(struct umb_trainer *tr, int slot, double rate)
-{
-    float *hyper = input(tr, UMB_TRAINER_TRAIN, slot, tr->side[UMB_TRAINER_TRAIN].hyper);
-    double t = (double)(tr->n_steps + 1);
-    hyper[UMB_HYPER_RATE] = (float)rate;
-    hyper[UMB_HYPER_CORRECTION1] = (float)(1 - pow(umb__trainer_optimizer_attr(tr, "beta1"), t));
-    hyper[UMB_HYPER_CORRECTION2] = (float)(1 - pow(umb__trainer_optimizer_attr(tr, "beta2"), t));
-    hyper[UMB_HYPER_FIRST] = tr->n_steps == 0;
-    hyper[UMB_HYPER_ONE] = 1;
-}
-
 static void set_weights(struct umb_trainer *tr, int slot)
 {
     float *weights = input(tr, UMB_TRAINER_TRAIN, slot, tr->side[UMB_TRAINER_TRAIN].weights);
@@ -104,6 +93,7 @@ static int64_t labels_per_batch(const struct umb_trainer *tr)
 static enum umb_status prepare_run(struct umb_trainer *tr, enum umb_trainer_mode mode, int slot,
                                    double rate)
 {
+    const struct umb_trainer_side *side = &tr->side[mode];
     enum umb_status st = umb__trainer_compile(tr, (int)mode);
     tr->uncounted += labels_per_batch(tr);
     if (st == UMB_OK && tr->uncounted > DRAIN_AT) {
@@ -113,10 +103,11 @@ static enum umb_status prepare_run(struct umb_trainer *tr, enum umb_trainer_mode
     }
     if (st != UMB_OK) { return st; }
     if (mode == UMB_TRAINER_TRAIN) {
-        set_hyper(tr, slot, rate);
+        umb__trainer_set_hyper(tr, rate, input(tr, (int)mode, slot, side->groups.hyper));
         set_weights(tr, slot);
         set_random(tr, (int)mode, slot);
         tr->n_steps++;
+        umb__trainer_count_updates(tr);
     }
     return UMB_OK;
 }

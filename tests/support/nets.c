@@ -157,6 +157,34 @@ struct umb_net *test_net_undropped(struct umb_context *ctx)
     return mixed(ctx, false);
 }
 
+static int named(struct umb_context *ctx, struct umb_net *net, const char *name, const char *op,
+                 const char *attrs, int in)
+{
+    const struct umb_layer_desc desc = {
+        .op = op, .attrs = attrs, .name = name, .in = &in, .n_in = 1};
+    int out = -1;
+    if (umb_net_layer(net, &desc, &out) != UMB_OK) { fail_msg("%s", umb_context_error(ctx)); }
+    return out;
+}
+
+struct umb_net *test_net_named(struct umb_context *ctx)
+{
+    struct umb_net *net = test_net(ctx);
+    int h = test_stream(ctx, net, "image", 14, 14, 2);
+    h = named(ctx, net, "conv1", "conv", "filters=6 size=3", h);
+    h = named(ctx, net, "batch_norm1", "batch_norm", NULL, h);
+    h = named(ctx, net, "relu1", "relu", NULL, h);
+    h = named(ctx, net, "max_pool1", "max_pool", "size=2", h);
+    h = named(ctx, net, "conv2", "conv", "filters=9 size=3 activation=relu", h);
+    h = named(ctx, net, "flatten1", "flatten", NULL, h);
+    h = named(ctx, net, "dense1", "dense", "units=17 activation=relu", h);
+    const int kind = named(ctx, net, "kind.dense1", "dense", "units=5", h);
+    const int place = named(ctx, net, "place.dense1", "dense", "units=2", h);
+    test_task(ctx, net, "kind", kind, "cross_entropy", 1);
+    test_task(ctx, net, "place", place, "mse", 0.5);
+    return net;
+}
+
 struct umb_net *test_net_large(struct umb_context *ctx)
 {
     struct umb_net *net = test_net(ctx);

@@ -40,6 +40,9 @@ struct umb_net *test_net_two_residual(struct umb_context *ctx);
 struct umb_net *test_net_mixed(struct umb_context *ctx);
 /* The same without dropout. */
 struct umb_net *test_net_undropped(struct umb_context *ctx);
+/* One 14×14×2 stream through conv1, batch_norm1, conv2 and dense1; heads kind.dense1 (classes) and
+ * place.dense1 (mse), so that names are those of an experiment. */
+struct umb_net *test_net_named(struct umb_context *ctx);
 /* One 12×12×3 stream through layers of at least UMB_LARGE_PARAM weights: winograd, direct, small and
  * few's. */
 struct umb_net *test_net_large(struct umb_context *ctx);

@@ -52,6 +52,14 @@ struct session session_open(struct umb_context *ctx, const struct session_desc *
                                  .more = desc->more,
                                  .n_more = desc->n_more,
                                  .shares = desc->shares};
+    if (desc->parts) {
+        d.init = desc->parts->init;
+        d.parts = desc->parts->parts;
+        d.n_parts = desc->parts->n_parts;
+        d.frozen = desc->parts->frozen;
+        d.n_frozen = desc->parts->n_frozen;
+        d.refreezes = desc->parts->refreezes;
+    }
     must(&s, umb_trainer_create(ctx, &d, &s.tr));
     for (int i = 0; i < s.tr->n_streams; i++) {
         s.images_of[i] = room(&s, desc->batch * image_bytes(&s, i), 1);

@@ -20,6 +20,8 @@ struct session_desc {
     struct umb_device *const *more; /* further devices, that layers of the net name */
     int n_more;
     const int64_t *shares; /* as umb_trainer_desc's */
+    /* Whose init, parts, frozen and refreezes are taken; NULL: none. */
+    const struct umb_trainer_desc *parts;
 };
 struct session {
     struct umb_context *ctx;

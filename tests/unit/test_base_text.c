@@ -384,10 +384,50 @@ static void names_have_numbers(void **state)
     assert_int_equal(umb__names_find(&t, "layer7"), -1);
 }
 
+static void patterns_fit_whole_names(void **state)
+{
+    static const struct {
+        const char *pattern, *text;
+        bool fits;
+    } rows[] = {{"conv1.weight", "conv1.weight", true},
+                {"conv1", "conv1.weight", false},
+                {"conv1.*", "conv1.weight", true},
+                {"conv1.*", "conv10.weight", false},
+                {"conv?.weight", "conv2.weight", true},
+                {"conv?.weight", "conv.weight", false},
+                {"*.bias", "a.b.bias", true},
+                {"*.bias", "a.b.bias2", false},
+                {"*a*b*c", "xaxbxbc", true},
+                {"*a*b*c", "xaxcxb", false},
+                {"*", "", true},
+                {"", "", true},
+                {"", "a", false},
+                {"?", "", false},
+                {"**x**", "x", true},
+                {"a*", "ba", false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (umb__glob(rows[i].pattern, rows[i].text) != rows[i].fits) {
+            fail_msg("'%s' and '%s'", rows[i].pattern, rows[i].text);
+        }
+    }
+    /* A hostile pattern takes no more than the product of both lengths. */
+    char pattern[401], text[2001];
+    for (size_t i = 0; i < 400; i++) {
+        pattern[i] = i % 2 ? 'a' : '*';
+    }
+    pattern[399] = 'b';
+    pattern[400] = 0;
+    memset(text, 'a', 2000);
+    text[2000] = 0;
+    assert_false(umb__glob(pattern, text));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_grow),
+        cmocka_unit_test(patterns_fit_whole_names),
         cmocka_unit_test(texts_remember_failure),
         cmocka_unit_test(nearest_names),
         cmocka_unit_test(nearest_names_of_swapped_letters),
