@@ -73,6 +73,8 @@ void cli_log_to(struct umb_run *run);
 const char *cli_count(double n, char *buffer);
 const char *cli_bytes(double bytes, char *buffer);
 const char *cli_duration(double seconds, char *buffer);
+/* " TEXT" on standard output, quoted for a shell where it has to be. */
+void cli_print_quoted(const char *text);
 
 /* A table on standard output: cells are copied; the first column is flush left, the others right.
  */
