@@ -88,6 +88,7 @@ void cli_table_free(struct cli_table *t);             /* the cells of one that i
 
 /* The subcommands. */
 int cmd_bench(int argc, char **argv);
+int cmd_compare(int argc, char **argv);
 int cmd_devices(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
 int cmd_plan(int argc, char **argv);
