@@ -113,7 +113,7 @@ static void draw_figure(struct umb_text *out, const struct scale *s, const char 
     umb__html(out, title);
     umb__text_add(out, ": ");
     umb__html(out, metric);
-    umb__text_add(out, " against alone</text>\n");
+    umb__text_add(out, " against single</text>\n");
     draw_ticks(out, s, height);
     for (size_t i = 0; i < n; i++) {
         draw_bar(out, s, &bars[i], TOP + ROW * ((double)i + 0.5));

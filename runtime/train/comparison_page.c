@@ -29,14 +29,15 @@ static void add_name(struct umb_text *out, const char *element, const char *name
 
 /* The table. */
 
-static void add_figure(struct umb_text *out, const struct umb_comparison_figure *f)
+static void add_figure(struct umb_text *out, const struct umb_comparison *c,
+                       const struct umb_comparison_figure *f)
 {
     add_cell(out, "%.4f", f->value.mean);
     add_cell(out, "%.4f", f->value.half);
     add_cell(out, "%+.2f %%", 100 * f->gain);
     add_cell(out, "%.2f", 100 * f->gain_half);
     add_cell(out, "%.2g", f->p_single);
-    add_cell(out, "%.2g", f->p_first);
+    if (c->n_ways > 2) { add_cell(out, "%.2g", f->p_first); }
     umb__text_add(out, "</tr>\n");
 }
 
@@ -60,7 +61,7 @@ static void add_rows(struct umb_text *out, const struct umb_comparison *c)
             const struct umb_comparison_figure f = umb__comparison_figure(c, i, w);
             add_head(out, c->task[c->row[i].task], c->row[i].metric, c->n_ways, w == 0);
             add_name(out, "td", c->way[w]);
-            add_figure(out, &f);
+            add_figure(out, c, &f);
         }
     }
 }
@@ -73,7 +74,7 @@ static enum umb_status add_all(struct umb_text *out, const struct umb_comparison
         if (st != UMB_OK) { return st; }
         add_head(out, "all", "Δm", c->n_ways - 1, w == 1);
         add_name(out, "td", c->way[w]);
-        add_figure(out, &f);
+        add_figure(out, c, &f);
     }
     return UMB_OK;
 }
@@ -82,9 +83,13 @@ static enum umb_status add_table(struct umb_text *out, const struct umb_comparis
 {
     umb__text_add(out, "<div class=\"scroll\"><table><thead><tr><th>task</th><th class=\"left\">"
                        "metric</th><th class=\"left\">trained</th><th>mean</th><th>±</th>"
-                       "<th>Δ</th><th>±</th><th>p: single</th><th>p: ");
-    umb__html(out, c->way[1]);
-    umb__text_add(out, "</th></tr></thead><tbody>\n");
+                       "<th>Δ</th><th>±</th><th>p: single</th>");
+    if (c->n_ways > 2) {
+        umb__text_add(out, "<th>p: ");
+        umb__html(out, c->way[1]);
+        umb__text_add(out, "</th>");
+    }
+    umb__text_add(out, "</tr></thead><tbody>\n");
     const enum umb_status st = add_all(out, c);
     add_rows(out, c);
     umb__text_add(out, "</tbody></table></div>\n");
