@@ -13,7 +13,7 @@ static bool json, resume;
 static struct cli_list sets;
 
 static const struct cli_option options[] = {
-    {"--methods", CLI_TEXT, &methods, "A,B,…",
+    {"--methods", CLI_TEXT, &methods, "A,B",
      "balancers of the tasks' losses or gradients: equal, and what train.balancer takes"},
     {"--seeds", CLI_INT, &seeds, "N", "how many, from the experiment's on (unset: 3)"},
     {"--out", CLI_TEXT, &out, "DIR", "a folder for the runs (unset: runs/NAME-compare-1, -2 …)"},

@@ -24,7 +24,9 @@ static enum umb_status edit(const void *user, struct umb_yaml_tree *tree)
     const struct way *way = user;
     enum umb_status st = umb__exp_set_seed(tree, way->seed);
     if (st == UMB_OK && way->task) { umb__exp_keep_tasks(tree, &way->task, 1); }
-    return st == UMB_OK && way->method ? umb__exp_set_balancer(tree, way->method, "--methods") : st;
+    if (st != UMB_OK || !way->method) { return st; }
+    const char *source = umb__arena_printf(tree->arena, "--methods %s", way->method);
+    return source ? umb__exp_set_balancer(tree, way->method, source) : UMB_ERR_NO_MEMORY;
 }
 
 static enum umb_status read_way(const struct compare *c, size_t r, size_t s,
@@ -52,18 +54,23 @@ static enum umb_status check_ways(const struct compare *c)
 
 /* The folder. */
 
-static bool holds_table(struct umb_context *ctx, const char *path)
+static enum umb_status is_there(struct umb_context *ctx, const char *folder, const char *name,
+                                bool *ret_there)
 {
-    char *file = umb__path_join(ctx, path, TABLE);
-    const bool there = file && umb__is_file(file);
+    char *file = umb__path_join(ctx, folder, name);
+    if (!file) { return UMB_ERR_NO_MEMORY; }
+    *ret_there = umb__is_file(file);
     umb__free(file);
-    return there;
+    return UMB_OK;
 }
 
 static enum umb_status check_free(const struct compare *c)
 {
     struct umb_context *ctx = c->cli->ctx;
-    if (!holds_table(ctx, c->out)) { return umb__run_check_free(ctx, c->out); }
+    bool there = false;
+    const enum umb_status st = is_there(ctx, c->out, TABLE, &there);
+    if (st != UMB_OK) { return st; }
+    if (!there) { return umb__run_check_free(ctx, c->out); }
     return umb__fail(ctx, UMB_ERR_INVALID,
                      "%s: holds a comparison already; expected a new folder, or --resume to go on "
                      "with it",
@@ -82,13 +89,15 @@ static enum umb_status find_folder(struct compare *c)
     char name[80];
     struct umb_context *ctx = c->cli->ctx;
     enum umb_status st = UMB_OK;
+    bool there = false;
     if (c->out) {
         c->path = umb__strdup(ctx, c->out);
         st = c->path ? UMB_OK : UMB_ERR_NO_MEMORY;
     } else {
         st = umb__runs_newest(ctx, folder_name(c, name, sizeof name), &c->path);
     }
-    if (st != UMB_OK || holds_table(ctx, c->path)) { return st; }
+    if (st == UMB_OK) { st = is_there(ctx, c->path, TABLE, &there); }
+    if (st != UMB_OK || there) { return st; }
     return umb__fail(ctx, UMB_ERR_INVALID, "%s: is no comparison; expected a folder with " TABLE,
                      c->path);
 }
@@ -140,19 +149,11 @@ struct job {
     struct session session;
 };
 
-static bool has(const struct umb_run *run, const char *name)
-{
-    char *path = umb__run_file(run, name);
-    const bool there = path && umb__is_file(path);
-    umb__free(path);
-    return there;
-}
-
 /* One that was stopped before its first checkpoint begins anew. */
-static enum umb_status check_checkpoint(struct job *j)
+static enum umb_status check_checkpoint(const struct compare *c, struct job *j)
 {
-    j->resume = has(j->session.run, "checkpoints/latest");
-    return j->resume ? UMB_OK : umb__run_cut_metrics(j->session.run, 0);
+    const enum umb_status st = is_there(c->cli->ctx, j->path, "checkpoints/latest", &j->resume);
+    return st != UMB_OK || j->resume ? st : umb__run_cut_metrics(j->session.run, 0);
 }
 
 /* Opens the run that is there, made with the same experiment; done: there is nothing left to do. A
@@ -172,19 +173,17 @@ static enum umb_status open_there(struct compare *c, struct job *j)
     if (st != UMB_OK) { return umb__fail_prefix(ctx, st, "%s", j->path); }
     st = umb__comparison_take(c->table, j->r, j->s, j->session.run, now->train.epochs, &j->done);
     if (st == UMB_ERR_FORMAT) { st = UMB_OK; }
-    return st == UMB_OK && !j->done ? check_checkpoint(j) : st;
+    return st == UMB_OK && !j->done ? check_checkpoint(c, j) : st;
 }
 
 static enum umb_status find_run(struct compare *c, struct job *j)
 {
+    bool there = false;
     if (!c->path) { return UMB_OK; }
-    char *file = NULL;
     j->path = umb__path_join(c->cli->ctx, c->path, j->folder);
-    if (j->path) { file = umb__path_join(c->cli->ctx, j->path, "experiment.yaml"); }
-    if (!file) { return UMB_ERR_NO_MEMORY; }
-    const bool there = c->resume && umb__is_file(file);
-    umb__free(file);
-    return there ? open_there(c, j) : UMB_OK;
+    if (!j->path) { return UMB_ERR_NO_MEMORY; }
+    const enum umb_status st = is_there(c->cli->ctx, j->path, "experiment.yaml", &there);
+    return st == UMB_OK && there && c->resume ? open_there(c, j) : st;
 }
 
 static enum umb_status make_run(struct compare *c, struct job *j)

@@ -15,7 +15,7 @@
 void umb__exp_keep_tasks(struct umb_yaml_tree *tree, const char *const *names, size_t n);
 
 /* train.balancer: equal is none, so the key goes; a name that the experiment gives with options
- * keeps them. source stands for FILE:LINE in errors. */
+ * keeps them. source stands for FILE:LINE in errors, and lives as long as the tree. */
 UMB_MUST_USE enum umb_status umb__exp_set_balancer(struct umb_yaml_tree *tree, const char *name,
                                                    const char *source);
 UMB_MUST_USE enum umb_status umb__exp_set_seed(struct umb_yaml_tree *tree, uint64_t seed);

@@ -154,6 +154,7 @@ void umb__draw_fact(struct umb_text *out, const char *label, const char *fmt, ..
     umb__text_printf(out, "<div><dt>%s</dt><dd>", label);
     umb__html(out, umb__text_string(&value));
     umb__text_add(out, "</dd></div>\n");
+    out->failed = out->failed || value.failed;
     umb__text_finish(&value);
 }
 

@@ -429,6 +429,44 @@ static void json_and_page_hold_the_numbers(void **state)
     drop_runs();
 }
 
+/* Every allocation fails once, until all is well. */
+
+static enum umb_status whole(struct rig *r, const struct umb_run *run)
+{
+    static const char *const methods[] = {"equal"};
+    struct umb_comparison *c = NULL;
+    bool done = false;
+    enum umb_status st = umb__comparison_create(r->exp, methods, 1, 2, &c);
+    if (st == UMB_OK) { st = umb__comparison_take(c, 2, 0, run, 2, &done); }
+    if (st == UMB_OK) { st = umb__comparison_page(c, "page.html"); }
+    umb__comparison_destroy(c);
+    return st;
+}
+
+static void memory_may_end_anywhere(void **state)
+{
+    (void)state;
+    struct rig r;
+    enum umb_status st = UMB_ERR_NO_MEMORY;
+    open_rig(&r, 2);
+    fill(&r, true);
+    struct umb_run *run = NULL;
+    check(&r, umb__run_open(r.ctx, "equal-seed7", NULL, false, &run), "open");
+    uint64_t n = 0;
+    const uint64_t live = umb__alloc_live();
+    while (st == UMB_ERR_NO_MEMORY) {
+        umb__alloc_fail_at(++n);
+        st = whole(&r, run);
+        umb__alloc_fail_at(0);
+        assert_int_equal(umb__alloc_live(), live);
+    }
+    check(&r, st, "whole");
+    assert_true(n > 20);
+    umb__run_close(run);
+    close_rig(&r);
+    drop_runs();
+}
+
 /* A folder of its own. */
 
 static char home[] = "/tmp/umbel-comparison-XXXXXX";
@@ -475,6 +513,7 @@ int main(void)
         cmocka_unit_test(what_has_not_ended_is_missing),
         cmocka_unit_test(a_base_of_zero_is_said),
         cmocka_unit_test(json_and_page_hold_the_numbers),
+        cmocka_unit_test(memory_may_end_anywhere),
     };
     return cmocka_run_group_tests(tests, enter, leave);
 }
