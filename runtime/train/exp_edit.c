@@ -30,6 +30,58 @@ static bool is_among(const char *name, const char *const *names, size_t n)
     return false;
 }
 
+/* What is said of parts that are gone. */
+
+/* "NAME.…" */
+static bool is_of(const struct umb_yaml *text, const char *name)
+{
+    const size_t length = strlen(name);
+    return text && text->kind == UMB_YAML_SCALAR && strncmp(text->text, name, length) == 0 &&
+           text->text[length] == '.';
+}
+
+/* An item of `freeze` is a pattern or a map with one. */
+static bool freezes(const struct umb_yaml *item, const char *name)
+{
+    return is_of(item->kind == UMB_YAML_MAP ? umb__yaml_get(item, "pattern") : item, name);
+}
+
+static void forget_freeze(struct umb_yaml *train, const char *name)
+{
+    struct umb_yaml *freeze = umb__yaml_get(train, "freeze");
+    if (!freeze) { return; }
+    if (freeze->kind != UMB_YAML_LIST) {
+        if (freezes(freeze, name)) { remove_key(train, "freeze"); }
+        return;
+    }
+    for (size_t i = freeze->n_items; i-- > 0;) {
+        if (freezes(freeze->item[i], name)) { remove_item(freeze, i); }
+    }
+    if (freeze->n_items == 0) { remove_key(train, "freeze"); }
+}
+
+/* The keys of `rates` are patterns. */
+static void forget_rates(struct umb_yaml *train, const char *name)
+{
+    struct umb_yaml *rates = umb__yaml_get(train, "rates");
+    const size_t length = strlen(name);
+    for (size_t i = rates && rates->kind == UMB_YAML_MAP ? rates->n_items : 0; i-- > 0;) {
+        const char *key = rates->item[i]->key;
+        if (strncmp(key, name, length) == 0 && key[length] == '.') { remove_item(rates, i); }
+    }
+}
+
+/* What `train` says of a task or trunk that is taken out; an early stop then watches the score. */
+static void forget(struct umb_yaml *train, const char *name)
+{
+    struct umb_yaml *stop = umb__yaml_get(train, "early_stop");
+    if (is_of(umb__yaml_get(stop, "metric"), name)) { remove_key(stop, "metric"); }
+    forget_freeze(train, name);
+    forget_rates(train, name);
+}
+
+/* Tasks. */
+
 /* Whether a task says `key: name`; where it says nothing, there is only one. */
 static bool is_used(const struct umb_yaml *tasks, const char *key, const char *name)
 {
@@ -43,26 +95,15 @@ static bool is_used(const struct umb_yaml *tasks, const char *key, const char *n
 }
 
 /* Of a map of data or trunks, what tasks name. */
-static void keep_used(struct umb_yaml *map, const struct umb_yaml *tasks, const char *key)
+static void keep_used(struct umb_yaml *map, const struct umb_yaml *tasks, const char *key,
+                      struct umb_yaml *train)
 {
     for (size_t i = map && map->kind == UMB_YAML_MAP ? map->n_items : 0; i-- > 0;) {
-        if (!is_used(tasks, key, map->item[i]->key)) { remove_item(map, i); }
+        const char *name = map->item[i]->key;
+        if (is_used(tasks, key, name)) { continue; }
+        forget(train, name);
+        remove_item(map, i);
     }
-}
-
-/* early_stop.metric: TASK.METRIC of a task that is not there any more. */
-static void forget_stop(struct umb_yaml *train, const struct umb_yaml *tasks)
-{
-    struct umb_yaml *stop = umb__yaml_get(train, "early_stop");
-    const struct umb_yaml *metric = umb__yaml_get(stop, "metric");
-    const char *dot = metric && metric->kind == UMB_YAML_SCALAR ? strchr(metric->text, '.') : NULL;
-    if (!dot) { return; }
-    const size_t length = (size_t)(dot - metric->text);
-    for (size_t i = 0; i < tasks->n_items; i++) {
-        const char *name = tasks->item[i]->key;
-        if (strlen(name) == length && strncmp(name, metric->text, length) == 0) { return; }
-    }
-    remove_key(stop, "metric");
 }
 
 void umb__exp_keep_tasks(struct umb_yaml_tree *tree, const char *const *names, size_t n)
@@ -71,11 +112,13 @@ void umb__exp_keep_tasks(struct umb_yaml_tree *tree, const char *const *names, s
                     *train = umb__yaml_get(tree->root, "train");
     if (!tasks || tasks->kind != UMB_YAML_MAP) { return; }
     for (size_t i = tasks->n_items; i-- > 0;) {
-        if (!is_among(tasks->item[i]->key, names, n)) { remove_item(tasks, i); }
+        const char *name = tasks->item[i]->key;
+        if (is_among(name, names, n)) { continue; }
+        forget(train, name);
+        remove_item(tasks, i);
     }
-    keep_used(umb__yaml_get(tree->root, "data"), tasks, "data");
-    keep_used(umb__yaml_get(tree->root, "trunks"), tasks, "trunk");
-    forget_stop(train, tasks);
+    keep_used(umb__yaml_get(tree->root, "data"), tasks, "data", train);
+    keep_used(umb__yaml_get(tree->root, "trunks"), tasks, "trunk", train);
     if (tasks->n_items != 1) { return; }
     remove_key(train, "balancer");
     remove_key(tree->root, "share");

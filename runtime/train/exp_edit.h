@@ -9,8 +9,9 @@
 
 #include "yaml_tree.h"
 
-/* Keeps the tasks of these names alone, and of data and trunks those that they use. An early stop
- * that watched a task which is gone watches the score. One task alone has no balancer, and shares
+/* Keeps the tasks of these names alone, and of data and trunks those that they use. What `train`
+ * says of parameters of a task or trunk that is gone ("NAME.…" in freeze and rates) goes too; an
+ * early stop that watched such a task watches the score. One task alone has no balancer, and shares
  * with no one. */
 void umb__exp_keep_tasks(struct umb_yaml_tree *tree, const char *const *names, size_t n);
 

@@ -39,6 +39,22 @@ static const char text[] =
     "  place: {data: b, trunk: two, target: position, head: [{dense: {units: 2}}], loss: mse}\n"
     "train: {epochs: 3, seed: 7, early_stop: {patience: 2, metric: place.mae}}\n";
 
+/* A folder of its own. */
+static char home[] = "/tmp/umbel-comparison-XXXXXX";
+
+static int drop(const char *path, const struct stat *info, int kind, struct FTW *place)
+{
+    (void)info;
+    (void)kind;
+    const bool keep = place->level == 0 || strcmp(path + place->base, "small.yaml") == 0;
+    return keep ? 0 : remove(path);
+}
+
+static void drop_runs(void)
+{
+    assert_int_equal(nftw(home, drop, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
 struct rig {
     struct umb_context *ctx;
     struct umb_experiment *exp;
@@ -56,6 +72,7 @@ static void open_rig(struct rig *r, size_t n_seeds)
 {
     static const char *const methods[] = {"equal", "mgda"};
     *r = (struct rig){0};
+    drop_runs();
     assert_int_equal(umb_context_create(NULL, &r->ctx), UMB_OK);
     check(r, umb__experiment_read(r->ctx, "small.yaml", NULL, 0, &r->exp), "read");
     check(r, umb__comparison_create(r->exp, methods, 2, n_seeds, &r->c), "create");
@@ -109,39 +126,17 @@ static void a_task_alone_has_its_own_data_and_trunk(void **state)
     close_rig(&r);
 }
 
-/* Whatever the sections are, the reader is to say what is wrong with them. */
-static void edits_pass_over_what_is_wrong(void **state)
-{
-    (void)state;
-    static const char *const texts[] = {
-        "{}",
-        "tasks: 1",
-        "tasks: [1, 2]",
-        "tasks: {a: 1, b: []}\ndata: x\ntrunks: [1]",
-        "tasks: {a: {data: [1]}}\ndata: {x: 1}\ntrain: 3",
-        "tasks: {}\ntrain: {early_stop: 1}",
-        "tasks: {a: {}}\ntrain: {early_stop: {metric: [1]}, balancer: [1]}"};
-    const char *name = "a";
-    struct umb_context *ctx = NULL;
-    assert_int_equal(umb_context_create(NULL, &ctx), UMB_OK);
-    for (size_t i = 0; i < COUNT(texts); i++) {
-        struct umb_yaml_tree *tree = NULL;
-        assert_int_equal(umb__yaml_parse(ctx, "x", texts[i], strlen(texts[i]), &tree), UMB_OK);
-        umb__exp_keep_tasks(tree, &name, 1);
-        assert_int_equal(umb__exp_set_balancer(tree, "equal", "--methods"), UMB_OK);
-        umb__yaml_destroy(tree);
-    }
-    umb_context_destroy(ctx);
-}
-
-static void expect_balancer(const char *before, const char *name, const char *expected)
+/* A tree before and behind an edit. */
+static void expect_edit(const char *before, const char *task, const char *balancer,
+                        const char *expected)
 {
     struct umb_context *ctx = NULL;
     struct umb_yaml_tree *tree = NULL;
     char *after = NULL;
     assert_int_equal(umb_context_create(NULL, &ctx), UMB_OK);
     assert_int_equal(umb__yaml_parse(ctx, "x", before, strlen(before), &tree), UMB_OK);
-    assert_int_equal(umb__exp_set_balancer(tree, name, "--methods"), UMB_OK);
+    if (task) { umb__exp_keep_tasks(tree, &task, 1); }
+    if (balancer) { assert_int_equal(umb__exp_set_balancer(tree, balancer, "x"), UMB_OK); }
     assert_int_equal(umb__yaml_write(tree, &after), UMB_OK);
     assert_string_equal(after, expected);
     umb__free(after);
@@ -149,15 +144,47 @@ static void expect_balancer(const char *before, const char *name, const char *ex
     umb_context_destroy(ctx);
 }
 
+/* Whatever the sections are, the reader is to say what is wrong with them. */
+static void edits_pass_over_what_is_wrong(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "{}\n",
+        "tasks: 1\n",
+        "tasks: [1, 2]\n",
+        "tasks: {a: 1}\ndata: x\ntrunks: [1]\n",
+        "tasks: {a: {data: [1]}}\ndata: {x: 1}\ntrain: 3\n",
+        "tasks: {a: 1}\ntrain: {early_stop: 1, freeze: {pattern: [1]}, rates: [1]}\n",
+        "tasks: {a: {}}\ntrain: {early_stop: {metric: [1]}, freeze: 3}\n"};
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        expect_edit(texts[i], "a", "equal", texts[i]);
+    }
+}
+
+static void what_is_said_of_others_goes(void **state)
+{
+    (void)state;
+    expect_edit("tasks: {a: {data: x}, b: {data: y}}\ndata: {x: 1, y: 2}\nshare: 1\n"
+                "train: {freeze: [a.*, b.*, {pattern: b.dense1.*, from: 2}], rates: {b.*: 2, ab.*: "
+                "3}, balancer: mgda}\n",
+                "a", NULL,
+                "tasks: {a: {data: x}}\ndata: {x: 1}\n"
+                "train: {freeze: [a.*], rates: {ab.*: 3}}\n");
+    expect_edit("tasks: {a: {trunk: x}, b: {trunk: y}}\ntrunks: {x: 1, y: 2}\n"
+                "train: {freeze: y.*, seed: 1}\n",
+                "a", NULL, "tasks: {a: {trunk: x}}\ntrunks: {x: 1}\ntrain: {seed: 1}\n");
+}
+
 static void balancers_are_set(void **state)
 {
     (void)state;
-    expect_balancer("train: {epochs: 3}\n", "mgda", "train: {epochs: 3, balancer: mgda}\n");
-    expect_balancer("train: {balancer: dwa}\n", "mgda", "train: {balancer: mgda}\n");
-    expect_balancer("train: {balancer: dwa, seed: 2}\n", "equal", "train: {seed: 2}\n");
-    expect_balancer("train: {balancer: {cagrad: {c: 0.2}}}\n", "cagrad",
-                    "train: {balancer: {cagrad: {c: 0.2}}}\n");
-    expect_balancer("train: {balancer: {cagrad: {c: 0.2}}}\n", "mgda", "train: {balancer: mgda}\n");
+    expect_edit("train: {epochs: 3}\n", NULL, "mgda", "train: {epochs: 3, balancer: mgda}\n");
+    expect_edit("train: {balancer: dwa}\n", NULL, "mgda", "train: {balancer: mgda}\n");
+    expect_edit("train: {balancer: dwa, seed: 2}\n", NULL, "equal", "train: {seed: 2}\n");
+    expect_edit("train: {balancer: {cagrad: {c: 0.2}}}\n", NULL, "cagrad",
+                "train: {balancer: {cagrad: {c: 0.2}}}\n");
+    expect_edit("train: {balancer: {cagrad: {c: 0.2}}}\n", NULL, "mgda",
+                "train: {balancer: mgda}\n");
 }
 
 /* Runs. */
@@ -224,8 +251,6 @@ static void fill(struct rig *r, bool validation)
     }
 }
 
-static void drop_runs(void);
-
 static void folders_have_names(void **state)
 {
     (void)state;
@@ -261,7 +286,6 @@ static void figures_are_right(void **state)
     assert_true(isnan(equal.p_first));
     assert_true(mgda.p_first < 1e-3);
     close_rig(&r);
-    drop_runs();
 }
 
 /* Of a distance less is better. Δm is the mean over tasks; all rows of place differ by 0.01. */
@@ -281,7 +305,6 @@ static void delta_m_is_the_mean_of_gains(void **state)
     check(&r, umb__comparison_all(r.c, 1, &f), "all");
     near(f.gain, (-0.01 / 0.9877 - 0.02) / 2, "equal's Δm");
     close_rig(&r);
-    drop_runs();
 }
 
 static bool says(struct rig *r, const char *expected)
@@ -310,7 +333,6 @@ static void negative_transfer_is_named(void **state)
     assert_true(says(&r, "place alone was trained for 20 steps, by equal for 30"));
     assert_true(says(&r, "the epoch counts that its validation data chose.\n"));
     close_rig(&r);
-    drop_runs();
 }
 
 static void without_validation_the_last_epoch_counts(void **state)
@@ -322,7 +344,6 @@ static void without_validation_the_last_epoch_counts(void **state)
     near(r.c->row[0].value[0], 0.9860 - 0.01, "the last epoch's accuracy");
     assert_true(says(&r, "There is no validation data: of each run the last epoch counts"));
     close_rig(&r);
-    drop_runs();
 }
 
 static void one_seed_has_no_interval(void **state)
@@ -340,7 +361,6 @@ static void one_seed_has_no_interval(void **state)
     assert_false(umb__comparison_is_worse(r.c, 0, 1));
     assert_true(says(&r, "there are no intervals and no tests"));
     close_rig(&r);
-    drop_runs();
 }
 
 static void what_has_not_ended_is_missing(void **state)
@@ -369,7 +389,6 @@ static void what_has_not_ended_is_missing(void **state)
     assert_true(says(&r, "7 of 8 runs have not ended"));
     umb__comparison_destroy(whole);
     close_rig(&r);
-    drop_runs();
 }
 
 /* Alone it is never right: no share of that can be given, and this is said. */
@@ -386,7 +405,6 @@ static void a_base_of_zero_is_said(void **state)
     assert_true(isnan(f.gain));
     assert_true(says(&r, "shape: accuracy is 0 alone, so no Δ can be given"));
     close_rig(&r);
-    drop_runs();
 }
 
 /* Forms. */
@@ -426,7 +444,6 @@ static void json_and_page_hold_the_numbers(void **state)
     assert_non_null(strstr(page, "href=\"mgda-seed11/report.html\""));
     umb__free(page);
     close_rig(&r);
-    drop_runs();
 }
 
 /* Every allocation fails once, until all is well. */
@@ -464,24 +481,9 @@ static void memory_may_end_anywhere(void **state)
     assert_true(n > 20);
     umb__run_close(run);
     close_rig(&r);
-    drop_runs();
 }
 
-/* A folder of its own. */
-
-static char home[] = "/tmp/umbel-comparison-XXXXXX";
-
-static int drop(const char *path, const struct stat *info, int kind, struct FTW *place)
-{
-    (void)info;
-    (void)kind;
-    return place->level == 0 || strcmp(path, "./small.yaml") == 0 ? 0 : remove(path);
-}
-
-static void drop_runs(void)
-{
-    assert_int_equal(nftw(".", drop, 16, FTW_DEPTH | FTW_PHYS), 0);
-}
+/* Before and behind all of them. */
 
 static int enter(void **state)
 {
@@ -503,6 +505,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_task_alone_has_its_own_data_and_trunk),
         cmocka_unit_test(edits_pass_over_what_is_wrong),
+        cmocka_unit_test(what_is_said_of_others_goes),
         cmocka_unit_test(balancers_are_set),
         cmocka_unit_test(folders_have_names),
         cmocka_unit_test(figures_are_right),
