@@ -35,6 +35,16 @@ UMB_MUST_USE enum umb_status compare_prepare(struct compare *c);
 UMB_MUST_USE enum umb_status compare_train(struct compare *c);
 void compare_finish(struct compare *c);
 
+/* compare_folder.c. An --out that holds a comparison or a run is refused; one that is to go on is
+ * found, its path kept in c; it is made late, so that what cannot be trained leaves none behind. */
+UMB_MUST_USE enum umb_status compare_check_free(const struct compare *c);
+UMB_MUST_USE enum umb_status compare_find_folder(struct compare *c);
+UMB_MUST_USE enum umb_status compare_make_folder(struct compare *c);
+/* Writes comparison.json and report.html anew. */
+UMB_MUST_USE enum umb_status compare_write(const struct compare *c);
+UMB_MUST_USE enum umb_status compare_is_there(struct umb_context *ctx, const char *folder,
+                                              const char *name, bool *ret_there);
+
 /* compare_text.c: the table for people, with its notes; and as JSON. */
 struct umb_text;
 UMB_MUST_USE enum umb_status compare_print(const struct umb_comparison *table, FILE *out);

@@ -5,12 +5,7 @@
 #include "exp_edit.h"
 #include "fail.h"
 #include "system.h"
-#include "text.h"
 #include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define TABLE "comparison.json"
 
 /* What a run trains. */
 
@@ -52,92 +47,6 @@ static enum umb_status check_ways(const struct compare *c)
     return st;
 }
 
-/* The folder. */
-
-static enum umb_status is_there(struct umb_context *ctx, const char *folder, const char *name,
-                                bool *ret_there)
-{
-    char *file = umb__path_join(ctx, folder, name);
-    if (!file) { return UMB_ERR_NO_MEMORY; }
-    *ret_there = umb__is_file(file);
-    umb__free(file);
-    return UMB_OK;
-}
-
-static enum umb_status check_free(const struct compare *c)
-{
-    struct umb_context *ctx = c->cli->ctx;
-    bool there = false;
-    const enum umb_status st = is_there(ctx, c->out, TABLE, &there);
-    if (st != UMB_OK) { return st; }
-    if (!there) { return umb__run_check_free(ctx, c->out); }
-    return umb__fail(ctx, UMB_ERR_INVALID,
-                     "%s: holds a comparison already; expected a new folder, or --resume to go on "
-                     "with it",
-                     c->out);
-}
-
-/* "NAME-compare" into buffer, the runs/ folders' name. */
-static const char *folder_name(const struct compare *c, char *buffer, size_t size)
-{
-    snprintf(buffer, size, "%.64s-compare", c->exp->name);
-    return buffer;
-}
-
-static enum umb_status find_folder(struct compare *c)
-{
-    char name[80];
-    struct umb_context *ctx = c->cli->ctx;
-    enum umb_status st = UMB_OK;
-    bool there = false;
-    if (c->out) {
-        c->path = umb__strdup(ctx, c->out);
-        st = c->path ? UMB_OK : UMB_ERR_NO_MEMORY;
-    } else {
-        st = umb__runs_newest(ctx, folder_name(c, name, sizeof name), &c->path);
-    }
-    if (st == UMB_OK) { st = is_there(ctx, c->path, TABLE, &there); }
-    if (st != UMB_OK || there) { return st; }
-    return umb__fail(ctx, UMB_ERR_INVALID, "%s: is no comparison; expected a folder with " TABLE,
-                     c->path);
-}
-
-static enum umb_status write_table(const struct compare *c)
-{
-    struct umb_context *ctx = c->cli->ctx;
-    struct umb_text text = {0};
-    char *path = umb__path_join(ctx, c->path, TABLE);
-    enum umb_status st = path ? compare_json(c->table, &text) : UMB_ERR_NO_MEMORY;
-    if (st == UMB_OK) { st = umb__file_write(ctx, path, text.data, text.length); }
-    umb__text_finish(&text);
-    umb__free(path);
-    return st;
-}
-
-static enum umb_status write_page(const struct compare *c)
-{
-    char *path = umb__path_join(c->cli->ctx, c->path, "report.html");
-    const enum umb_status st = path ? umb__comparison_page(c->table, path) : UMB_ERR_NO_MEMORY;
-    umb__free(path);
-    return st;
-}
-
-/* Late, so that what cannot be trained at all leaves no folder behind. */
-static enum umb_status make_folder(struct compare *c)
-{
-    char name[80];
-    struct umb_context *ctx = c->cli->ctx;
-    enum umb_status st = UMB_OK;
-    if (c->path) { return UMB_OK; }
-    if (c->out) {
-        st = umb__make_folders(ctx, c->out);
-        if (st == UMB_OK && !(c->path = umb__strdup(ctx, c->out))) { st = UMB_ERR_NO_MEMORY; }
-    } else {
-        st = umb__runs_make(ctx, folder_name(c, name, sizeof name), &c->path);
-    }
-    return st == UMB_OK ? write_table(c) : st;
-}
-
 /* A run. */
 
 struct job {
@@ -152,7 +61,8 @@ struct job {
 /* One that was stopped before its first checkpoint begins anew. */
 static enum umb_status check_checkpoint(const struct compare *c, struct job *j)
 {
-    const enum umb_status st = is_there(c->cli->ctx, j->path, "checkpoints/latest", &j->resume);
+    const enum umb_status st =
+        compare_is_there(c->cli->ctx, j->path, "checkpoints/latest", &j->resume);
     return st != UMB_OK || j->resume ? st : umb__run_cut_metrics(j->session.run, 0);
 }
 
@@ -182,14 +92,14 @@ static enum umb_status find_run(struct compare *c, struct job *j)
     if (!c->path) { return UMB_OK; }
     j->path = umb__path_join(c->cli->ctx, c->path, j->folder);
     if (!j->path) { return UMB_ERR_NO_MEMORY; }
-    const enum umb_status st = is_there(c->cli->ctx, j->path, "experiment.yaml", &there);
+    const enum umb_status st = compare_is_there(c->cli->ctx, j->path, "experiment.yaml", &there);
     return st == UMB_OK && there && c->resume ? open_there(c, j) : st;
 }
 
 static enum umb_status make_run(struct compare *c, struct job *j)
 {
     if (j->session.run) { return umb__run_keep_experiment(j->session.run, j->session.exp); }
-    enum umb_status st = make_folder(c);
+    enum umb_status st = compare_make_folder(c);
     if (st == UMB_OK && !j->path) {
         j->path = umb__path_join(c->cli->ctx, c->path, j->folder);
         if (!j->path) { st = UMB_ERR_NO_MEMORY; }
@@ -261,8 +171,7 @@ static enum umb_status do_run(struct compare *c, struct job *j)
     const bool was_there = j->done;
     if (st == UMB_OK && !j->done) { st = train(c, j); }
     if (st == UMB_OK && j->done) { say_done(c, j, was_there); }
-    if (st == UMB_OK) { st = write_table(c); }
-    return st == UMB_OK ? write_page(c) : st;
+    return st == UMB_OK ? compare_write(c) : st;
 }
 
 /* All of it. */
@@ -275,8 +184,8 @@ enum umb_status compare_prepare(struct compare *c)
         st = umb__comparison_create(c->exp, c->method, c->n_methods, c->n_seeds, &c->table);
     }
     if (st == UMB_OK) { st = check_ways(c); }
-    if (st == UMB_OK && c->resume) { return find_folder(c); }
-    return st == UMB_OK && c->out ? check_free(c) : st;
+    if (st == UMB_OK && c->resume) { return compare_find_folder(c); }
+    return st == UMB_OK && c->out ? compare_check_free(c) : st;
 }
 
 enum umb_status compare_train(struct compare *c)
