@@ -73,6 +73,8 @@ void cli_log_to(struct umb_run *run);
 const char *cli_count(double n, char *buffer);
 const char *cli_bytes(double bytes, char *buffer);
 const char *cli_duration(double seconds, char *buffer);
+/* " TEXT" on standard output, quoted for a shell where it has to be. */
+void cli_print_quoted(const char *text);
 
 /* A table on standard output: cells are copied; the first column is flush left, the others right.
  */
@@ -86,6 +88,7 @@ void cli_table_free(struct cli_table *t);             /* the cells of one that i
 
 /* The subcommands. */
 int cmd_bench(int argc, char **argv);
+int cmd_compare(int argc, char **argv);
 int cmd_devices(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
 int cmd_plan(int argc, char **argv);

@@ -1,45 +1,12 @@
 /* umbel train: an experiment, from its file to a finished run. */
 #include "alloc.h"
 #include "fail.h"
+#include "interrupt.h"
 #include "progress.h"
 #include "session.h"
 #include "start.h"
-#include <signal.h>
-#include <string.h>
-#include <time.h>
 
-#define PATIENCE_S 2
-
-static volatile sig_atomic_t stop;
-static volatile time_t asked_s;
-
-static time_t now_s(void)
-{
-    struct timespec now = {0};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec;
-}
-
-/* The first one asks the loop to save. A later one ends the process as usual; not one that comes at
- * once, for `timeout` and terminals may send the same signal twice. */
-static void ask_to_stop(int number)
-{
-    if (!stop) { asked_s = now_s(); }
-    stop = 1;
-    if (now_s() - asked_s >= PATIENCE_S) {
-        signal(number, SIG_DFL);
-        raise(number);
-    }
-}
-
-static void catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = ask_to_stop, .sa_flags = SA_RESTART};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
+static const volatile sig_atomic_t *stop;
 static const char *out;
 static bool resume;
 static struct cli_list sets;
@@ -114,36 +81,21 @@ static enum umb_status train(struct session *s, const struct cli *cli, struct pr
                                  .device_name = s->device_name,
                                  .run = s->run,
                                  .resume = resume,
-                                 .stop = &stop,
+                                 .stop = stop,
                                  .listener = progress_listen,
                                  .user = progress};
     return umb__loop_run(cli->ctx, &desc);
 }
 
-static void print_quoted(const char *text)
-{
-    bool plain = *text && !text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                             "0123456789_-./=:,+")];
-    if (plain) {
-        printf(" %s", text);
-        return;
-    }
-    printf(" '");
-    for (; *text; text++) {
-        printf(*text == '\'' ? "'\\''" : "%c", *text);
-    }
-    printf("'");
-}
-
 static void say_how_to_resume(const struct session *s, const struct cli *cli)
 {
     printf("to go on: umbel train");
-    print_quoted(cli->argument[0]);
+    cli_print_quoted(cli->argument[0]);
     printf(" --out");
-    print_quoted(s->run->path);
+    cli_print_quoted(s->run->path);
     for (size_t i = 0; i < sets.n; i++) {
         printf(" --set");
-        print_quoted(sets.item[i]);
+        cli_print_quoted(sets.item[i]);
     }
     printf(" --resume\n");
 }
@@ -170,7 +122,7 @@ int cmd_train(int argc, char **argv)
     int code;
     if (!cli_start(&cli, &usage, argc, argv, &code)) { return code; }
     struct progress progress = progress_create(stdout);
-    catch_signals();
+    stop = interrupt_catch();
     enum umb_status st = prepare(&s, &cli);
     code = st == UMB_OK ? finish(&s, &cli, &progress, train(&s, &cli, &progress))
                         : cli_fail_setup(&cli, st);

@@ -51,6 +51,7 @@ static void show_step(struct progress *p, const struct umb_loop_report *r)
 {
     char rate[CLI_NUMBER], left[CLI_NUMBER];
     struct umb_text t = {0};
+    if (p->prefix) { umb__text_add(&t, p->prefix); }
     umb__text_printf(&t, "epoch %lld/%lld ", (long long)r->epoch, (long long)r->epochs);
     add_bar(&t, r->batch, r->batches);
     if (r->news == UMB_NEWS_EVALUATING) {

@@ -13,7 +13,8 @@ struct progress {
     bool terminal;
     bool began; /* the data and the checkpoint were fine: what fails now fails while working */
     int columns;
-    uint64_t shown_ns; /* when the moving line was last drawn */
+    const char *prefix; /* of the moving line; NULL: none */
+    uint64_t shown_ns;  /* when the moving line was last drawn */
 };
 struct progress progress_create(FILE *out);
 void progress_listen(void *user, const struct umb_loop_report *report); /* user: the progress */

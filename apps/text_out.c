@@ -45,6 +45,21 @@ const char *cli_duration(double seconds, char *buffer)
     return buffer;
 }
 
+void cli_print_quoted(const char *text)
+{
+    bool plain = *text && !text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                             "0123456789_-./=:,+")];
+    if (plain) {
+        printf(" %s", text);
+        return;
+    }
+    printf(" '");
+    for (; *text; text++) {
+        printf(*text == '\'' ? "'\\''" : "%c", *text);
+    }
+    printf("'");
+}
+
 /* Tables. */
 
 void cli_table_add(struct cli_table *t, const char *fmt, ...)

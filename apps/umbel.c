@@ -13,6 +13,7 @@ static const struct command {
     int (*run)(int argc, char **argv);
 } commands[] = {
     {"train", "train an experiment into a run's directory", cmd_train},
+    {"compare", "train every task alone and by several methods, side by side", cmd_compare},
     {"eval", "measure a run's tasks on its test data", cmd_eval},
     {"predict", "every task's answer for images", cmd_predict},
     {"report", "one HTML file of curves, tables and timeline", cmd_report},

@@ -140,11 +140,20 @@ enum umb_status umb__experiment_read(struct umb_context *ctx, const char *path,
                                      const char *const *sets, size_t n_sets,
                                      struct umb_experiment **ret_exp)
 {
+    return umb__experiment_read_edited(ctx, path, sets, n_sets, NULL, NULL, ret_exp);
+}
+
+enum umb_status umb__experiment_read_edited(struct umb_context *ctx, const char *path,
+                                            const char *const *sets, size_t n_sets,
+                                            umb_exp_edit edit, const void *user,
+                                            struct umb_experiment **ret_exp)
+{
     struct umb_experiment *exp = umb__calloc(ctx, 1, sizeof *exp);
     if (!exp) { return UMB_ERR_NO_MEMORY; }
     exp->ctx = ctx;
     exp->path = path;
     enum umb_status st = load_tree(exp, sets, n_sets);
+    if (st == UMB_OK && edit) { st = edit(user, exp->tree); }
     if (st == UMB_OK) {
         exp->path = umb__arena_strdup(exp->tree->arena, path);
         st = exp->path ? read_tree(exp) : UMB_ERR_NO_MEMORY;

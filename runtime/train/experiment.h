@@ -139,6 +139,12 @@ struct umb_experiment {
 UMB_MUST_USE enum umb_status umb__experiment_read(struct umb_context *ctx, const char *path,
                                                   const char *const *sets, size_t n_sets,
                                                   struct umb_experiment **ret_exp);
+/* The same, with the tree changed by edit (exp_edit.h) between the assignments and the reading. */
+typedef enum umb_status (*umb_exp_edit)(const void *user, struct umb_yaml_tree *tree);
+UMB_MUST_USE enum umb_status umb__experiment_read_edited(struct umb_context *ctx, const char *path,
+                                                         const char *const *sets, size_t n_sets,
+                                                         umb_exp_edit edit, const void *user,
+                                                         struct umb_experiment **ret_exp);
 void umb__experiment_destroy(struct umb_experiment *exp); /* closes the data sets */
 
 /* Finds the data beside the experiment, else in UMBEL_DATA, without opening it. */

@@ -328,14 +328,15 @@ static enum umb_status prepare(struct umb_loop *l)
     return st;
 }
 
-/* A run that was complete and is resumed without more epochs gets no second end. */
+/* A run that was complete and is resumed without more epochs gets its end again, which was cut off
+ * with all that is behind the last checkpoint. */
 static enum umb_status work(struct umb_loop *l)
 {
     bool anything = l->state.epoch < l->exp->train.epochs && !l->state.stopped;
     tell(l, UMB_NEWS_BEGIN, l->state.epoch + 1, 0);
     enum umb_status st = anything ? umb__loop_row_start(l) : UMB_OK;
     if (st == UMB_OK) { st = run_epochs(l); }
-    if (st == UMB_OK && anything) { st = umb__loop_row_end(l); }
+    if (st == UMB_OK) { st = umb__loop_row_end(l); }
     if (st == UMB_OK) { st = umb__report_run(l->ctx, l->desc->run); }
     if (st == UMB_OK) { tell(l, UMB_NEWS_END, l->state.epoch, 0); }
     return st;

@@ -3,7 +3,6 @@
 
 #include "fail.h"
 #include "report_draw.h"
-#include "report_style.h"
 #include "system.h"
 #include <math.h>
 #include <stdio.h>
@@ -264,19 +263,12 @@ static void add_overview(struct umb_text *out, const struct umb_report_data *dat
 static void add_page(struct umb_text *out, const struct umb_report_data *data, size_t n,
                      struct umb_report_series *series)
 {
-    umb__text_add(out, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
-                       "<meta name=\"viewport\" content=\"width=device-width\">\n<title>");
-    umb__html(out, n == 1 ? data[0].name : "Umbel runs");
-    umb__text_add(out, "</title>\n<style>\n");
-    umb__text_add(out, umb__report_style);
-    umb__text_add(out, "</style></head>\n<body><header>");
-    umb__text_add(out, umb__report_mark);
-    umb__text_add(out, "<h1>Umbel</h1></header><main>\n");
+    umb__draw_page_begin(out, n == 1 ? data[0].name : "Umbel runs");
     if (n > 1) { add_overview(out, data, n, series); }
     for (size_t i = 0; i < n; i++) {
         add_run(out, &data[i], series);
     }
-    umb__text_add(out, "</main></body></html>\n");
+    umb__draw_page_end(out);
 }
 
 enum umb_status umb__report_write(struct umb_context *ctx, const struct umb_run *const *runs,

@@ -6,6 +6,7 @@
  */
 #include "report_draw.h"
 
+#include "report_style.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,5 +154,23 @@ void umb__draw_fact(struct umb_text *out, const char *label, const char *fmt, ..
     umb__text_printf(out, "<div><dt>%s</dt><dd>", label);
     umb__html(out, umb__text_string(&value));
     umb__text_add(out, "</dd></div>\n");
+    out->failed = out->failed || value.failed;
     umb__text_finish(&value);
+}
+
+void umb__draw_page_begin(struct umb_text *out, const char *title)
+{
+    umb__text_add(out, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+                       "<meta name=\"viewport\" content=\"width=device-width\">\n<title>");
+    umb__html(out, title);
+    umb__text_add(out, "</title>\n<style>\n");
+    umb__text_add(out, umb__report_style);
+    umb__text_add(out, "</style></head>\n<body><header>");
+    umb__text_add(out, umb__report_mark);
+    umb__text_add(out, "<h1>Umbel</h1></header><main>\n");
+}
+
+void umb__draw_page_end(struct umb_text *out)
+{
+    umb__text_add(out, "</main></body></html>\n");
 }

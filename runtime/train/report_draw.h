@@ -5,6 +5,9 @@
 #include "markup.h"
 #include "report_data.h"
 
+/* Everything of a page before its first section, with the style sheet, and behind its last. */
+void umb__draw_page_begin(struct umb_text *out, const char *title);
+void umb__draw_page_end(struct umb_text *out);
 /* A chart of n curves with axes and, for several, a legend. */
 void umb__draw_chart(struct umb_text *out, const char *title, const char *x_name,
                      const struct umb_report_series *series, size_t n);

@@ -40,7 +40,7 @@ static bool holds_run(struct umb_context *ctx, const char *path)
 }
 
 /* runs/NAME-1, -2 …: mkdir decides, so that two processes never share one. */
-static enum umb_status make_numbered(struct umb_context *ctx, const char *name, char **ret_path)
+enum umb_status umb__runs_make(struct umb_context *ctx, const char *name, char **ret_path)
 {
     enum umb_status st = umb__make_folders(ctx, RUNS);
     char path[256];
@@ -122,7 +122,7 @@ enum umb_status umb__run_create(struct umb_context *ctx, const struct umb_experi
     struct umb_run *run = new_run(ctx);
     if (!run) { return UMB_ERR_NO_MEMORY; }
     enum umb_status st =
-        path ? make_named(ctx, path, &run->path) : make_numbered(ctx, exp->name, &run->path);
+        path ? make_named(ctx, path, &run->path) : umb__runs_make(ctx, exp->name, &run->path);
     if (st == UMB_OK) { st = open_files(run); }
     if (st == UMB_OK) { st = umb__run_keep_experiment(run, exp); }
     if (st != UMB_OK) {
@@ -149,21 +149,24 @@ static int64_t newest_number(const char *name)
     return newest;
 }
 
+enum umb_status umb__runs_newest(struct umb_context *ctx, const char *name, char **ret_path)
+{
+    char newest[256];
+    int64_t number = newest_number(name);
+    if (!number) {
+        return umb__fail(ctx, UMB_ERR_INVALID,
+                         "--resume: there is no run " RUNS "/%s-N here; expected one, or --out DIR",
+                         name);
+    }
+    snprintf(newest, sizeof newest, RUNS "/%.100s-%" PRId64, name, number);
+    *ret_path = umb__strdup(ctx, newest);
+    return *ret_path ? UMB_OK : UMB_ERR_NO_MEMORY;
+}
+
 static enum umb_status find_run(struct umb_context *ctx, const char *path, const char *name,
                                 char **ret_path)
 {
-    char newest[256];
-    if (!path) {
-        int64_t number = newest_number(name);
-        if (!number) {
-            return umb__fail(ctx, UMB_ERR_INVALID,
-                             "--resume: there is no run " RUNS "/%s-N here; expected one, or --out "
-                             "DIR",
-                             name);
-        }
-        snprintf(newest, sizeof newest, RUNS "/%.100s-%" PRId64, name, number);
-        path = newest;
-    }
+    if (!path) { return umb__runs_newest(ctx, name, ret_path); }
     if (!holds_run(ctx, path)) {
         return umb__fail(ctx, UMB_ERR_INVALID,
                          "%s: is no run; expected a folder with experiment.yaml and checkpoints",

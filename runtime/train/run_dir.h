@@ -35,6 +35,11 @@ UMB_MUST_USE enum umb_status umb__run_open(struct umb_context *ctx, const char *
                                            const char *name, bool writing,
                                            struct umb_run **ret_run);
 void umb__run_close(struct umb_run *run); /* NULL is fine */
+/* Makes runs/NAME-1, -2 …, the first that is free; finds the newest. *ret_path: umb__free. */
+UMB_MUST_USE enum umb_status umb__runs_make(struct umb_context *ctx, const char *name,
+                                            char **ret_path);
+UMB_MUST_USE enum umb_status umb__runs_newest(struct umb_context *ctx, const char *name,
+                                              char **ret_path);
 
 /* PATH/name, freed with umb__free; NULL: no memory. */
 char *umb__run_file(const struct umb_run *run, const char *name);

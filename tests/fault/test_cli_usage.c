@@ -42,6 +42,7 @@ static const struct usage {
     {"umbel predict runs/x", 2, "expected RUN IMAGE"},
     {"umbel devices extra", 2, "'extra' is too much"},
     {"umbel train --help", 0, "example:\n  umbel train shapes"},
+    {"umbel compare --help", 0, "example:\n  umbel compare shapes --methods"},
     {"umbel eval --help", 0, "example:\n  umbel eval"},
     {"umbel predict --help", 0, "example:\n  umbel predict"},
     {"umbel report --help", 0, "example:\n  umbel report"},
