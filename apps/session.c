@@ -96,6 +96,7 @@ enum umb_status session_build_tuned(struct session *s, const struct cli *cli,
     if (st == UMB_OK) { st = umb__experiment_net(s->exp, &s->net); }
     if (st != UMB_OK) { return st; }
     int64_t shares[UMB_MAX_DEVICES] = {0};
+    const struct umb_balancing balancing = umb__experiment_balancing(s->exp);
     struct umb_trainer_desc desc = {.device = s->device,
                                     .net = s->net,
                                     .batch = t->batch,
@@ -105,6 +106,7 @@ enum umb_status session_build_tuned(struct session *s, const struct cli *cli,
                                     .mixed_precision = t->mixed,
                                     .seed = t->seed,
                                     .queues = (int)t->queues,
+                                    .balancing = &balancing,
                                     .more = s->devices.device + 1,
                                     .n_more = s->devices.n - 1,
                                     .memory = t->memory_bytes,

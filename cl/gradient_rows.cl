@@ -82,18 +82,20 @@ __kernel void gram_finish(__global const float *partial_base, ulong partial_at,
     gram[t * T + s] = sum;
 }
 
-/* out[i] = Σ_t weight[t]·rows[t,i], from the first row on. NDRange [groups·L]. */
+/* out[i] = Σ_t weight[t]·rows[t·stride + i], from the first row on. NDRange [groups·L]. */
 __kernel void combine_rows(__global const float *rows_base, ulong rows_at,
                            __global const float *weight_base, ulong weight_at,
-                           __global float *out, ulong out_at, int T, int n, int span)
+                           __global float *out, ulong out_at, int T, int stride, int first, int n,
+                           int span)
 {
-    __global const float *rows = rows_base + rows_at;
+    __global const float *rows = rows_base + rows_at + first;
     __global const float *weight = weight_base + weight_at;
     FOR_ELEMENTS(n, span)
     {
         lanes_t sum = (lanes_t)weight[0] * lanes_load(rows + i, left);
         for (int t = 1; t < T; t++) {
-            sum = fma((lanes_t)weight[t], lanes_load(rows + (size_t)t * (size_t)n + i, left), sum);
+            sum = fma((lanes_t)weight[t], lanes_load(rows + (size_t)t * (size_t)stride + i, left),
+                      sum);
         }
         lanes_store(sum, out + out_at + i, left);
     }

@@ -33,6 +33,25 @@ struct umb_part {
     double weight_decay; /* in place of the optimizer's; below 0: that */
 };
 
+/* How a step weighs its tasks: docs/methods.md has the names, their options and formulas. */
+struct umb_balancing {
+    const char *name;    /* "cagrad"; NULL: equal */
+    const char *options; /* "c=0.2"; NULL: defaults */
+    /* Of balancers that compare gradients: whose. UMB_ERR_INVALID for the others. */
+    enum umb_gradients {
+        UMB_GRADIENTS_SHARED,     /* all parameters that several tasks share */
+        UMB_GRADIENTS_LAST_BLOCK, /* the last shared layer with weights, and what is behind it */
+        UMB_GRADIENTS_REPRESENTATION, /* what tasks read of the trunk */
+    } gradients;
+    int64_t every; /* steps from one comparison of gradients to the next; 0: 1 */
+    enum umb_heads {
+        UMB_HEADS_USUAL,      /* as the balancer's row has it */
+        UMB_HEADS_UNWEIGHTED, /* what one task alone has gets its own gradient as it is */
+        UMB_HEADS_WEIGHTED,   /* times the task's weight */
+    } heads;
+    int64_t epoch_steps; /* steps of an epoch, for rules that go by epochs; 0: all one epoch */
+};
+
 struct umb_trainer_desc {
     struct umb_device *device;
     const struct umb_net *net;   /* with at least one task; both outlive the trainer */
@@ -58,6 +77,7 @@ struct umb_trainer_desc {
      * that takes any. Each from 0, together the batch. Batch norm's statistics are those of a
      * device's rows, its running ones those of the first. */
     const int64_t *shares;
+    const struct umb_balancing *balancing; /* NULL: equal; on one device only */
     /* How weights begin whose layers do not say it (umb_layer_desc.init): "he_normal" …; their
      * biases then begin with 0. NULL, "default": as docs/layers.md says. */
     const char *init;

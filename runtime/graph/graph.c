@@ -88,6 +88,11 @@ static int ambient_value(struct umb_graph *g, enum umb_param_kind kind)
     return *slot;
 }
 
+int umb__graph_random(struct umb_graph *g)
+{
+    return ambient_value(g, UMB_PARAM_RANDOM);
+}
+
 /* The value of one parameter: a new one, or the existing one of that name when layers share. */
 static enum umb_status param_value(struct umb_graph *g, const char *prefix,
                                    const struct umb_param_spec *spec, int *ret_value)

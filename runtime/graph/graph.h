@@ -78,6 +78,9 @@ UMB_MUST_USE enum umb_status umb__graph_create(struct umb_context *ctx, bool tra
                                                int n_streams, struct umb_graph **ret_graph);
 void umb__graph_destroy(struct umb_graph *g);
 
+/* The input that random numbers are addressed by, UMB_PARAM_RANDOM; −1: no memory. */
+int umb__graph_random(struct umb_graph *g);
+
 /* A value of its own; name is copied. Returns its id, or −1 (message set). */
 int umb__graph_value(struct umb_graph *g, const char *name, enum umb_value_kind kind,
                      const struct umb_type *type);
@@ -162,14 +165,13 @@ const char *umb__graph_device_name(struct umb_graph *g, const char *name, int de
 /* The parameters of g->device: pack.c; −1 for both where they are all on other
  * devices. A gradient of UMB_GRADIENT_FROZEN has a place that nobody writes, one of −1 is zeros. */
 #define UMB_GRADIENT_FROZEN (-2)
+#define UMB_GRADIENT_ELSEWHERE (-3) /* the same, but that the caller has a node write there */
 UMB_MUST_USE enum umb_status umb__graph_pack(struct umb_graph *g, const int *gradient,
                                              int n_gradient, int *ret_params, int *ret_gradients);
-/* The same with shared ones [n_gradient] first, whose gradients are left to the caller: bytes 0 …
- * *ret_shared_bytes of the gradients. */
+/* The same with shared ones [n_gradient] first. */
 UMB_MUST_USE enum umb_status umb__graph_pack_shared(struct umb_graph *g, const int *gradient,
                                                     int n_gradient, const bool *shared,
-                                                    int *ret_params, int *ret_gradients,
-                                                    size_t *ret_shared_bytes);
+                                                    int *ret_params, int *ret_gradients);
 /* A state [n_rows, length] of that name, with gradients in their places in it, the rest zeros. */
 struct umb_row_piece {
     int row, gradient;

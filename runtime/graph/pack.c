@@ -4,8 +4,8 @@
  * device). Both values are kept in the store, which makes them of zeros: nothing ever writes the
  * gaps between the pieces, so they count for nothing in a norm and stay zero under every optimizer.
  * Large ones come last, so that where fuse_update.c takes them out the rest lies together. Where
- * several seeds have gradients of their own of some parameters (shared ones), those come first, and
- * every seed's gradients of them are a row of a third value, laid out as they are.
+ * several seeds have gradients of their own of some parameters (shared ones), those come first, so
+ * that what is made of those gradients lies together.
  */
 #include <string.h>
 
@@ -110,7 +110,7 @@ static enum umb_status place_gradient(const struct packing *p, int param, int pa
 {
     struct umb_graph *g = p->g;
     int d = param < p->n_gradient ? p->gradient[param] : -1;
-    if (d == UMB_GRADIENT_FROZEN) { return UMB_OK; }
+    if (d == UMB_GRADIENT_FROZEN || d == UMB_GRADIENT_ELSEWHERE) { return UMB_OK; }
     if (d < 0 || !can_move(p, d)) {
         enum umb_status st = copied(g, param, d, &d);
         if (st != UMB_OK) { return st; }
@@ -127,22 +127,18 @@ static int round_of(const struct packing *p, int param, int64_t large)
     return umb__shape_count(&p->g->value[param].type.shape) < large ? 1 : 2;
 }
 
-/* Lays the parameters out, and their gradients beside them where there are any (−1: none), but for
- * shared ones. */
-static enum umb_status place_all(const struct packing *p, int params, int gradients,
-                                 size_t *ret_shared_bytes)
+/* Lays the parameters out, and their gradients beside them where there are any (−1: none). */
+static enum umb_status place_all(const struct packing *p, int params, int gradients)
 {
     struct umb_graph *g = p->g;
     const int64_t large = umb__graph_large_param(g);
     size_t offset = 0;
     for (int i = 0; i < 3 * params; i++) {
         const int v = i % params, round = i / params;
-        if (i == params) { *ret_shared_bytes = offset; }
         if (!is_packed(g, v) || round_of(p, v, large) != round) { continue; }
         g->value[v].base = params;
         g->value[v].base_offset = offset;
-        enum umb_status st = UMB_OK;
-        if (gradients >= 0 && round > 0) { st = place_gradient(p, v, gradients, offset); }
+        const enum umb_status st = gradients < 0 ? UMB_OK : place_gradient(p, v, gradients, offset);
         if (st != UMB_OK) { return st; }
         const int64_t count = umb__shape_count(&g->value[v].type.shape);
         offset += (size_t)((count + PACK - 1) / PACK * PACK) * sizeof(float);
@@ -153,13 +149,11 @@ static enum umb_status place_all(const struct packing *p, int params, int gradie
 enum umb_status umb__graph_pack(struct umb_graph *g, const int *gradient, int n_gradient,
                                 int *ret_params, int *ret_gradients)
 {
-    size_t none;
-    return umb__graph_pack_shared(g, gradient, n_gradient, NULL, ret_params, ret_gradients, &none);
+    return umb__graph_pack_shared(g, gradient, n_gradient, NULL, ret_params, ret_gradients);
 }
 
 enum umb_status umb__graph_pack_shared(struct umb_graph *g, const int *gradient, int n_gradient,
-                                       const bool *shared, int *ret_params, int *ret_gradients,
-                                       size_t *ret_shared_bytes)
+                                       const bool *shared, int *ret_params, int *ret_gradients)
 {
     struct umb_type type = {.dtype = UMB_F32, .shape = {1, {packed_count(g)}}};
     struct packing p = {
@@ -181,7 +175,7 @@ enum umb_status umb__graph_pack_shared(struct umb_graph *g, const int *gradient,
         gradients = name ? umb__graph_value(g, name, UMB_VALUE_STATE, &type) : -1;
         if (gradients < 0) { st = UMB_ERR_NO_MEMORY; }
     }
-    if (st == UMB_OK) { st = place_all(&p, params, gradients, ret_shared_bytes); }
+    if (st == UMB_OK) { st = place_all(&p, params, gradients); }
     umb__free(p.n_names);
     if (st != UMB_OK) { return st; }
     *ret_params = params;

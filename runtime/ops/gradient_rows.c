@@ -125,6 +125,42 @@ static const struct umb_op gram = {.name = "gram",
 
 /* combine_rows. */
 
+struct combine_attrs {
+    int64_t first, count; /* of each row; count 0: all */
+};
+
+static const struct umb_attr_desc combine_attr_rows[] = {
+    {.name = "first",
+     .type = UMB_ATTR_INT,
+     .offset = offsetof(struct combine_attrs, first),
+     .min = 0,
+     .max = INT32_MAX,
+     .fallback = "0",
+     .help = "where in a row the part to be combined begins"},
+    {.name = "count",
+     .type = UMB_ATTR_INT,
+     .offset = offsetof(struct combine_attrs, count),
+     .min = 0,
+     .max = INT32_MAX,
+     .fallback = "0",
+     .help = "how long it is; 0: the whole row"},
+    {0}};
+
+/* Rows, the length of one, and the part of it. */
+struct combining {
+    int64_t T, stride, first, n;
+};
+
+static struct combining combining_of(const struct combine_attrs *a, const struct umb_type *rows,
+                                     const struct umb_type *weight)
+{
+    struct combining c = {.T = umb__shape_count(&weight->shape)};
+    c.stride = umb__shape_count(&rows->shape) / c.T;
+    c.first = a->count ? a->first : 0;
+    c.n = a->count ? a->count : c.stride;
+    return c;
+}
+
 static enum umb_status combine_infer(struct umb_infer *io)
 {
     io->n_out = 1;
@@ -132,17 +168,19 @@ static enum umb_status combine_infer(struct umb_infer *io)
     if (umb__shape_count(&io->in[1].shape) == 1) { return UMB_OK; }
     const enum umb_status st = check_rows(io, 0);
     if (st != UMB_OK) { return st; }
-    io->out[0] = floats(1, length_of(&io->in[0]), 0);
-    if (umb__shape_count(&io->in[1].shape) == rows_of(&io->in[0])) { return UMB_OK; }
-    return umb__fail(io->ctx, UMB_ERR_INVALID, "the weights are not as many as the rows");
+    const struct combining c = combining_of(io->attrs, &io->in[0], &io->in[1]);
+    io->out[0] = floats(1, c.n, 0);
+    if (c.T == rows_of(&io->in[0]) && c.first + c.n <= c.stride) { return UMB_OK; }
+    return umb__fail(io->ctx, UMB_ERR_INVALID,
+                     "the weights are not as many as the rows, or the part is not in them");
 }
 
 static void combine_reference(const struct umb_reference *r)
 {
-    const int64_t T = umb__shape_count(&r->in[1].type->shape),
-                  P = umb__shape_count(&r->in[0].type->shape) / T;
-    for (int64_t i = 0; i < T * P; i++) {
-        r->out[0].data[i % P] += r->in[1].data[i / P] * r->in[0].data[i];
+    const struct combining c = combining_of(r->attrs, r->in[0].type, r->in[1].type);
+    for (int64_t i = 0; i < c.T * c.n; i++) {
+        const int64_t t = i / c.n, k = i % c.n;
+        r->out[0].data[k] += r->in[1].data[t] * r->in[0].data[t * c.stride + c.first + k];
     }
 }
 
@@ -161,26 +199,30 @@ static struct umb_emit_launch along(struct umb_emit *e, const struct umb_kernel 
 }
 
 static const struct umb_kernel combine_kernel = {"combine_rows", "gradient_rows.cl", "combine_rows",
-                                                 "rrwiii"};
+                                                 "rrwiiiii"};
 
 static enum umb_status combine_emit(struct umb_emit *e)
 {
-    const int T = (int)umb__shape_count(&e->p.in[1].shape),
-              P = (int)(umb__shape_count(&e->p.in[0].shape) / T);
+    const struct combining c = combining_of(e->p.attrs, &e->p.in[0], &e->p.in[1]);
     int span;
-    const struct umb_emit_launch launch = along(e, &combine_kernel, P, &span);
+    const struct umb_emit_launch launch = along(e, &combine_kernel, c.n, &span);
     if (!launch.options) { return UMB_ERR_NO_MEMORY; }
-    return umb__emit_launch(e, &launch, e->in[0], e->in[1], e->out[0], T, P, span);
+    return umb__emit_launch(e, &launch, e->in[0], e->in[1], e->out[0], (int)c.T, (int)c.stride,
+                            (int)c.first, (int)c.n, span);
 }
 
 static const struct umb_solver combine_solvers[] = {{"flat", umb__applies_always, combine_emit},
                                                     {0}};
 static const struct umb_op_case combine_cases[] = {
-    {.in = "1,1 1"}, {.in = "2,3,5,7 1"}, {.in = "3,1003 3"}, {.in = "7,20011 7"}, {0}};
+    {.in = "1,1 1"},     {.in = "2,3,5,7 1"},
+    {.in = "3,1003 3"},  {.attrs = "first=17 count=300", .in = "5,1003 5"},
+    {.in = "7,20011 7"}, {0}};
 
 static const struct umb_op combine_rows = {.name = "combine_rows",
                                            .min_in = 2,
                                            .max_in = 2,
+                                           .attrs = combine_attr_rows,
+                                           .attrs_bytes = sizeof(struct combine_attrs),
                                            .infer = combine_infer,
                                            .reference = combine_reference,
                                            .flops = combine_flops,

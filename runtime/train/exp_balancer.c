@@ -34,12 +34,12 @@ static enum umb_status read_heads(struct umb_experiment *exp, const struct umb_y
 
 static enum umb_status read_gradient(struct umb_experiment *exp, const struct umb_yaml *node)
 {
-    static const char *const words[] = {[UMB_GRADIENT_SHARED] = "shared",
-                                        [UMB_GRADIENT_LAST_BLOCK] = "last_block",
-                                        [UMB_GRADIENT_REPRESENTATION] = "representation"};
+    static const char *const words[] = {[UMB_GRADIENTS_SHARED] = "shared",
+                                        [UMB_GRADIENTS_LAST_BLOCK] = "last_block",
+                                        [UMB_GRADIENTS_REPRESENTATION] = "representation"};
     size_t index = 0;
     const enum umb_status st = read_word(exp, node, words, 3, &index);
-    exp->train.balancer.gradient = (enum umb_exp_gradient)index;
+    exp->train.balancer.gradient = (enum umb_gradients)index;
     return st;
 }
 
@@ -114,10 +114,16 @@ enum umb_status umb__exp_check_balancer(struct umb_experiment *exp)
                  "train.balancer: %s prepares itself for %lld epochs, and there are no more",
                  b->name, (long long)warmup);
     }
-    /* UNTIL TRAINING CALLS BALANCERS: take this line out with it. */
-    if (b->row != umb__balancers[0]) {
-        return umb__yaml_fail(exp->ctx, node, "%s is not used in training yet; expected equal",
-                              b->name);
-    }
     return UMB_OK;
+}
+
+struct umb_balancing umb__experiment_balancing(const struct umb_experiment *exp)
+{
+    const struct umb_exp_balancer *b = &exp->train.balancer;
+    return (struct umb_balancing){.name = b->name,
+                                  .options = b->options,
+                                  .gradients = b->gradient,
+                                  .every = b->every,
+                                  .heads =
+                                      b->weighs_heads ? UMB_HEADS_WEIGHTED : UMB_HEADS_UNWEIGHTED};
 }

@@ -286,10 +286,9 @@ static void set_defaults(struct umb_experiment *exp)
 enum umb_status umb__exp_read_train(struct umb_experiment *exp, const struct umb_yaml *node)
 {
     static const char *const keys[] = {
-        "epochs",    "batch",      "optimizer", "schedule",  "clip_norm",  "weight_decay",
-        "seed",      "early_stop", "keep",      "log_every", "validation", "queues",
-        "precision", "parallel",   "memory",    "freeze",    "rates",      "init",
-        "balancer"};
+        "epochs",     "batch",  "optimizer", "schedule",   "clip_norm", "weight_decay", "seed",
+        "early_stop", "keep",   "log_every", "validation", "queues",    "precision",    "parallel",
+        "memory",     "freeze", "rates",     "init",       "balancer"};
     set_defaults(exp);
     if (!node) { return umb__exp_read_balancer(exp, NULL); }
     enum umb_status st = umb__yaml_keys(exp->ctx, node, keys, COUNT(keys));

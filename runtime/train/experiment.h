@@ -19,6 +19,7 @@
 #include <umbel/data.h>
 #include <umbel/device.h>
 #include <umbel/net.h>
+#include <umbel/train.h>
 
 #define UMB_MAX_NORM 4
 
@@ -61,7 +62,7 @@ struct umb_exp_task {
     const char *loss, *loss_attrs;
     enum umb_judge judge;
     double weight;
-    const char **metrics; /* NULL-terminated, or NULL */
+    const char **metrics;      /* NULL-terminated, or NULL */
     const struct umb_yaml *on; /* its `device`; NULL: none */
     int device;                /* as umb_exp_trunk's */
     /* From binding on: */
@@ -86,18 +87,11 @@ enum umb_exp_parallel {
     UMB_PARALLEL_OFF,   /* the first alone is used */
 };
 
-/* Which gradients a balancer compares. */
-enum umb_exp_gradient {
-    UMB_GRADIENT_SHARED,         /* those of all parameters that tasks share */
-    UMB_GRADIENT_LAST_BLOCK,     /* of the last shared layers only */
-    UMB_GRADIENT_REPRESENTATION, /* of the trunk's output */
-};
-
 struct umb_exp_balancer {
     const struct umb_balancer *row;
     const void *attrs;          /* of the row's options */
     const char *name, *options; /* as text, for umb__attrs_create */
-    enum umb_exp_gradient gradient;
+    enum umb_gradients gradient;
     int64_t every; /* steps between two looks at gradients, ≥ 1 */
     bool weighs_heads;
 };
@@ -158,9 +152,9 @@ UMB_MUST_USE enum umb_status umb__experiment_shapes(const struct umb_experiment 
                                                     char **ret_json);
 UMB_MUST_USE enum umb_status umb__experiment_bind(struct umb_experiment *exp, const char *json,
                                                   const char *source);
-/* The devices of an experiment: those of a selector (umb_devices_open; NULL: UMBEL_DEVICE), and what
- * its `device` keys name beside them. Says in the experiment which trunk and task is where, for
- * umb__experiment_net. */
+/* The devices of an experiment: those of a selector (umb_devices_open; NULL: UMBEL_DEVICE), and
+ * what its `device` keys name beside them. Says in the experiment which trunk and task is where,
+ * for umb__experiment_net. */
 struct umb_exp_devices {
     struct umb_device *device[UMB_MAX_DEVICES]; /* [n] opened */
     int n;
@@ -201,6 +195,8 @@ UMB_MUST_USE enum umb_status umb__exp_read_train(struct umb_experiment *exp,
 UMB_MUST_USE enum umb_status umb__exp_read_balancer(struct umb_experiment *exp,
                                                     const struct umb_yaml *node);
 UMB_MUST_USE enum umb_status umb__exp_check_balancer(struct umb_experiment *exp);
+/* For a trainer's desc; valid as long as the experiment. */
+struct umb_balancing umb__experiment_balancing(const struct umb_experiment *exp);
 /* Checks tasks against targets and fills what is said "from binding on". */
 UMB_MUST_USE enum umb_status umb__exp_bind_tasks(struct umb_experiment *exp);
 /* Checks a head's output against its task's labels. */

@@ -11,6 +11,7 @@
 #include "fail.h"
 #include "report.h"
 #include "system.h"
+#include "trainer_balance.h"
 #include "trainer_internal.h"
 #include <math.h>
 #include <stdio.h>
@@ -92,6 +93,7 @@ static enum umb_status land(struct umb_loop *l, struct flight *f)
     struct umb_feed_batch b = f->batch[0];
     enum umb_status st = umb__trainer_wait(l->desc->trainer, UMB_TRAINER_TRAIN, b.slot, l->losses);
     if (st != UMB_OK) { return st; }
+    const struct umb_balance_step balance = umb__trainer_balance_step(l->desc->trainer, b.slot);
     umb__feed_done(l->feed);
     memmove(f->batch, f->batch + 1, (size_t)(--f->n) * sizeof *f->batch);
     uint64_t now = umb__clock_ns(), spent = now - f->last_ns;
@@ -106,7 +108,7 @@ static enum umb_status land(struct umb_loop *l, struct flight *f)
     st = check_losses(l);
     int64_t step = l->state.epoch * l->steps_per_epoch + l->state.batch;
     if (st == UMB_OK && step % l->exp->train.log_every == 0) {
-        st = umb__loop_row_step(l, step, (double)l->row_ns * 1e-6 / (double)l->row_steps);
+        st = umb__loop_row_step(l, step, (double)l->row_ns * 1e-6 / (double)l->row_steps, &balance);
         l->row_steps = 0;
         l->row_ns = 0;
     }
@@ -323,7 +325,10 @@ static enum umb_status prepare(struct umb_loop *l)
     enum umb_status st = create_reader(l->ctx, &l->reader);
     desc.reader = l->reader;
     if (st == UMB_OK) { st = umb__feed_create(l->ctx, &desc, &l->feed); }
-    if (st == UMB_OK) { l->steps_per_epoch = umb__feed_batches(l->feed); }
+    if (st == UMB_OK) {
+        l->steps_per_epoch = umb__feed_batches(l->feed);
+        umb__trainer_set_epoch_steps(l->desc->trainer, l->steps_per_epoch);
+    }
     if (st == UMB_OK && l->desc->resume) { st = umb__loop_restore(l); }
     return st;
 }

@@ -48,7 +48,8 @@ UMB_MUST_USE enum umb_status umb__loop_phase(struct umb_loop *l);
 
 /* Rows of metrics.jsonl. */
 UMB_MUST_USE enum umb_status umb__loop_row_start(struct umb_loop *l);
-UMB_MUST_USE enum umb_status umb__loop_row_step(struct umb_loop *l, int64_t step, double ms);
+UMB_MUST_USE enum umb_status umb__loop_row_step(struct umb_loop *l, int64_t step, double ms,
+                                                const struct umb_balance_step *balance);
 UMB_MUST_USE enum umb_status umb__loop_rows_epoch(struct umb_loop *l, int64_t epoch);
 UMB_MUST_USE enum umb_status umb__loop_row_end(struct umb_loop *l);
 

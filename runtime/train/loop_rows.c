@@ -3,6 +3,7 @@
 
 #include "fail.h"
 #include "system.h"
+#include "trainer_balance.h"
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -29,32 +30,50 @@ enum umb_status umb__loop_row_start(struct umb_loop *l)
 {
     const struct umb_trainer *tr = l->desc->trainer;
     umb__loop_log(l, "%s %s on %s: %lld parameters, seed %llu, %lld steps an epoch",
-                  l->desc->resume ? "resuming" : "training", l->exp->name,
-                  l->desc->device_name,
+                  l->desc->resume ? "resuming" : "training", l->exp->name, l->desc->device_name,
                   (long long)umb_trainer_n_parameters(tr), (unsigned long long)l->exp->train.seed,
                   (long long)l->steps_per_epoch);
-    json_t *row = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "event", "start", "device",
-                            l->desc->device_name, "experiment", l->exp->name,
-                            "seed", (json_int_t)l->exp->train.seed, "parameters",
-                            (json_int_t)umb_trainer_n_parameters(tr), "step",
-                            (json_int_t)umb_trainer_n_steps(tr), "steps_per_epoch",
-                            (json_int_t)l->steps_per_epoch);
+    json_t *row = json_pack(
+        "{s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "event", "start", "device", l->desc->device_name,
+        "experiment", l->exp->name, "seed", (json_int_t)l->exp->train.seed, "parameters",
+        (json_int_t)umb_trainer_n_parameters(tr), "step", (json_int_t)umb_trainer_n_steps(tr),
+        "steps_per_epoch", (json_int_t)l->steps_per_epoch);
     return umb__run_event(l->desc->run, row);
 }
 
-enum umb_status umb__loop_row_step(struct umb_loop *l, int64_t step, double ms)
+/* What the balancer saw and did: how far the tasks' gradients agree, whether a solver fell back. */
+static void add_balance(json_t *row, const struct umb_loop *l, const struct umb_balance_step *b)
+{
+    json_t *norms = b->compared ? json_object() : NULL;
+    for (size_t t = 0; norms && t < l->exp->n_tasks; t++) {
+        json_object_set_new(norms, l->exp->task[t].name, number(b->norm[t]));
+    }
+    if (b->compared) {
+        json_object_set_new(row, "conflict",
+                            json_pack("{s:o, s:o, s:o, s:o}", "least_cosine",
+                                      number(b->least_cosine), "mean_cosine",
+                                      number(b->mean_cosine), "share", number(b->conflicts),
+                                      "norms", norms));
+    }
+    if (b->residual > 0) { json_object_set_new(row, "residual", number(b->residual)); }
+    if (b->fell_back) { json_object_set_new(row, "fell_back", json_true()); }
+}
+
+enum umb_status umb__loop_row_step(struct umb_loop *l, int64_t step, double ms,
+                                   const struct umb_balance_step *balance)
 {
     json_t *losses = json_object(), *weights = json_object();
     for (size_t t = 0; t < l->exp->n_tasks; t++) {
         const struct umb_exp_task *task = &l->exp->task[t];
         json_object_set_new(losses, task->name, number(l->losses[t]));
-        json_object_set_new(weights, task->name, json_real(task->weight));
+        json_object_set_new(weights, task->name, number(task->weight * balance->weight[t]));
     }
     int64_t epoch = (step - 1) / l->steps_per_epoch + 1;
-    return umb__run_event(l->desc->run,
-                          json_pack("{s:s, s:I, s:I, s:o, s:o, s:f}", "event", "step", "step",
-                                    (json_int_t)step, "epoch", (json_int_t)epoch, "losses", losses,
-                                    "weights", weights, "ms", ms));
+    json_t *row =
+        json_pack("{s:s, s:I, s:I, s:o, s:o, s:f}", "event", "step", "step", (json_int_t)step,
+                  "epoch", (json_int_t)epoch, "losses", losses, "weights", weights, "ms", ms);
+    if (row) { add_balance(row, l, balance); }
+    return umb__run_event(l->desc->run, row);
 }
 
 static enum umb_status row_task(struct umb_loop *l, int64_t epoch, enum umb_split split, size_t t)

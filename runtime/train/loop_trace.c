@@ -48,8 +48,10 @@ enum umb_status umb__loop_submit(struct umb_loop *l, int slot, int64_t step)
 {
     const struct umb_exp_train *t = &l->exp->train;
     const double rate = umb__schedule_rate(&t->schedule, step, l->steps_per_epoch);
-    const int64_t traced = t->epochs * l->steps_per_epoch > TRACED_STEP ? TRACED_STEP : 0;
+    const int64_t period = umb__trainer_period(l->desc->trainer);
+    int64_t traced = (TRACED_STEP + period - 1) / period * period;
+    if (t->epochs * l->steps_per_epoch <= traced) { traced = 0; }
     if (step == traced) { return trace(l, slot, rate); }
-    if (l->alone_left > 0) { return time_alone(l, slot, rate); }
+    if (l->alone_left > 0 && step % period == 0) { return time_alone(l, slot, rate); }
     return umb__trainer_submit(l->desc->trainer, UMB_TRAINER_TRAIN, slot, rate);
 }

@@ -8,6 +8,7 @@
 #include "rng.h"
 #include "system.h"
 #include "text.h"
+#include "trainer_balance.h"
 #include "trainer_internal.h"
 
 const char *const umb__optimizer_state_names[UMB_OPTIMIZER_STATES] = {"optimizer.first",
@@ -258,6 +259,7 @@ enum umb_status umb__trainer_create_tuned(struct umb_context *ctx,
     tr->n_tasks = umb_net_n_tasks(desc->net);
     st = umb__arena_create(ctx, &tr->arena);
     if (st == UMB_OK) { st = choose_optimizer(tr, desc); }
+    if (st == UMB_OK) { st = umb__balancing_create(tr, desc->balancing); }
     if (st == UMB_OK) { st = umb__trainer_take_parts(tr, desc); }
     if (st == UMB_OK && desc->init) {
         tr->init = umb__init_find(ctx, desc->init);
@@ -274,6 +276,7 @@ enum umb_status umb__trainer_create_tuned(struct umb_context *ctx,
     if (st == UMB_OK) { st = create_store(tr); }
     if (st == UMB_OK) { st = umb__trainer_compile(tr, UMB_TRAINER_TRAIN); }
     if (st == UMB_OK) { st = init_parameters(tr); }
+    if (st == UMB_OK) { st = umb__balancing_begin(tr); }
     if (st != UMB_OK) {
         umb_trainer_destroy(tr);
         return st;
@@ -301,6 +304,7 @@ void umb_trainer_destroy(struct umb_trainer *tr)
     }
     umb__free(tr->choices);
     umb__trainer_parts_finish(tr);
+    umb__balancing_destroy(tr);
     umb__arena_destroy(tr->arena);
     umb__free(tr);
 }

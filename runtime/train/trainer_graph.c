@@ -5,41 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "trainer_balance.h"
 #include "trainer_internal.h"
-
-static int input_of_floats(struct umb_graph *g, const char *name, int64_t n)
-{
-    struct umb_type type = {.dtype = UMB_F32, .shape = {1, {n}}};
-    return umb__graph_value(g, name, UMB_VALUE_INPUT, &type);
-}
-
-/* The task weights, one input; each loss is differentiated with its own number as the seed's
- * gradient. */
-static enum umb_status differentiate(struct umb_trainer *tr, struct umb_trainer_side *side,
-                                     int **ret_gradient)
-{
-    struct umb_graph *g = side->graph;
-    struct umb_type one = {.dtype = UMB_F32, .shape = {1, {1}}};
-    int seeds[UMB_MAX_TASKS], dseeds[UMB_MAX_TASKS];
-    side->weights = input_of_floats(g, "weights", tr->n_tasks);
-    if (side->weights < 0) { return UMB_ERR_NO_MEMORY; }
-    for (int t = 0; t < tr->n_tasks; t++) {
-        const char *name =
-            umb__arena_printf(g->arena, "%s.weight", umb__net_task(tr->net, t)->name);
-        dseeds[t] = name ? umb__graph_value(g, name, UMB_VALUE_INPUT, &one) : -1;
-        if (dseeds[t] < 0) { return UMB_ERR_NO_MEMORY; }
-        g->value[dseeds[t]].base = side->weights;
-        g->value[dseeds[t]].base_offset = (size_t)t * sizeof(float);
-        seeds[t] = side->task[t].loss;
-    }
-    *ret_gradient = umb__arena_calloc(g->arena, (size_t)g->n_values, sizeof **ret_gradient);
-    if (!*ret_gradient) { return UMB_ERR_NO_MEMORY; }
-    bool *frozen;
-    const enum umb_status st = umb__trainer_frozen(tr, g, &frozen);
-    struct umb_autodiff_desc desc = {
-        .n_seeds = tr->n_tasks, .seeds = seeds, .dseeds = dseeds, .frozen = frozen};
-    return st == UMB_OK ? umb__graph_autodiff(g, &desc, *ret_gradient) : st;
-}
 
 static enum umb_status add_update_node(struct umb_graph *g, const struct umb_op *op,
                                        const void *attrs, const char *name, int n_in, const int *in,
@@ -110,19 +77,21 @@ static enum umb_status add_update(struct umb_trainer *tr, struct umb_trainer_sid
 /* Packs each device's parameters, and in training updates them, behind the clipping where that is
  * wanted. */
 static enum umb_status add_updates(struct umb_trainer *tr, int mode, struct umb_trainer_side *side,
-                                   int *gradient)
+                                   const struct umb_trainer_gradients *d)
 {
     struct umb_graph *g = side->graph;
     struct packed packed[UMB_MAX_DEVICES];
-    const bool trains = mode == UMB_TRAINER_TRAIN;
-    const int n_gradient = gradient ? side->weights : 0;
+    const bool trains = mode != UMB_TRAINER_EVALUATE && mode != UMB_TRAINER_PREDICT;
     enum umb_status st =
-        trains ? umb__trainer_group(tr, g, gradient, n_gradient, &side->groups) : UMB_OK;
+        trains ? umb__trainer_group(tr, g, d->gradient, d->n, &side->groups) : UMB_OK;
     for (g->device = 0; st == UMB_OK && g->device < tr->n_devices; g->device++) {
         struct packed *p = &packed[g->device];
-        st = umb__graph_pack(g, gradient, n_gradient, &p->params, &p->gradients);
+        st = umb__graph_pack_shared(g, d->gradient, d->n, d->shared, &p->params, &p->gradients);
     }
     g->device = 0;
+    if (st == UMB_OK && d->rows >= 0) {
+        st = umb__balancing_combine(tr, g, d, packed[0].gradients);
+    }
     if (st != UMB_OK || !trains) { return st; }
     if (packed[0].params >= 0) {
         tr->packed_bytes = umb__type_bytes(&g->value[packed[0].params].type);
@@ -205,7 +174,8 @@ static enum umb_status build_net(struct umb_trainer *tr, int mode, struct umb_tr
     for (int d = 0; d < UMB_MAX_DEVICES; d++) {
         side->rows_value[d] = -1;
     }
-    if (mode == UMB_TRAINER_TRAIN && umb__trainer_shares(tr)) { return build_parts(tr, side); }
+    const bool trains = mode == UMB_TRAINER_TRAIN || mode == UMB_TRAINER_BETWEEN;
+    if (trains && umb__trainer_shares(tr)) { return build_parts(tr, side); }
     const enum umb_status st = umb__net_build(tr->net, side->graph, tr->batch, &side->net);
     side->rows_value[0] = side->graph->rows_value;
     return st;
@@ -215,16 +185,16 @@ enum umb_status umb__trainer_graph_of(struct umb_trainer *tr, int mode,
                                       struct umb_trainer_side *side)
 {
     enum umb_status st =
-        umb__graph_create(tr->ctx, mode == UMB_TRAINER_TRAIN, tr->n_streams, &side->graph);
-    int *gradient = NULL;
+        umb__graph_create(tr->ctx, mode == UMB_TRAINER_TRAIN || mode == UMB_TRAINER_BETWEEN,
+                          tr->n_streams, &side->graph);
+    struct umb_trainer_gradients gradients = {.rows = -1};
+    const bool trains = mode == UMB_TRAINER_TRAIN || mode == UMB_TRAINER_BETWEEN;
     if (st != UMB_OK) { return st; }
     side->graph->mixed = tr->mixed;
     side->graph->keeps_gradients = umb__trainer_has_phases(tr);
     side->graph->more_caps = tr->more_caps;
     st = build_net(tr, mode, side);
-    if (st == UMB_OK && mode == UMB_TRAINER_TRAIN) {
-        st = umb__trainer_freeze_statistics(tr, side->graph);
-    }
+    if (st == UMB_OK && trains) { st = umb__trainer_freeze_statistics(tr, side->graph); }
     if (st == UMB_OK) {
         st = mode == UMB_TRAINER_PREDICT
                  ? umb__tasks_answers(tr->net, side->graph, &side->net, side->answer)
@@ -232,8 +202,10 @@ enum umb_status umb__trainer_graph_of(struct umb_trainer *tr, int mode,
     }
     if (st == UMB_OK) { st = umb__graph_transfer(side->graph); }
     if (st == UMB_OK) { st = fuse_forward(tr, side->graph); }
-    if (st == UMB_OK && mode == UMB_TRAINER_TRAIN) { st = differentiate(tr, side, &gradient); }
-    if (st == UMB_OK) { st = add_updates(tr, mode, side, gradient); }
+    if (st == UMB_OK && trains) {
+        st = umb__balancing_differentiate(tr, side, mode == UMB_TRAINER_BETWEEN, &gradients);
+    }
+    if (st == UMB_OK) { st = add_updates(tr, mode, side, &gradients); }
     if (st == UMB_OK) { st = umb__graph_transfer(side->graph); }
     if (st == UMB_OK && tr->fuses) { st = fuse_backward(tr, side->graph); }
     return st == UMB_OK ? umb__graph_alias(side->graph) : st;

@@ -10,8 +10,9 @@
 #include "trainer.h"
 #include "trainer_parts.h"
 
-#define UMB_TRAINER_MODES 3
+#define UMB_TRAINER_MODES 4
 #define UMB_TRAINER_PREDICT 2 /* behind the two of enum umb_trainer_mode */
+#define UMB_TRAINER_BETWEEN 3 /* training steps between two comparisons of gradients */
 
 /* The net compiled for one purpose. */
 struct umb_trainer_side {
@@ -21,7 +22,7 @@ struct umb_trainer_side {
     struct umb_net_values net;
     struct umb_task_values task[UMB_MAX_TASKS];
     int answer[UMB_MAX_TASKS];        /* PREDICT */
-    int weights;                      /* TRAIN: input */
+    int weights;                      /* TRAIN: input, −1: they are not uploaded */
     struct umb_trainer_groups groups; /* TRAIN */
     int rows_value[UMB_MAX_DEVICES];  /* of each part of the batch, −1: no op asked */
     int64_t rows[UMB_TRAINER_SLOTS][UMB_MAX_STREAMS];
@@ -52,6 +53,8 @@ struct umb_trainer {
     int64_t n_parameters, n_steps;
     size_t packed_bytes; /* of device 0's parameters side by side */
     struct umb_trainer_parts parts;
+    struct umb_trainer_balance *balance;
+    bool between[UMB_TRAINER_SLOTS]; /* whose run that of the slot is */
     int init; /* of weights whose layers say nothing: init.h */
     struct umb_trainer_side side[UMB_TRAINER_MODES];
     struct umb_tally tally[UMB_MAX_TASKS];

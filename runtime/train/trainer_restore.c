@@ -6,6 +6,7 @@
 #include "clblast.h"
 #include "system.h"
 #include "text.h"
+#include "trainer_balance.h"
 #include "trainer_state.h"
 
 struct restore {
@@ -174,6 +175,7 @@ static enum umb_status change_plan(struct umb_trainer *tr, struct plan_basis bas
         return st;
     }
     umb__trainer_drop_side(&present);
+    umb__trainer_drop_side(&tr->side[UMB_TRAINER_BETWEEN]);
     free_basis(tr, before);
     for (int m = 0; m < UMB_TRAINER_MODES && basis.fuses != before.fuses; m++) {
         if (m != UMB_TRAINER_TRAIN) { umb__trainer_drop_side(&tr->side[m]); }
@@ -301,6 +303,7 @@ enum umb_status umb__trainer_restore(struct umb_trainer *tr, const struct umb_sa
     for (int t = 0; st == UMB_OK && t < tr->n_tasks; t++) {
         st = check_tally(tr, &r, t);
     }
+    if (st == UMB_OK) { st = umb__balancing_check_file(tr, file, path); }
     if (st == UMB_OK) { st = umb__trainer_read_phase(tr, file, path, step, &phase); }
     if (st == UMB_OK) { st = restore_plan(tr, &r, fuses, &phase); }
     /* Where the plan was not to be had, nobody has taken them over. */
@@ -314,7 +317,7 @@ enum umb_status umb__trainer_restore(struct umb_trainer *tr, const struct umb_sa
     }
     tr->n_steps = step;
     tr->seed = (uint64_t)seed;
-    return UMB_OK;
+    return umb__balancing_restore(tr, file);
 }
 
 enum umb_status umb_trainer_load(struct umb_trainer *tr, const char *path)

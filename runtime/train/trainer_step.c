@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "trainer_balance.h"
 #include "trainer_internal.h"
 
 /* The device counts in 32 bits: its counters are emptied before this many labels. */
@@ -61,12 +62,11 @@ void umb__trainer_set_rows(struct umb_trainer *tr, enum umb_trainer_mode mode, i
 
 /* ---- what changes from step to step ---- */
 
-static void set_weights(struct umb_trainer *tr, int slot)
+static enum umb_status set_weights(struct umb_trainer *tr, int slot, double rate)
 {
-    float *weights = input(tr, UMB_TRAINER_TRAIN, slot, tr->side[UMB_TRAINER_TRAIN].weights);
-    for (int t = 0; t < tr->n_tasks; t++) {
-        weights[t] = (float)umb__net_task(tr->net, t)->weight;
-    }
+    const int weights = tr->side[UMB_TRAINER_TRAIN].weights;
+    return umb__balancing_prepare(tr, slot, rate,
+                                  weights < 0 ? NULL : input(tr, UMB_TRAINER_TRAIN, slot, weights));
 }
 
 static void set_random(struct umb_trainer *tr, int mode, int slot)
@@ -104,7 +104,8 @@ static enum umb_status prepare_run(struct umb_trainer *tr, enum umb_trainer_mode
     if (st != UMB_OK) { return st; }
     if (mode == UMB_TRAINER_TRAIN) {
         umb__trainer_set_hyper(tr, rate, input(tr, (int)mode, slot, side->groups.hyper));
-        set_weights(tr, slot);
+        st = set_weights(tr, slot, rate);
+        if (st != UMB_OK) { return st; }
         set_random(tr, (int)mode, slot);
         tr->n_steps++;
         umb__trainer_count_updates(tr);
@@ -112,11 +113,55 @@ static enum umb_status prepare_run(struct umb_trainer *tr, enum umb_trainer_mode
     return UMB_OK;
 }
 
+/* Steps between two comparisons of gradients have a plan of their own; a batch that was filled for
+ * the other is copied over. */
+static bool is_between(const struct umb_trainer *tr)
+{
+    return tr->balance->every > 1 && (tr->n_steps - 1) % tr->balance->every != 0;
+}
+
+static enum umb_status submit_between(struct umb_trainer *tr, int slot)
+{
+    enum umb_status st = umb__trainer_compile(tr, UMB_TRAINER_BETWEEN);
+    const struct umb_graph *from = tr->side[UMB_TRAINER_TRAIN].graph,
+                           *to = tr->side[UMB_TRAINER_BETWEEN].graph;
+    if (st == UMB_OK) { st = umb__plan_wait(tr->side[UMB_TRAINER_BETWEEN].plan, slot); }
+    for (int v = 0; st == UMB_OK && v < to->n_values; v++) {
+        if (to->value[v].kind != UMB_VALUE_INPUT || to->value[v].base >= 0) { continue; }
+        const int w = umb__graph_find_value(from, to->value[v].name);
+        if (w < 0) { continue; }
+        memcpy(input(tr, UMB_TRAINER_BETWEEN, slot, v), input(tr, UMB_TRAINER_TRAIN, slot, w),
+               umb__type_bytes(&to->value[v].type));
+    }
+    return st == UMB_OK ? umb__plan_submit(tr->side[UMB_TRAINER_BETWEEN].plan, slot) : st;
+}
+
+/* Runs of the two plans do not overlap: each waits for the other's. */
+static enum umb_status submit_train(struct umb_trainer *tr, int slot)
+{
+    const bool between = is_between(tr);
+    const int other = between ? UMB_TRAINER_TRAIN : UMB_TRAINER_BETWEEN;
+    enum umb_status st = UMB_OK;
+    for (int s = 0; st == UMB_OK && tr->side[other].plan && s < UMB_TRAINER_SLOTS; s++) {
+        st = umb__plan_wait(tr->side[other].plan, s);
+    }
+    if (st != UMB_OK) { return st; }
+    tr->between[slot] = between;
+    return between ? submit_between(tr, slot)
+                   : umb__plan_submit(tr->side[UMB_TRAINER_TRAIN].plan, slot);
+}
+
 enum umb_status umb__trainer_submit(struct umb_trainer *tr, enum umb_trainer_mode mode, int slot,
                                     double rate)
 {
     enum umb_status st = prepare_run(tr, mode, slot, rate);
+    if (st == UMB_OK && mode == UMB_TRAINER_TRAIN) { return submit_train(tr, slot); }
     return st == UMB_OK ? umb__plan_submit(tr->side[mode].plan, slot) : st;
+}
+
+int64_t umb__trainer_period(const struct umb_trainer *tr)
+{
+    return tr->balance->every;
 }
 
 enum umb_status umb__trainer_trace(struct umb_trainer *tr, int slot, double rate)
@@ -154,11 +199,13 @@ static void add_report(struct umb_trainer *tr, int mode, int slot, int task, dou
 enum umb_status umb__trainer_wait(struct umb_trainer *tr, enum umb_trainer_mode mode, int slot,
                                   double *ret_losses)
 {
-    enum umb_status st = umb__plan_wait(tr->side[mode].plan, slot);
+    const bool trains = mode == UMB_TRAINER_TRAIN;
+    const int side = trains && tr->between[slot] ? UMB_TRAINER_BETWEEN : (int)mode;
+    enum umb_status st = umb__plan_wait(tr->side[side].plan, slot);
     for (int t = 0; st == UMB_OK && t < tr->n_tasks; t++) {
-        add_report(tr, (int)mode, slot, t, ret_losses ? &ret_losses[t] : NULL);
+        add_report(tr, side, slot, t, ret_losses ? &ret_losses[t] : NULL);
     }
-    return st;
+    return st == UMB_OK && trains ? umb__balancing_result(tr) : st;
 }
 
 enum umb_status umb__trainer_settle(struct umb_trainer *tr)

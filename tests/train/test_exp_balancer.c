@@ -62,7 +62,7 @@ static void every_balancer_is_read_by_name(void **state)
         const struct umb_exp_balancer *b = &r.exp->train.balancer;
         assert_ptr_equal(b->row, umb__balancers[i]);
         assert_int_equal(b->every, 1);
-        assert_int_equal(b->gradient, UMB_GRADIENT_SHARED);
+        assert_int_equal(b->gradient, UMB_GRADIENTS_SHARED);
         assert_int_equal(b->weighs_heads, b->row->class_letter == 'A');
         assert_string_equal(b->options, "");
         drop(&r);
@@ -80,7 +80,7 @@ static void options_are_read(void **state)
     assert_true(*(const double *)b->attrs == 0.25);
     assert_string_equal(b->options, "c=0.25");
     assert_int_equal(b->every, 10);
-    assert_int_equal(b->gradient, UMB_GRADIENT_LAST_BLOCK);
+    assert_int_equal(b->gradient, UMB_GRADIENTS_LAST_BLOCK);
     assert_true(b->weighs_heads);
     drop(&r);
     assert_int_equal(
@@ -92,7 +92,7 @@ static void options_are_read(void **state)
     assert_string_equal(r.exp->train.balancer.options, "weights=1,0.5");
     drop(&r);
     assert_int_equal(read_balancer(&r, "balancer: {mgda: {gradient: representation}}\n"), UMB_OK);
-    assert_int_equal(r.exp->train.balancer.gradient, UMB_GRADIENT_REPRESENTATION);
+    assert_int_equal(r.exp->train.balancer.gradient, UMB_GRADIENTS_REPRESENTATION);
     drop(&r);
 }
 

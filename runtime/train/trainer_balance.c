@@ -1,0 +1,351 @@
+/* Balancers in training: the host's part of a step. */
+#include "trainer_balance.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "trainer_internal.h"
+
+/* ---- making one ---- */
+
+static enum umb_status find_row(struct umb_trainer_balance *b, const struct umb_balancing *desc,
+                                struct umb_arena *arena)
+{
+    const char *name = desc->name ? desc->name : "equal";
+    b->row = umb__balancer_find(name);
+    if (!b->row) {
+        const char *names[64];
+        const size_t n = umb__balancer_names(names, 64);
+        const char *near = umb__nearest(name, names, n);
+        return umb__fail(b->ctx, UMB_ERR_INVALID, "no balancer is called '%s'%s%s%s", name,
+                         near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    }
+    const struct umb_op op = umb__balancer_options(b->row);
+    const enum umb_status st = umb__attrs_create(b->ctx, arena, &op, desc->options, &b->attrs);
+    return st == UMB_OK ? umb__balancer_check(b->ctx, b->row, b->attrs, b->T) : st;
+}
+
+static void choose_kind(struct umb_trainer_balance *b)
+{
+    if (b->row->needs == UMB_BALANCE_NOTHING) {
+        b->kind = b->row->learn ? UMB_BALANCE_LEARNED : UMB_BALANCE_UPLOADED;
+    } else {
+        b->kind =
+            b->row->needs == UMB_BALANCE_LOSSES ? UMB_BALANCE_BY_LOSSES : UMB_BALANCE_BY_GRADIENTS;
+    }
+}
+
+static enum umb_status check_gradients(const struct umb_trainer_balance *b,
+                                       const struct umb_balancing *desc)
+{
+    const bool special = desc->gradients != UMB_GRADIENTS_SHARED || desc->every > 1;
+    if (desc->every < 0) {
+        return umb__fail(b->ctx, UMB_ERR_INVALID, "balancing: every is %lld; expected 1 or more",
+                         (long long)desc->every);
+    }
+    if (special && b->row->needs != UMB_BALANCE_GRAM) {
+        return umb__fail(
+            b->ctx, UMB_ERR_INVALID,
+            "balancer %s: %s; expected gradients of all shared parameters in every step",
+            b->row->name,
+            b->kind == UMB_BALANCE_BY_GRADIENTS ? "it keeps or chooses single numbers of "
+                                                  "gradients"
+                                                : "it does not look at gradients");
+    }
+    return UMB_OK;
+}
+
+static enum umb_status check_devices(const struct umb_trainer *tr,
+                                     const struct umb_trainer_balance *b)
+{
+    if (tr->n_devices == 1 || (b->kind == UMB_BALANCE_UPLOADED && !b->by_rows)) { return UMB_OK; }
+    return umb__fail(
+        b->ctx, UMB_ERR_UNSUPPORTED,
+        "balancer %s works on one device, and there are %d; expected one, or a balancer "
+        "that needs neither losses nor gradients",
+        b->row->name, tr->n_devices);
+}
+
+enum umb_status umb__balancing_create(struct umb_trainer *tr, const struct umb_balancing *desc)
+{
+    static const struct umb_balancing equal = {.name = "equal"};
+    if (!desc) { desc = &equal; }
+    struct umb_trainer_balance *b = umb__arena_calloc(tr->arena, 1, sizeof *b);
+    if (!b) { return UMB_ERR_NO_MEMORY; }
+    *b = (struct umb_trainer_balance){.ctx = tr->ctx,
+                                      .gradients = desc->gradients,
+                                      .every = desc->every ? desc->every : 1,
+                                      .epoch_steps = desc->epoch_steps,
+                                      .T = tr->n_tasks,
+                                      .seed = tr->seed,
+                                      .sgd = strcmp(tr->optimizer->name, "sgd") == 0};
+    enum umb_status st = find_row(b, desc, tr->arena);
+    if (st != UMB_OK) { return st; }
+    for (int t = 0; t < b->T; t++) {
+        b->task_weight[t] = umb__net_task(tr->net, t)->weight;
+    }
+    choose_kind(b);
+    st = check_gradients(b, desc);
+    if (st != UMB_OK) { return st; }
+    if (b->T == 1 && b->kind != UMB_BALANCE_UPLOADED) {
+        umb__log(tr->ctx, UMB_LOG_WARN,
+                 "balancer %s: there is one task, whose weight is 1 whatever the rule",
+                 b->row->name);
+        b->row = umb__balancer_find("equal");
+        b->kind = UMB_BALANCE_UPLOADED;
+        b->every = 1;
+        b->gradients = UMB_GRADIENTS_SHARED;
+    }
+    b->weighs_heads =
+        desc->heads == UMB_HEADS_USUAL ? b->row->weighs_heads : desc->heads == UMB_HEADS_WEIGHTED;
+    b->by_rows = b->T > 1 && (b->kind == UMB_BALANCE_BY_GRADIENTS ||
+                              (!b->weighs_heads && b->row->weighs_heads));
+    b->n_state = b->row->n_state(b->attrs, b->T);
+    b->state = umb__arena_calloc(tr->arena, (size_t)b->n_state + 1, sizeof *b->state);
+    if (!b->state) { return UMB_ERR_NO_MEMORY; }
+    b->row->start(b->attrs, b->T, b->state);
+    st = check_devices(tr, b);
+    if (st != UMB_OK) { return st; }
+    pthread_mutex_init(&b->lock, NULL);
+    tr->balance = b;
+    return UMB_OK;
+}
+
+void umb__balancing_destroy(struct umb_trainer *tr)
+{
+    if (tr->balance) { pthread_mutex_destroy(&tr->balance->lock); }
+}
+
+void umb__trainer_set_epoch_steps(struct umb_trainer *tr, int64_t steps)
+{
+    tr->balance->epoch_steps = steps;
+}
+
+struct umb_balance_step umb__trainer_balance_step(const struct umb_trainer *tr, int slot)
+{
+    struct umb_trainer_balance *b = tr->balance;
+    pthread_mutex_lock(&b->lock);
+    const struct umb_balance_step s = b->slot[slot];
+    pthread_mutex_unlock(&b->lock);
+    return s;
+}
+
+/* ---- facts ---- */
+
+/* A weight of 0 takes a task out as a missing label does. */
+static void read_losses(const struct umb_trainer_balance *b, const float *in, double *ret_loss)
+{
+    for (int t = 0; t < b->T; t++) {
+        const bool counts = in[b->T + t] != 0 && b->task_weight[t] > 0;
+        ret_loss[t] = counts ? b->task_weight[t] * (double)in[t] : (double)NAN;
+    }
+}
+
+static struct umb_balance_facts facts_of(const struct umb_trainer_balance *b, int64_t step,
+                                         double rate)
+{
+    struct umb_balance_facts f = {.ctx = b->ctx,
+                                  .n_tasks = b->T,
+                                  .step = step,
+                                  .epoch = 1,
+                                  .epoch_begins = step == 1,
+                                  .seed = b->seed,
+                                  .rate = rate,
+                                  .sgd = b->sgd};
+    if (b->epoch_steps > 0) {
+        f.epoch = (step - 1) / b->epoch_steps + 1;
+        f.epoch_begins = (step - 1) % b->epoch_steps == 0;
+    }
+    return f;
+}
+
+/* Σ of the Gram matrices; rows and columns of tasks without a label are 0. */
+static void read_gram(const struct umb_trainer_balance *b, const float *in, const double *loss,
+                      double *ret_gram)
+{
+    const int T = b->T;
+    memset(ret_gram, 0, (size_t)(T * T) * sizeof *ret_gram);
+    for (int k = 0; k < b->n_grams; k++) {
+        for (int i = 0; i < T * T; i++) {
+            const bool counts = !isnan(loss[i / T]) && !isnan(loss[i % T]);
+            ret_gram[i] += counts ? (double)in[k * T * T + i] : 0;
+        }
+    }
+}
+
+/* How far the tasks' gradients agree. */
+static void compare(const struct umb_trainer_balance *b, const double *gram,
+                    struct umb_balance_step *s)
+{
+    const int T = b->T;
+    double sum = 0;
+    int n = 0, below = 0;
+    s->least_cosine = 1;
+    for (int i = 0; i < T; i++) {
+        s->norm[i] = sqrt(gram[i * T + i]);
+        for (int j = 0; j < i; j++) {
+            const double size = s->norm[i] * s->norm[j];
+            if (!(size > 0)) { continue; }
+            const double cosine = gram[i * T + j] / size;
+            s->least_cosine = fmin(s->least_cosine, cosine);
+            sum += cosine;
+            below += cosine < 0;
+            n++;
+        }
+    }
+    s->compared = n > 0;
+    s->mean_cosine = n ? sum / n : 0;
+    s->conflicts = n ? (double)below / n : 0;
+}
+
+/* The first failure counts. The caller holds the lock. */
+static void note_failure(struct umb_trainer_balance *b, enum umb_status st, int64_t step)
+{
+    if (b->status != UMB_OK) { return; }
+    b->status = st;
+    snprintf(b->message, sizeof b->message, "balancer %s at step %lld: %.160s", b->row->name,
+             (long long)step, umb_context_error(b->ctx));
+}
+
+/* Of the update's direction Σ w g: no longer than that. */
+static void clip(const struct umb_balance_result *r, int T, const double *gram)
+{
+    double squares = 0;
+    for (int i = 0; i < T * T; i++) {
+        squares += r->weight[i / T] * r->weight[i % T] * gram[i];
+    }
+    const double norm = sqrt(squares);
+    for (int t = 0; r->clip > 0 && norm > r->clip && t < T; t++) {
+        r->weight[t] *= r->clip / norm;
+    }
+}
+
+/* Weights into s; where that fails, none of the step's tasks counts. */
+static void weigh(struct umb_trainer_balance *b, const struct umb_balance_facts *f,
+                  struct umb_balance_step *s)
+{
+    struct umb_balance_result r = {.weight = s->weight};
+    memset(s->weight, 0, sizeof s->weight);
+    const enum umb_status st = b->row->weigh(b->attrs, f, b->state, &r);
+    if (st != UMB_OK) {
+        memset(s->weight, 0, sizeof s->weight);
+        note_failure(b, st, f->step);
+        return;
+    }
+    if (f->gram && r.clip > 0) { clip(&r, b->T, f->gram); }
+    s->residual = r.residual;
+    s->fell_back = r.fell_back;
+}
+
+/* Where a loss is differentiated with its weight, that is the task's too. */
+static void write_weights(const struct umb_trainer_balance *b, const double *weight, float *out)
+{
+    for (int t = 0; t < b->T; t++) {
+        out[t] = (float)(b->by_rows ? weight[t] : weight[t] * b->task_weight[t]);
+    }
+}
+
+/* ---- in a step ---- */
+
+enum umb_status umb__balancing_prepare(struct umb_trainer *tr, int slot, double rate,
+                                       float *weights)
+{
+    struct umb_trainer_balance *b = tr->balance;
+    struct umb_balance_step *s = &b->slot[slot];
+    pthread_mutex_lock(&b->lock);
+    *s = (struct umb_balance_step){.step = tr->n_steps + 1, .rate = rate};
+    if (b->every > 1) { memcpy(s->weight, b->weight, sizeof s->weight); }
+    if (b->kind == UMB_BALANCE_UPLOADED) {
+        const struct umb_balance_facts f = facts_of(b, s->step, rate);
+        weigh(b, &f, s);
+        write_weights(b, s->weight, weights);
+    }
+    pthread_mutex_unlock(&b->lock);
+    return umb__balancing_result(tr);
+}
+
+enum umb_status umb__balancing_result(struct umb_trainer *tr)
+{
+    struct umb_trainer_balance *b = tr->balance;
+    pthread_mutex_lock(&b->lock);
+    const enum umb_status st = b->status;
+    pthread_mutex_unlock(&b->lock);
+    return st == UMB_OK ? st : umb__fail(tr->ctx, st, "%s", b->message);
+}
+
+void umb__balancing_learn(void *user, int slot, const float *in, float *out)
+{
+    struct umb_trainer_balance *b = user;
+    double loss[UMB_MAX_TASKS], after[UMB_MAX_TASKS];
+    pthread_mutex_lock(&b->lock);
+    struct umb_balance_step *s = &b->slot[slot];
+    struct umb_balance_facts f = facts_of(b, s->step, s->rate);
+    read_losses(b, in, loss);
+    f.loss = loss;
+    if (b->has_after) {
+        read_losses(b, in + 2 * b->T, after);
+        f.loss_after = after;
+    }
+    memcpy(s->weight, b->weight, sizeof s->weight);
+    b->row->learn(b->attrs, &f, b->state);
+    struct umb_balance_step next = {.step = s->step + 1};
+    f = facts_of(b, next.step, s->rate);
+    weigh(b, &f, &next);
+    memcpy(b->weight, next.weight, sizeof b->weight);
+    write_weights(b, b->weight, out);
+    pthread_mutex_unlock(&b->lock);
+}
+
+void umb__balancing_weigh(void *user, int slot, const float *in, float *out)
+{
+    struct umb_trainer_balance *b = user;
+    double loss[UMB_MAX_TASKS], gram[UMB_MAX_TASKS * UMB_MAX_TASKS], excess[UMB_MAX_TASKS];
+    pthread_mutex_lock(&b->lock);
+    struct umb_balance_step *s = &b->slot[slot];
+    struct umb_balance_facts f = facts_of(b, s->step, s->rate);
+    read_losses(b, in, loss);
+    f.loss = loss;
+    if (b->n_grams) {
+        read_gram(b, in + 2 * b->T, loss, gram);
+        compare(b, gram, s);
+        f.gram = gram;
+    }
+    for (int t = 0; b->row->needs == UMB_BALANCE_EXCESS && t < b->T; t++) {
+        excess[t] = (double)in[2 * b->T + t];
+        f.excess = excess;
+    }
+    weigh(b, &f, s);
+    if (b->row->learn) { b->row->learn(b->attrs, &f, b->state); }
+    memcpy(b->weight, s->weight, sizeof b->weight);
+    write_weights(b, s->weight, out);
+    pthread_mutex_unlock(&b->lock);
+}
+
+void umb__balancing_mix(void *user, int slot, const float *in, float *out)
+{
+    struct umb_trainer_balance *b = user;
+    double loss[UMB_MAX_TASKS], gram[UMB_MAX_TASKS * UMB_MAX_TASKS];
+    double keep[UMB_MAX_TASKS], take[UMB_MAX_TASKS];
+    pthread_mutex_lock(&b->lock);
+    struct umb_balance_facts f = facts_of(b, b->slot[slot].step, b->slot[slot].rate);
+    read_losses(b, in, loss);
+    read_gram(b, in + 2 * b->T, loss, gram);
+    f.loss = loss;
+    f.gram = gram;
+    for (int t = 0; t < b->T; t++) { /* what stays as it is */
+        keep[t] = 1;
+        take[t] = 0;
+    }
+    const enum umb_status st = umb__balance_check(b->row->needs, &f);
+    if (st == UMB_OK) {
+        b->row->mix(b->attrs, &f, b->state, keep, take);
+    } else {
+        note_failure(b, st, f.step);
+    }
+    for (int t = 0; t < b->T; t++) {
+        out[t] = (float)keep[t];
+        out[b->T + t] = (float)take[t];
+    }
+    pthread_mutex_unlock(&b->lock);
+}

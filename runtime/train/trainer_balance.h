@@ -1,0 +1,119 @@
+/*
+ * trainer_balance.h: balancers in training: what a step's weights are made of, and when.
+ *
+ * Weights that follow from the step's number alone are uploaded with it. Those that learn from
+ * losses (LEARNED) are a state on the device that the host fills during a step for the next one.
+ * The others follow from this step's losses or gradients: the host works them out while the device
+ * goes on with what does not need them (ops/host.h). trainer_rows.c writes all that into the graph.
+ *
+ * The state is the balancer's own numbers, the weights of the coming step, and rows that the device
+ * keeps over steps; a checkpoint has all of it. The host's thread and the trainer's share `lock`.
+ */
+#ifndef UMB_TRAINER_BALANCE_H
+#define UMB_TRAINER_BALANCE_H
+
+#include "balance.h"
+#include "graph.h"
+#include "trainer.h"
+#include <pthread.h>
+
+enum umb_balance_kind {
+    UMB_BALANCE_UPLOADED,
+    UMB_BALANCE_LEARNED,
+    UMB_BALANCE_BY_LOSSES,
+    UMB_BALANCE_BY_GRADIENTS,
+};
+
+/* What is known of the run of a slot. */
+struct umb_balance_step {
+    int64_t step;
+    double rate;
+    double weight[UMB_MAX_TASKS]; /* 0: had no label */
+    double residual;
+    bool fell_back;
+    bool compared; /* the rest is known */
+    /* Over pairs of tasks with gradients: the least and the mean cosine, the share below 0. */
+    double least_cosine, mean_cosine, conflicts;
+    double norm[UMB_MAX_TASKS]; /* of the tasks' gradients; 0: none */
+};
+
+struct umb_trainer_balance {
+    struct umb_context *ctx;
+    const struct umb_balancer *row;
+    void *attrs;
+    enum umb_balance_kind kind;
+    enum umb_gradients gradients;
+    int64_t every, epoch_steps;
+    bool weighs_heads;
+    bool by_rows; /* tasks' gradients are kept apart */
+    int T;
+    uint64_t seed;
+    bool sgd;
+    double task_weight[UMB_MAX_TASKS];
+    int n_grams;    /* of the facts that the host gets, to be added up */
+    bool has_after; /* losses behind the update among them */
+    int64_t n_state;
+    double *state;                /* [n_state] */
+    double weight[UMB_MAX_TASKS]; /* LEARNED: of the coming step; else of the latest */
+    struct umb_balance_step slot[UMB_TRAINER_SLOTS];
+    pthread_mutex_t lock;
+    enum umb_status status; /* first failure on the host's thread */
+    char message[256];
+};
+
+struct umb_trainer;
+struct umb_trainer_side;
+struct umb_safetensors;
+
+/* trainer_balance.c. Checks the desc (NULL: equal) and begins. */
+UMB_MUST_USE enum umb_status umb__balancing_create(struct umb_trainer *tr,
+                                                   const struct umb_balancing *desc);
+void umb__balancing_destroy(struct umb_trainer *tr);
+/* Before a training step is submitted: notes what it is, and fills the uploaded weights. */
+UMB_MUST_USE enum umb_status umb__balancing_prepare(struct umb_trainer *tr, int slot, double rate,
+                                                    float *weights);
+/* After it: the host's failures. */
+UMB_MUST_USE enum umb_status umb__balancing_result(struct umb_trainer *tr);
+/* Functions of op host: losses and totals [2T] (and those behind the update, has_after), then what
+ * the balancer needs, to weights [T], or factors [2T]. user: the umb_trainer_balance. */
+void umb__balancing_learn(void *user, int slot, const float *in, float *out);
+void umb__balancing_weigh(void *user, int slot, const float *in, float *out);
+void umb__balancing_mix(void *user, int slot, const float *in, float *out);
+
+/* What the device keeps: weights [T] of the coming step; rows [T,P] of the balancer's. */
+#define UMB_BALANCE_WEIGHTS "balancer.weights"
+#define UMB_BALANCE_ROWS "balancer.rows"
+
+/* trainer_balance_state.c. Writes the weights of the coming step to the device, where they are kept
+ * there. */
+UMB_MUST_USE enum umb_status umb__balancing_begin(struct umb_trainer *tr);
+UMB_MUST_USE enum umb_status umb__balancing_collect(struct umb_trainer *tr,
+                                                    struct umb_safetensors *file);
+/* Checks what the file has, before anything is changed; then takes it. */
+UMB_MUST_USE enum umb_status umb__balancing_check_file(struct umb_trainer *tr,
+                                                       const struct umb_safetensors *file,
+                                                       const char *path);
+UMB_MUST_USE enum umb_status umb__balancing_restore(struct umb_trainer *tr,
+                                                    const struct umb_safetensors *file);
+
+/* Gradients of a training graph. gradient[n]: by value, as umb__graph_pack takes them. */
+struct umb_trainer_gradients {
+    int *gradient, n;
+    bool *shared; /* [n] or NULL */
+    int rows; /* of shared parameters' gradients, −1: none; they lie one after another in their
+                 order */
+    int *in_rows; /* [n_in_rows] parameters */
+    int n_in_rows;
+    int weights; /* that combine the rows */
+};
+/* trainer_rows.c. Differentiates; `between`: for steps that do not compare gradients. */
+UMB_MUST_USE enum umb_status umb__balancing_differentiate(struct umb_trainer *tr,
+                                                          struct umb_trainer_side *side,
+                                                          bool between,
+                                                          struct umb_trainer_gradients *ret);
+/* Behind packing: has the rows combined into their places in the gradients. */
+UMB_MUST_USE enum umb_status umb__balancing_combine(struct umb_trainer *tr, struct umb_graph *g,
+                                                    const struct umb_trainer_gradients *d,
+                                                    int gradients);
+
+#endif

@@ -1,0 +1,580 @@
+/*
+ * Tasks' gradients in a training graph, and the weights that make one of them.
+ *
+ *   losses ──► host ──► weights            by losses: they are the seeds' gradients
+ *
+ *   heads  ──► row of each task ──► gram ──► host ──► weights ──► combined ──► trunk
+ *
+ * Where gradients are compared of all that tasks share, the rows are those of shared parameters.
+ * At the representation they are of the values that tasks read, and the trunk is differentiated
+ * once, from their combination; between two comparisons it is so too, with the weights that are
+ * there. Of the last block, rows go back through it, and what is before is differentiated once.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "host.h"
+#include "trainer_balance.h"
+#include "trainer_internal.h"
+
+struct rows {
+    struct umb_trainer *tr;
+    struct umb_trainer_balance *b;
+    struct umb_graph *g;
+    const struct umb_task_values *task;
+    bool between;
+    int T, n;     /* tasks, values before differentiation */
+    int *row;     /* [T][n] gradients by task */
+    bool *stop;   /* [n] or NULL */
+    bool *shared; /* [n] parameters that several tasks reach */
+    int *second;  /* [n] gradients from the stops on, or NULL */
+    int weights;  /* [T] */
+    int losses;   /* losses and totals, for the host; −1: not made yet */
+    int gram[UMB_MAX_TASKS], n_grams;
+};
+
+static const struct umb_type *type_of(const struct rows *r, int value)
+{
+    return &r->g->value[value].type;
+}
+
+static enum umb_status add_node(struct umb_graph *g, const char *op, const void *attrs,
+                                const char *name, int n_in, const int *in, int *ret_value)
+{
+    int out[UMB_OP_MAX_OUT] = {-1};
+    const struct umb_graph_node_desc desc = {.op = umb__op_find(op),
+                                             .attrs = attrs,
+                                             .name = name,
+                                             .phase = UMB_PHASE_BACKWARD,
+                                             .n_in = n_in,
+                                             .in = in};
+    const enum umb_status st = umb__graph_node_raw(g, &desc, out);
+    if (st == UMB_OK && ret_value) { *ret_value = out[0]; }
+    return st;
+}
+
+static enum umb_status add_node_with(struct umb_graph *g, const char *op, const char *attrs,
+                                     const char *name, int n_in, const int *in, int *ret_value)
+{
+    void *a;
+    const enum umb_status st = umb__attrs_create(g->ctx, g->arena, umb__op_find(op), attrs, &a);
+    return st == UMB_OK ? add_node(g, op, a, name, n_in, in, ret_value) : st;
+}
+
+static int value_of_floats(struct umb_graph *g, const char *name, enum umb_value_kind kind,
+                           int64_t n)
+{
+    const struct umb_type type = {.dtype = UMB_F32, .shape = {1, {n}}};
+    return umb__graph_value(g, name, kind, &type);
+}
+
+/* ---- what the host makes ---- */
+
+/* Losses and totals side by side, and behind them what else the host is told. */
+static enum umb_status add_facts(struct rows *r, const char *name, int n_more, const int *more,
+                                 int *ret_facts)
+{
+    int in[3 * UMB_MAX_TASKS], n = 0;
+    for (int t = 0; t < r->T; t++) {
+        in[t] = r->task[t].loss;
+        in[r->T + t] = r->task[t].total;
+    }
+    n = 2 * r->T;
+    if (r->losses < 0) {
+        const enum umb_status st =
+            add_node(r->g, "concat", NULL, "balancer.losses", n, in, &r->losses);
+        if (st != UMB_OK) { return st; }
+    }
+    n = 0;
+    in[n++] = r->losses;
+    for (int k = 0; k < n_more; k++) {
+        in[n++] = more[k];
+    }
+    *ret_facts = r->losses;
+    return n == 1 ? UMB_OK : add_node(r->g, "concat", NULL, name, n, in, ret_facts);
+}
+
+static enum umb_status add_host(struct rows *r, const char *name, umb_host_fn call, int facts,
+                                int n_out, int *ret_value)
+{
+    const struct umb_host_attrs attrs = {.call = call, .user = r->b, .n_out = n_out};
+    return add_node(r->g, "host", &attrs, name, 1, &facts, ret_value);
+}
+
+/* The weights on the device, of which the host writes those of the coming step. */
+static int kept_weights(const struct rows *r)
+{
+    const int v = umb__graph_find_value(r->g, UMB_BALANCE_WEIGHTS);
+    return v >= 0 ? v : value_of_floats(r->g, UMB_BALANCE_WEIGHTS, UMB_VALUE_STATE, r->T);
+}
+
+/* What a node made lies in the kept weights. */
+static void keep(const struct rows *r, int value, int kept)
+{
+    r->g->value[value].base = kept;
+    r->g->value[value].base_offset = 0;
+}
+
+/* The weights, where they are known before gradients are. */
+static enum umb_status find_weights(struct rows *r)
+{
+    int facts;
+    enum umb_status st = UMB_OK;
+    if (r->b->kind == UMB_BALANCE_UPLOADED) {
+        r->weights = value_of_floats(r->g, "weights", UMB_VALUE_INPUT, r->T);
+    } else if (r->b->kind == UMB_BALANCE_LEARNED || r->between) {
+        r->weights = kept_weights(r);
+    } else if (r->b->kind == UMB_BALANCE_BY_LOSSES) {
+        st = add_facts(r, "balancer.facts", 0, NULL, &facts);
+        if (st != UMB_OK) { return st; }
+        return add_host(r, "balancer", umb__balancing_weigh, facts, r->T, &r->weights);
+    }
+    return r->weights < 0 ? UMB_ERR_NO_MEMORY : UMB_OK;
+}
+
+/* Number t of the weights. */
+static enum umb_status weight_of(struct rows *r, int t, int *ret_value)
+{
+    const struct umb_type one = {.dtype = UMB_F32, .shape = {1, {1}}};
+    const char *name =
+        umb__arena_printf(r->g->arena, "%s.weight", umb__net_task(r->tr->net, t)->name);
+    if (!name) { return UMB_ERR_NO_MEMORY; }
+    const struct umb_value *weights = &r->g->value[r->weights];
+    if (weights->kind == UMB_VALUE_TEMP) {
+        char text[48];
+        r->g->value[r->weights].type.n_segments = r->T;
+        snprintf(text, sizeof text, "first=%d count=1", t);
+        const enum umb_status st =
+            add_node_with(r->g, "rows", text, name, 1, &r->weights, ret_value);
+        if (st == UMB_OK) { r->g->value[*ret_value].type.n_segments = 0; }
+        return st;
+    }
+    const enum umb_value_kind kind = weights->kind;
+    *ret_value = umb__graph_value(r->g, name, kind, &one);
+    if (*ret_value < 0) { return UMB_ERR_NO_MEMORY; }
+    r->g->value[*ret_value].base = r->weights;
+    r->g->value[*ret_value].base_offset = (size_t)t * sizeof(float);
+    return UMB_OK;
+}
+
+/* ---- weighted losses ---- */
+
+static enum umb_status differentiate_sum(struct rows *r, const bool *frozen, int *ret_gradient)
+{
+    int seeds[UMB_MAX_TASKS], dseeds[UMB_MAX_TASKS];
+    enum umb_status st = find_weights(r);
+    for (int t = 0; st == UMB_OK && t < r->T; t++) {
+        seeds[t] = r->task[t].loss;
+        st = weight_of(r, t, &dseeds[t]);
+    }
+    const struct umb_autodiff_desc desc = {
+        .n_seeds = r->T, .seeds = seeds, .dseeds = dseeds, .frozen = frozen};
+    if (st != UMB_OK) { return st; }
+    /* values since r->n are no parameters, and have no gradient that anyone looks at */
+    int *all = umb__arena_calloc(r->g->arena, (size_t)r->g->n_values, sizeof *all);
+    st = all ? umb__graph_autodiff(r->g, &desc, all) : UMB_ERR_NO_MEMORY;
+    if (st == UMB_OK) { memcpy(ret_gradient, all, (size_t)r->n * sizeof *all); }
+    return st;
+}
+
+/* ---- rows ---- */
+
+static bool is_trained(const struct umb_value *v)
+{
+    return v->kind == UMB_VALUE_PARAM && v->spec >= 0;
+}
+
+static enum umb_status find_shared(struct rows *r, const int *seeds)
+{
+    uint64_t *leads = umb__calloc(r->g->ctx, (size_t)r->g->n_values, sizeof *leads);
+    r->shared = umb__arena_calloc(r->g->arena, (size_t)r->n, sizeof *r->shared);
+    const bool ok = leads && r->shared;
+    if (ok) { umb__graph_leads(r->g, r->T, seeds, leads); }
+    for (int v = 0; ok && v < r->n; v++) {
+        r->shared[v] = is_trained(&r->g->value[v]) && (leads[v] & (leads[v] - 1));
+    }
+    umb__free(leads);
+    return ok ? UMB_OK : UMB_ERR_NO_MEMORY;
+}
+
+/* Every task's own gradients, unweighted but by the task's weight, from its loss to the stops. */
+static enum umb_status differentiate_rows(struct rows *r, const bool *frozen)
+{
+    int seeds[UMB_MAX_TASKS], dseeds[UMB_MAX_TASKS], n_stops = 0;
+    const char *names[UMB_MAX_TASKS];
+    const struct umb_type one = {.dtype = UMB_F32, .shape = {1, {1}}};
+    for (int t = 0; t < r->T; t++) {
+        names[t] = umb__net_task(r->tr->net, t)->name;
+        const char *name = umb__arena_printf(r->g->arena, "%s.seed", names[t]);
+        seeds[t] = r->task[t].loss;
+        dseeds[t] = name ? umb__graph_value(r->g, name, UMB_VALUE_CONSTANT, &one) : -1;
+        if (dseeds[t] < 0) { return UMB_ERR_NO_MEMORY; }
+        r->g->value[dseeds[t]].constant = r->b->task_weight[t];
+    }
+    struct umb_autodiff_desc desc = {.n_seeds = r->T,
+                                     .by_rows = true,
+                                     .row_names = names,
+                                     .seeds = seeds,
+                                     .dseeds = dseeds,
+                                     .frozen = frozen};
+    r->n = r->g->n_values;
+    const size_t n = (size_t)r->n;
+    enum umb_status st = find_shared(r, seeds);
+    if (st != UMB_OK) { return st; }
+    if (r->between || r->b->gradients != UMB_GRADIENTS_SHARED) {
+        const bool block = !r->between && r->b->gradients == UMB_GRADIENTS_LAST_BLOCK;
+        r->stop = umb__arena_calloc(r->g->arena, n, sizeof *r->stop);
+        if (!r->stop) { return UMB_ERR_NO_MEMORY; }
+        st = umb__graph_border(r->g, &desc,
+                               block ? UMB_BORDER_LAST_BLOCK : UMB_BORDER_REPRESENTATION, r->stop,
+                               &n_stops);
+        desc.stop = r->stop;
+    }
+    r->row = umb__arena_calloc(r->g->arena, n * (size_t)r->T, sizeof *r->row);
+    if (!r->row) { return UMB_ERR_NO_MEMORY; }
+    return st == UMB_OK ? umb__graph_autodiff(r->g, &desc, r->row) : st;
+}
+
+static int row_of(const struct rows *r, int t, int v)
+{
+    return r->row[t * r->n + v];
+}
+
+static int n_rows_of(const struct rows *r, int v)
+{
+    int n = 0;
+    for (int t = 0; t < r->T; t++) {
+        n += row_of(r, t, v) >= 0;
+    }
+    return n;
+}
+
+/* The rows of values[n_values], side by side, as one state. */
+static enum umb_status lay_rows(struct rows *r, const char *name, int n_values, const int *values,
+                                int *ret_rows)
+{
+    struct umb_row_piece *piece =
+        umb__calloc(r->g->ctx, (size_t)(n_values * r->T) + 1, sizeof *piece);
+    int64_t at = 0;
+    int n = 0;
+    if (!piece) { return UMB_ERR_NO_MEMORY; }
+    for (int k = 0; k < n_values; k++) {
+        const struct umb_type *whole = type_of(r, values[k]);
+        const int64_t count = umb__shape_count(&whole->shape), unit = (int64_t)UMB_PACK_BYTES / 4;
+        for (int t = 0; t < r->T; t++) {
+            const int d = row_of(r, t, values[k]);
+            if (d < 0) { continue; }
+            const struct umb_type *own = type_of(r, d);
+            const int64_t part = whole->n_segments > 0 ? count / whole->n_segments : 0;
+            const int64_t skip = part * (own->segment - whole->segment);
+            piece[n++] = (struct umb_row_piece){t, d, (size_t)(at + skip) * sizeof(float)};
+        }
+        at += (count + unit - 1) / unit * unit;
+    }
+    const enum umb_status st = umb__graph_pack_rows(r->g, name, r->T, piece, n, at, ret_rows);
+    umb__free(piece);
+    return st;
+}
+
+static enum umb_status add_gram(struct rows *r, int rows)
+{
+    const char *name = umb__arena_printf(r->g->arena, "balancer.gram%d", r->n_grams);
+    if (!name) { return UMB_ERR_NO_MEMORY; }
+    if (r->n_grams == UMB_MAX_TASKS) {
+        return umb__fail(r->g->ctx, UMB_ERR_UNSUPPORTED,
+                         "balancer %s: tasks leave the trunk in more than %d places",
+                         r->b->row->name, UMB_MAX_TASKS);
+    }
+    return add_node(r->g, "gram", NULL, name, 1, &rows, &r->gram[r->n_grams++]);
+}
+
+/* Rows kept over steps take in this step's, and stand for them from there on. */
+static enum umb_status add_mixed(struct rows *r, int *rows)
+{
+    int facts, factors, in[3];
+    const int kept = umb__graph_value(r->g, UMB_BALANCE_ROWS, UMB_VALUE_STATE, type_of(r, *rows));
+    enum umb_status st = kept < 0 ? UMB_ERR_NO_MEMORY : UMB_OK;
+    if (st == UMB_OK) { st = add_gram(r, *rows); }
+    if (st == UMB_OK) { st = add_facts(r, "balancer.mixing", 1, r->gram, &facts); }
+    if (st == UMB_OK) {
+        st = add_host(r, "balancer.mix", umb__balancing_mix, facts, 2 * r->T, &factors);
+    }
+    if (st != UMB_OK) { return st; }
+    in[0] = kept;
+    in[1] = *rows;
+    in[2] = factors;
+    st = add_node(r->g, "mix_rows", NULL, "balancer.mixed", 3, in, NULL);
+    r->n_grams = 0;
+    *rows = kept;
+    return st;
+}
+
+/* What the host is told beside losses, and the weights that it makes of it. */
+static enum umb_status ask_host(struct rows *r, int *rows, bool compares_params)
+{
+    const enum umb_balance_needs needs = r->b->row->needs;
+    int facts, more[UMB_MAX_TASKS], n_more = 0;
+    enum umb_status st = UMB_OK;
+    if (needs == UMB_BALANCE_MIXED) { st = add_mixed(r, rows); }
+    if (st == UMB_OK && compares_params && *rows >= 0 && needs != UMB_BALANCE_EXCESS) {
+        st = add_gram(r, *rows);
+    }
+    if (st == UMB_OK && needs == UMB_BALANCE_EXCESS) {
+        const int squares =
+            umb__graph_value(r->g, UMB_BALANCE_ROWS, UMB_VALUE_STATE, type_of(r, *rows));
+        const int in[2] = {squares, *rows};
+        if (squares < 0) { return UMB_ERR_NO_MEMORY; }
+        st = add_node(r->g, "excess", NULL, "balancer.excess", 2, in, &more[n_more++]);
+    }
+    for (int k = 0; k < r->n_grams; k++) {
+        more[n_more++] = r->gram[k];
+    }
+    r->b->n_grams = r->n_grams;
+    if (st == UMB_OK) { st = add_facts(r, "balancer.facts", n_more, more, &facts); }
+    if (st == UMB_OK) {
+        st = add_host(r, "balancer", umb__balancing_weigh, facts, r->T, &r->weights);
+    }
+    if (st == UMB_OK && r->b->every > 1) {
+        const int kept = kept_weights(r);
+        if (kept < 0) { return UMB_ERR_NO_MEMORY; }
+        keep(r, r->weights, kept);
+    }
+    return st;
+}
+
+/* What only one task has, times its weight. */
+static enum umb_status weigh_own(struct rows *r, int t, int *gradient)
+{
+    int in[2] = {*gradient, -1};
+    const char *name = umb__arena_printf(r->g->arena, "%s.weighed", r->g->value[*gradient].name);
+    enum umb_status st = name ? weight_of(r, t, &in[1]) : UMB_ERR_NO_MEMORY;
+    return st == UMB_OK ? add_node(r->g, "combine_rows", NULL, name, 2, in, gradient) : st;
+}
+
+/* The combination of the rows of a stop, as a gradient of it. */
+static enum umb_status combine_stop(struct rows *r, int value, int rows, int *ret_gradient)
+{
+    const int in[2] = {rows, r->weights};
+    char attrs[64];
+    const char *name = umb__arena_printf(r->g->arena, "d(%s).combined", r->g->value[value].name);
+    if (!name) { return UMB_ERR_NO_MEMORY; }
+    snprintf(attrs, sizeof attrs, "first=0 count=%lld",
+             (long long)umb__shape_count(&type_of(r, value)->shape));
+    const enum umb_status st =
+        add_node_with(r->g, "combine_rows", attrs, name, 2, in, ret_gradient);
+    if (st == UMB_OK) { r->g->value[*ret_gradient].type = *type_of(r, value); }
+    return st;
+}
+
+struct stops {
+    int n, *value, *rows, *gradient;
+};
+
+static enum umb_status lay_stops(struct rows *r, bool compares, struct stops *s)
+{
+    enum umb_status st = UMB_OK;
+    struct umb_arena *arena = r->g->arena;
+    const size_t room = (size_t)r->n + 1;
+    s->value = umb__arena_calloc(arena, room, sizeof *s->value);
+    s->rows = umb__arena_calloc(arena, room, sizeof *s->rows);
+    s->gradient = umb__arena_calloc(arena, room, sizeof *s->gradient);
+    if (!s->value || !s->rows || !s->gradient) { return UMB_ERR_NO_MEMORY; }
+    for (int v = 0; st == UMB_OK && r->stop && v < r->n; v++) {
+        if (!r->stop[v] || !n_rows_of(r, v)) { continue; }
+        const char *name = umb__arena_printf(arena, "d(%s).rows", r->g->value[v].name);
+        st = name ? lay_rows(r, name, 1, &v, &s->rows[s->n]) : UMB_ERR_NO_MEMORY;
+        s->value[s->n] = v;
+        if (st == UMB_OK && compares) { st = add_gram(r, s->rows[s->n]); }
+        s->n++;
+    }
+    return st;
+}
+
+/* From the stops on, as one. */
+static enum umb_status go_on(struct rows *r, const bool *frozen, struct stops *s)
+{
+    enum umb_status st = UMB_OK;
+    for (int k = 0; st == UMB_OK && k < s->n; k++) {
+        st = combine_stop(r, s->value[k], s->rows[k], &s->gradient[k]);
+    }
+    const struct umb_autodiff_desc desc = {
+        .n_seeds = s->n, .seeds = s->value, .dseeds = s->gradient, .frozen = frozen};
+    if (st != UMB_OK || !s->n) { return st; }
+    int *all = umb__arena_calloc(r->g->arena, (size_t)r->g->n_values, sizeof *all);
+    st = all ? umb__graph_autodiff(r->g, &desc, all) : UMB_ERR_NO_MEMORY;
+    r->second = all;
+    return st;
+}
+
+/* The parameters with rows, in their order. */
+static enum umb_status list_rows(const struct rows *r, struct umb_trainer_gradients *d)
+{
+    d->in_rows = umb__arena_calloc(r->g->arena, (size_t)r->n + 1, sizeof *d->in_rows);
+    if (!d->in_rows) { return UMB_ERR_NO_MEMORY; }
+    for (int v = 0; v < r->n; v++) {
+        if (r->shared[v] && n_rows_of(r, v)) { d->in_rows[d->n_in_rows++] = v; }
+    }
+    return UMB_OK;
+}
+
+/* By value: of shared parameters from the second walk or elsewhere, of others their only row. */
+static enum umb_status list_gradients(struct rows *r, struct umb_trainer_gradients *d)
+{
+    for (int v = 0; v < r->n; v++) {
+        d->gradient[v] = r->second ? r->second[v] : -1;
+        if (!is_trained(&r->g->value[v])) { continue; }
+        for (int t = 0; t < r->T; t++) {
+            if (row_of(r, t, v) < 0) { continue; }
+            if (d->gradient[v] >= 0) {
+                return umb__fail(
+                    r->g->ctx, UMB_ERR_UNSUPPORTED,
+                    "balancer %s: %s is used both before and behind where gradients are "
+                    "compared; expected those of all that tasks share",
+                    r->b->row->name, r->g->value[v].name);
+            }
+            if (r->shared[v]) {
+                d->gradient[v] = UMB_GRADIENT_ELSEWHERE;
+                break;
+            }
+            d->gradient[v] = row_of(r, t, v);
+            const enum umb_status st =
+                r->b->weighs_heads ? weigh_own(r, t, &d->gradient[v]) : UMB_OK;
+            if (st != UMB_OK) { return st; }
+        }
+    }
+    return UMB_OK;
+}
+
+static enum umb_status nothing_shared(const struct rows *r)
+{
+    return umb__fail(
+        r->g->ctx, UMB_ERR_INVALID,
+        "balancer %s compares gradients of what tasks share, and they share no parameter "
+        "that is trained; expected a trunk that is not frozen, or a balancer of losses",
+        r->b->row->name);
+}
+
+static enum umb_status differentiate_by_rows(struct rows *r, const bool *frozen,
+                                             struct umb_trainer_gradients *d)
+{
+    const bool asks = r->b->kind == UMB_BALANCE_BY_GRADIENTS && !r->between;
+    const bool drops = r->b->row->needs == UMB_BALANCE_ELEMENTS;
+    const bool at_stops = asks && r->b->gradients == UMB_GRADIENTS_REPRESENTATION;
+    struct stops stops = {0};
+    enum umb_status st =
+        r->b->kind == UMB_BALANCE_BY_GRADIENTS && !r->between ? UMB_OK : find_weights(r);
+    if (st == UMB_OK) { st = differentiate_rows(r, frozen); }
+    if (st == UMB_OK) { st = list_rows(r, d); }
+    if (st == UMB_OK && d->n_in_rows) {
+        st = lay_rows(r, "gradient_rows", d->n_in_rows, d->in_rows, &d->rows);
+    }
+    if (st == UMB_OK) { st = lay_stops(r, at_stops, &stops); }
+    if (st == UMB_OK && asks && !d->n_in_rows && !stops.n) { st = nothing_shared(r); }
+    if (st == UMB_OK && asks && !drops) { st = ask_host(r, &d->rows, !at_stops); }
+    if (st == UMB_OK) { st = go_on(r, frozen, &stops); }
+    d->n = r->n;
+    d->shared = r->shared;
+    d->weights = r->weights;
+    d->gradient = umb__arena_calloc(r->g->arena, (size_t)r->n + 1, sizeof *d->gradient);
+    if (!d->gradient) { return UMB_ERR_NO_MEMORY; }
+    return st == UMB_OK ? list_gradients(r, d) : st;
+}
+
+/* Weights of the coming step, behind all that reads those of this one. */
+static enum umb_status add_learning(struct rows *r)
+{
+    int facts, weights;
+    enum umb_status st = add_facts(r, "balancer.facts", 0, NULL, &facts);
+    if (st == UMB_OK) { st = add_host(r, "balancer", umb__balancing_learn, facts, r->T, &weights); }
+    if (st == UMB_OK) { keep(r, weights, r->weights); }
+    return st;
+}
+
+enum umb_status umb__balancing_differentiate(struct umb_trainer *tr, struct umb_trainer_side *side,
+                                             bool between, struct umb_trainer_gradients *ret)
+{
+    struct umb_trainer_balance *b = tr->balance;
+    struct umb_graph *g = side->graph;
+    struct rows r = {.tr = tr,
+                     .b = b,
+                     .g = g,
+                     .task = side->task,
+                     .between = between,
+                     .T = tr->n_tasks,
+                     .n = g->n_values,
+                     .weights = -1,
+                     .losses = -1};
+    struct umb_trainer_gradients d = {.rows = -1, .n = r.n, .weights = -1};
+    bool *frozen;
+    enum umb_status st = umb__trainer_frozen(tr, g, &frozen);
+    if (st != UMB_OK) { return st; }
+    if (b->by_rows) {
+        st = differentiate_by_rows(&r, frozen, &d);
+    } else {
+        d.gradient = umb__arena_calloc(g->arena, (size_t)r.n + 1, sizeof *d.gradient);
+        st = d.gradient ? differentiate_sum(&r, frozen, d.gradient) : UMB_ERR_NO_MEMORY;
+    }
+    if (st == UMB_OK && b->kind == UMB_BALANCE_LEARNED && !b->has_after) { st = add_learning(&r); }
+    side->weights = b->kind == UMB_BALANCE_UPLOADED ? r.weights : -1;
+    if (st == UMB_OK) { *ret = d; }
+    return st;
+}
+
+/* ---- behind packing ---- */
+
+static double leak_of(const struct umb_trainer_balance *b)
+{
+    for (const struct umb_attr_desc *d = b->row->attrs; d && d->name; d++) {
+        if (strcmp(d->name, "leak") == 0) {
+            return *(const double *)(const void *)((const char *)b->attrs + d->offset);
+        }
+    }
+    return 0;
+}
+
+/* Rows first … first+count−1 of floats go to `offset` bytes of the gradients. */
+static enum umb_status combine_run(struct umb_trainer *tr, struct umb_graph *g,
+                                   const struct umb_trainer_gradients *d, int gradients,
+                                   int64_t first, int64_t count, size_t offset)
+{
+    const struct umb_trainer_balance *b = tr->balance;
+    int in[2] = {d->rows, d->weights}, out;
+    char attrs[96];
+    const char *name = umb__arena_printf(g->arena, "balancer.combined%lld", (long long)first);
+    enum umb_status st = name ? UMB_OK : UMB_ERR_NO_MEMORY;
+    if (st == UMB_OK && b->row->needs == UMB_BALANCE_ELEMENTS) {
+        in[1] = umb__graph_random(g);
+        snprintf(attrs, sizeof attrs, "leak=%.17g", leak_of(b));
+        st =
+            in[1] < 0 ? UMB_ERR_NO_MEMORY : add_node_with(g, "drop_rows", attrs, name, 2, in, &out);
+    } else if (st == UMB_OK) {
+        snprintf(attrs, sizeof attrs, "first=%lld count=%lld", (long long)first, (long long)count);
+        st = add_node_with(g, "combine_rows", attrs, name, 2, in, &out);
+    }
+    if (st != UMB_OK) { return st; }
+    g->value[out].base = gradients;
+    g->value[out].base_offset = offset;
+    return UMB_OK;
+}
+
+enum umb_status umb__balancing_combine(struct umb_trainer *tr, struct umb_graph *g,
+                                       const struct umb_trainer_gradients *d, int gradients)
+{
+    int64_t at = 0, begun = 0;
+    size_t offset = 0, end = 0;
+    enum umb_status st = UMB_OK;
+    for (int k = 0; st == UMB_OK && k <= d->n_in_rows; k++) {
+        const struct umb_value *v = k < d->n_in_rows ? &g->value[d->in_rows[k]] : NULL;
+        if (k && (!v || v->base_offset != end)) {
+            st = combine_run(tr, g, d, gradients, begun, at - begun, offset);
+            begun = at;
+        }
+        if (!v) { break; }
+        if (begun == at) { offset = v->base_offset; }
+        const size_t bytes =
+            (umb__type_bytes(&v->type) + UMB_PACK_BYTES - 1) / UMB_PACK_BYTES * UMB_PACK_BYTES;
+        end = v->base_offset + bytes;
+        at += (int64_t)(bytes / sizeof(float));
+    }
+    return st;
+}
