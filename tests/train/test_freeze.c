@@ -18,7 +18,7 @@
 #include "nets.h"
 #include "plan.h"
 #include "session.h"
-#include "world.h"
+#include "several.h"
 
 static const struct umb_frozen trunk[] = {{"trunk.*", false}},
                                trunk_running[] = {{"trunk.*", true}},
@@ -309,6 +309,78 @@ static void a_stop_in_any_phase_leaves_no_trace(void **state)
     umb_net_destroy(net);
 }
 
+/* ---- several devices ---- */
+
+static struct session open_several(const struct umb_net *net, const int64_t *shares,
+                                   const struct umb_trainer_desc *parts)
+{
+    const struct session_desc desc = {.device = world.device,
+                                      .net = net,
+                                      .batch = 6,
+                                      .clip_norm = 0.5,
+                                      .seed = 4,
+                                      .more = more,
+                                      .n_more = N_MORE,
+                                      .shares = shares,
+                                      .parts = parts};
+    return session_open(world.ctx, &desc);
+}
+
+/* Of a batch that devices share, each keeps statistics of its own. */
+static void devices_that_share_batches_freeze_too(void **state)
+{
+    static const int64_t shares[] = {3, 2, 1};
+    const struct umb_trainer_desc running = {.frozen = trunk_running, .n_frozen = 1};
+    struct umb_net *net = test_net_named(world.ctx);
+    struct session s = open_several(net, shares, &running);
+    struct umb_trainer *refused = NULL;
+    const struct umb_trainer_desc fixed = {.device = world.device,
+                                           .net = net,
+                                           .batch = 6,
+                                           .optimizer = "adam",
+                                           .more = more,
+                                           .n_more = N_MORE,
+                                           .shares = shares,
+                                           .frozen = trunk,
+                                           .n_frozen = 1};
+    (void)state;
+    struct umb_safetensors *before = session_collect(&s);
+    session_train(&s, 0, 2);
+    struct umb_safetensors *after = session_collect(&s);
+    expect_tensors(before, after, trunk_parameters, true);
+    expect_tensors(before, after, heads, false);
+    assert_int_equal(umb_trainer_create(world.ctx, &fixed, &refused), UMB_ERR_UNSUPPORTED);
+    assert_non_null(strstr(umb_context_error(world.ctx), "batch_norm1: statistics cannot be"));
+    umb__safetensors_destroy(before);
+    umb__safetensors_destroy(after);
+    session_close(&s);
+    umb_net_destroy(net);
+}
+
+/* Layers here and there, with phases: stopped in one and taken up again. */
+static void devices_with_layers_of_their_own_have_phases(void **state)
+{
+    const struct umb_part rate[] = {{"dense1.*", 0.5, -1}};
+    const struct umb_trainer_desc parts = {
+        .frozen = trunk, .n_frozen = 1, .refreezes = true, .parts = rate, .n_parts = 1};
+    char path[64];
+    struct umb_net *net = test_net_named(world.ctx);
+    (void)state;
+    temporary(path);
+    several_put(net, 3, 1 + N_MORE);
+    struct session a = open_several(net, NULL, &parts), b = open_several(net, NULL, &parts);
+    steps(&a, 0, 3);
+    must(umb_trainer_save(a.tr, path));
+    steps(&a, 3, 8);
+    must(umb_trainer_load(b.tr, path));
+    steps(&b, 3, 8);
+    assert_same_checkpoints(&a, &b, "on three devices");
+    unlink(path);
+    session_close(&a);
+    session_close(&b);
+    umb_net_destroy(net);
+}
+
 /* ---- refusals ---- */
 
 static void expect(enum umb_status st, const char *part)
@@ -354,7 +426,9 @@ int main(void)
         cmocka_unit_test(unfreezing_is_beginning_anew_from_a_file),
         cmocka_unit_test(corrections_go_by_a_parameters_own_updates),
         cmocka_unit_test(a_stop_in_any_phase_leaves_no_trace),
+        cmocka_unit_test(devices_that_share_batches_freeze_too),
+        cmocka_unit_test(devices_with_layers_of_their_own_have_phases),
         cmocka_unit_test(wrong_ones_are_refused),
     };
-    return cmocka_run_group_tests(tests, open_world, close_world);
+    return cmocka_run_group_tests(tests, open_devices, close_devices);
 }
