@@ -19,6 +19,7 @@
 #include "plan.h"
 #include "session.h"
 #include "several.h"
+#include "system.h"
 
 static const struct umb_frozen trunk[] = {{"trunk.*", false}},
                                trunk_running[] = {{"trunk.*", true}},
@@ -391,6 +392,52 @@ static void expect(enum umb_status st, const char *part)
     }
 }
 
+/* Puts `to` in place of `from`, of the same length, in the file at path. */
+static void patch(const char *path, const char *from, const char *to)
+{
+    char *data = NULL;
+    size_t size = 0, n = strlen(from), at = 0;
+    must(umb__file_read(world.ctx, path, 1 << 24, &data, &size));
+    while (at + n <= size && memcmp(data + at, from, n) != 0) {
+        at++;
+    }
+    assert_true(at + n <= size && strlen(to) == n);
+    memcpy(data + at, to, n);
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(data, size, 1, f), 1);
+    assert_int_equal(fclose(f), 0);
+    umb__free(data);
+}
+
+static void lying_checkpoints_are_refused(void **state)
+{
+    static const char *const lies[][3] = {
+        {"\"umbel.frozen\":\"conv1.*", "\"umbel.frozen\":\"*      ", "freezes every parameter"},
+        {"conv1.weight=0", "conv1.weight=9", "has the line 'conv1.weight=9'"},
+        {"conv1.weight=0", "conv9.weight=0", "has the line 'conv9.weight=0'"},
+        {"conv1.weight=0", "conv1.weight 0", "has the line 'conv1.weight 0'"}};
+    const struct umb_trainer_desc parts = {.frozen = first_layer, .n_frozen = 1, .refreezes = true};
+    char path[64];
+    struct umb_net *net = test_net_named(world.ctx);
+    struct session s = open_session(net, "sgd", NULL, 0, &parts);
+    (void)state;
+    temporary(path);
+    session_train(&s, 0, 2);
+    for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
+        must(umb_trainer_save(s.tr, path));
+        patch(path, lies[i][0], lies[i][1]);
+        assert_int_equal(umb_trainer_load(s.tr, path), UMB_ERR_FORMAT);
+        if (!strstr(umb_context_error(world.ctx), lies[i][2])) {
+            fail_msg("'%s' says nothing of '%s'", umb_context_error(world.ctx), lies[i][2]);
+        }
+    }
+    session_train(&s, 2, 1);
+    unlink(path);
+    session_close(&s);
+    umb_net_destroy(net);
+}
+
 static void wrong_ones_are_refused(void **state)
 {
     static const struct umb_frozen nothing[] = {{"conf1.*", false}}, everything[] = {{"*", false}},
@@ -428,6 +475,7 @@ int main(void)
         cmocka_unit_test(a_stop_in_any_phase_leaves_no_trace),
         cmocka_unit_test(devices_that_share_batches_freeze_too),
         cmocka_unit_test(devices_with_layers_of_their_own_have_phases),
+        cmocka_unit_test(lying_checkpoints_are_refused),
         cmocka_unit_test(wrong_ones_are_refused),
     };
     return cmocka_run_group_tests(tests, open_devices, close_devices);
