@@ -77,10 +77,12 @@ int main(void)
            "`flatten`, [N,C]. Defaults are PyTorch's, except that `padding: same` with a stride is "
            "Keras's (the odd pixel of the\n"
            "padding goes behind). Weights start as U(−1/√fan_in, 1/√fan_in), biases too.\n");
-    print_section("Layers",
-                  "A layer is a map of one key: `- conv: {filters: 32, size: 3}`. Any layer may "
-                  "have `name` and `from`.",
-                  UMB_OP_LAYER);
+    print_section(
+        "Layers",
+        "A layer is a map of one key: `- conv: {filters: 32, size: 3}`. Any layer may "
+        "have `name` and `from`,\n"
+        "one with weights `init` ([how they begin](experiment.md#beginning-freezing-rates)).",
+        UMB_OP_LAYER);
     print_section("Losses",
                   "A task's `loss` is a name, or a name with keys: `loss: {cross_entropy: "
                   "{label_smoothing: 0.1}}`.",

@@ -136,12 +136,14 @@ char *umb__trainer_frozen_text(struct umb_context *ctx, const struct umb_frozen 
     return text;
 }
 
-bool umb__trainer_is_frozen(const struct umb_trainer *tr, const char *param, bool *ret_running)
+bool umb__trainer_freezes(const struct umb_trainer *tr, const char *frozen, const char *param,
+                          bool *ret_running)
 {
     char pattern[512];
     bool any = false, running = true;
-    for (const char *line = tr->parts.frozen; line && *line; line += strcspn(line, "\n") + 1) {
+    for (const char *line = frozen, *next; line && *line; line = next) {
         const size_t n = strcspn(line, "\n"), own = strcspn(line, " \n");
+        next = line + n + (line[n] == '\n');
         if (own >= sizeof pattern) { continue; }
         memcpy(pattern, line, own);
         pattern[own] = 0;
@@ -151,6 +153,11 @@ bool umb__trainer_is_frozen(const struct umb_trainer *tr, const char *param, boo
     }
     *ret_running = any && running;
     return any;
+}
+
+bool umb__trainer_is_frozen(const struct umb_trainer *tr, const char *param, bool *ret_running)
+{
+    return umb__trainer_freezes(tr, tr->parts.frozen, param, ret_running);
 }
 
 enum umb_status umb_trainer_freeze(struct umb_trainer *tr, const struct umb_frozen *frozen, int n)

@@ -47,6 +47,9 @@ struct umb_safetensors;
 UMB_MUST_USE enum umb_status umb__trainer_take_parts(struct umb_trainer *tr,
                                                      const struct umb_trainer_desc *desc);
 void umb__trainer_parts_finish(struct umb_trainer *tr);
+/* By those lines; and by the present ones. */
+bool umb__trainer_freezes(const struct umb_trainer *tr, const char *frozen, const char *param,
+                          bool *ret_running);
 bool umb__trainer_is_frozen(const struct umb_trainer *tr, const char *param, bool *ret_running);
 /* Another size of the gradients' buffer would be another plan's. */
 bool umb__trainer_has_phases(const struct umb_trainer *tr);

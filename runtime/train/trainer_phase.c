@@ -77,10 +77,20 @@ static bool same_counts(const struct umb_trainer *tr, const int64_t *updates, in
     return true;
 }
 
-/* A trainer that is made to freeze nothing has no room for what a plan that freezes needs. */
+/* Texts may lie; and a trainer that is made to freeze nothing has no room for what a plan that
+ * freezes needs. */
 static enum umb_status check_phases(struct umb_trainer *tr, const char *frozen, const char *updates,
                                     const char *path)
 {
+    bool running, trains = false;
+    for (int p = 0; frozen && p < tr->parts.n_params; p++) {
+        trains |= !umb__trainer_freezes(tr, frozen, umb__net_param(tr->net, p), &running);
+    }
+    if (frozen && !trains) {
+        return umb__fail(tr->ctx, UMB_ERR_FORMAT,
+                         "%s: " FROZEN " freezes every parameter; expected some that are trained",
+                         path);
+    }
     if ((!frozen && !updates) || umb__trainer_has_phases(tr)) { return UMB_OK; }
     return umb__fail(tr->ctx, UMB_ERR_INVALID,
                      "%s: parameters were frozen in it; expected a trainer that freezes some "

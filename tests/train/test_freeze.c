@@ -18,7 +18,8 @@
 #include "nets.h"
 #include "plan.h"
 #include "session.h"
-#include "world.h"
+#include "several.h"
+#include "system.h"
 
 static const struct umb_frozen trunk[] = {{"trunk.*", false}},
                                trunk_running[] = {{"trunk.*", true}},
@@ -309,6 +310,78 @@ static void a_stop_in_any_phase_leaves_no_trace(void **state)
     umb_net_destroy(net);
 }
 
+/* ---- several devices ---- */
+
+static struct session open_several(const struct umb_net *net, const int64_t *shares,
+                                   const struct umb_trainer_desc *parts)
+{
+    const struct session_desc desc = {.device = world.device,
+                                      .net = net,
+                                      .batch = 6,
+                                      .clip_norm = 0.5,
+                                      .seed = 4,
+                                      .more = more,
+                                      .n_more = N_MORE,
+                                      .shares = shares,
+                                      .parts = parts};
+    return session_open(world.ctx, &desc);
+}
+
+/* Of a batch that devices share, each keeps statistics of its own. */
+static void devices_that_share_batches_freeze_too(void **state)
+{
+    static const int64_t shares[] = {3, 2, 1};
+    const struct umb_trainer_desc running = {.frozen = trunk_running, .n_frozen = 1};
+    struct umb_net *net = test_net_named(world.ctx);
+    struct session s = open_several(net, shares, &running);
+    struct umb_trainer *refused = NULL;
+    const struct umb_trainer_desc fixed = {.device = world.device,
+                                           .net = net,
+                                           .batch = 6,
+                                           .optimizer = "adam",
+                                           .more = more,
+                                           .n_more = N_MORE,
+                                           .shares = shares,
+                                           .frozen = trunk,
+                                           .n_frozen = 1};
+    (void)state;
+    struct umb_safetensors *before = session_collect(&s);
+    session_train(&s, 0, 2);
+    struct umb_safetensors *after = session_collect(&s);
+    expect_tensors(before, after, trunk_parameters, true);
+    expect_tensors(before, after, heads, false);
+    assert_int_equal(umb_trainer_create(world.ctx, &fixed, &refused), UMB_ERR_UNSUPPORTED);
+    assert_non_null(strstr(umb_context_error(world.ctx), "batch_norm1: statistics cannot be"));
+    umb__safetensors_destroy(before);
+    umb__safetensors_destroy(after);
+    session_close(&s);
+    umb_net_destroy(net);
+}
+
+/* Layers here and there, with phases: stopped in one and taken up again. */
+static void devices_with_layers_of_their_own_have_phases(void **state)
+{
+    const struct umb_part rate[] = {{"dense1.*", 0.5, -1}};
+    const struct umb_trainer_desc parts = {
+        .frozen = trunk, .n_frozen = 1, .refreezes = true, .parts = rate, .n_parts = 1};
+    char path[64];
+    struct umb_net *net = test_net_named(world.ctx);
+    (void)state;
+    temporary(path);
+    several_put(net, 3, 1 + N_MORE);
+    struct session a = open_several(net, NULL, &parts), b = open_several(net, NULL, &parts);
+    steps(&a, 0, 3);
+    must(umb_trainer_save(a.tr, path));
+    steps(&a, 3, 8);
+    must(umb_trainer_load(b.tr, path));
+    steps(&b, 3, 8);
+    assert_same_checkpoints(&a, &b, "on three devices");
+    unlink(path);
+    session_close(&a);
+    session_close(&b);
+    umb_net_destroy(net);
+}
+
 /* ---- refusals ---- */
 
 static void expect(enum umb_status st, const char *part)
@@ -317,6 +390,52 @@ static void expect(enum umb_status st, const char *part)
     if (!strstr(umb_context_error(world.ctx), part)) {
         fail_msg("'%s' says nothing of '%s'", umb_context_error(world.ctx), part);
     }
+}
+
+/* Puts `to` in place of `from`, of the same length, in the file at path. */
+static void patch(const char *path, const char *from, const char *to)
+{
+    char *data = NULL;
+    size_t size = 0, n = strlen(from), at = 0;
+    must(umb__file_read(world.ctx, path, 1 << 24, &data, &size));
+    while (at + n <= size && memcmp(data + at, from, n) != 0) {
+        at++;
+    }
+    assert_true(at + n <= size && strlen(to) == n);
+    memcpy(data + at, to, n);
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(data, size, 1, f), 1);
+    assert_int_equal(fclose(f), 0);
+    umb__free(data);
+}
+
+static void lying_checkpoints_are_refused(void **state)
+{
+    static const char *const lies[][3] = {
+        {"\"umbel.frozen\":\"conv1.*", "\"umbel.frozen\":\"*      ", "freezes every parameter"},
+        {"conv1.weight=0", "conv1.weight=9", "has the line 'conv1.weight=9'"},
+        {"conv1.weight=0", "conv9.weight=0", "has the line 'conv9.weight=0'"},
+        {"conv1.weight=0", "conv1.weight 0", "has the line 'conv1.weight 0'"}};
+    const struct umb_trainer_desc parts = {.frozen = first_layer, .n_frozen = 1, .refreezes = true};
+    char path[64];
+    struct umb_net *net = test_net_named(world.ctx);
+    struct session s = open_session(net, "sgd", NULL, 0, &parts);
+    (void)state;
+    temporary(path);
+    session_train(&s, 0, 2);
+    for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
+        must(umb_trainer_save(s.tr, path));
+        patch(path, lies[i][0], lies[i][1]);
+        assert_int_equal(umb_trainer_load(s.tr, path), UMB_ERR_FORMAT);
+        if (!strstr(umb_context_error(world.ctx), lies[i][2])) {
+            fail_msg("'%s' says nothing of '%s'", umb_context_error(world.ctx), lies[i][2]);
+        }
+    }
+    session_train(&s, 2, 1);
+    unlink(path);
+    session_close(&s);
+    umb_net_destroy(net);
 }
 
 static void wrong_ones_are_refused(void **state)
@@ -354,7 +473,10 @@ int main(void)
         cmocka_unit_test(unfreezing_is_beginning_anew_from_a_file),
         cmocka_unit_test(corrections_go_by_a_parameters_own_updates),
         cmocka_unit_test(a_stop_in_any_phase_leaves_no_trace),
+        cmocka_unit_test(devices_that_share_batches_freeze_too),
+        cmocka_unit_test(devices_with_layers_of_their_own_have_phases),
+        cmocka_unit_test(lying_checkpoints_are_refused),
         cmocka_unit_test(wrong_ones_are_refused),
     };
-    return cmocka_run_group_tests(tests, open_world, close_world);
+    return cmocka_run_group_tests(tests, open_devices, close_devices);
 }
