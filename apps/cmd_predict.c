@@ -1,7 +1,6 @@
 /* umbel predict: what a run's net says of images. */
+#include "predict_images.h"
 #include "session.h"
-
-#include "fail.h"
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,42 +140,17 @@ static void print_answer(const struct answer *a, int width)
 struct predictor {
     struct session s;
     const struct cli *cli;
-    struct umb_batch batch[UMB_MAX_IMAGES];
-    uint8_t *images[UMB_MAX_IMAGES];
-    size_t n_images; /* of the net */
-    size_t n_inputs; /* files of a sample */
+    struct predict_images images;
     float *output[UMB_MAX_TASKS];
     int64_t n_values[UMB_MAX_TASKS];
     json_t *all;
     int width; /* of task names */
 };
 
-/* Image k of the stream's samples. */
-static const struct umb_exp_data *input_of(const struct predictor *p, size_t stream, size_t k)
-{
-    return umb__exp_input(&p->s.exp->data[p->s.exp->stream[stream]], k);
-}
-
-static bool allocate_images(struct predictor *p, const struct umb_exp_data *d)
-{
-    for (size_t k = 0; k <= d->n_more; k++) {
-        const int64_t *shape = umb__exp_input(d, k)->shape;
-        uint8_t *images =
-            calloc((size_t)p->s.exp->train.batch, (size_t)(shape[0] * shape[1] * shape[2]));
-        if (!images) { return false; }
-        p->batch[p->n_images].images = images;
-        p->images[p->n_images++] = images;
-    }
-    return true;
-}
-
 static bool allocate(struct predictor *p)
 {
     const struct umb_experiment *exp = p->s.exp;
     size_t batch = (size_t)exp->train.batch;
-    for (size_t s = 0; s < exp->n_streams; s++) {
-        if (!allocate_images(p, input_of(p, s, 0))) { return false; }
-    }
     for (size_t t = 0; t < exp->n_tasks; t++) {
         struct umb_shape shape = umb_net_shape(p->s.net, umb__net_task(p->s.net, (int)t)->output);
         int name = (int)strlen(exp->task[t].name);
@@ -191,9 +165,7 @@ static bool allocate(struct predictor *p)
 
 static void release(struct predictor *p)
 {
-    for (size_t i = 0; i < UMB_MAX_IMAGES; i++) {
-        free(p->images[i]);
-    }
+    predict_images_release(&p->images);
     for (size_t i = 0; i < UMB_MAX_TASKS; i++) {
         free(p->output[i]);
     }
@@ -201,55 +173,11 @@ static void release(struct predictor *p)
     session_finish(&p->s);
 }
 
-static enum umb_status load_image(struct predictor *p, const struct umb_exp_data *d, size_t index,
-                                  const char *path, int64_t row)
-{
-    const int64_t *shape = d->shape;
-    size_t bytes = (size_t)(shape[0] * shape[1] * shape[2]);
-    struct umb_image image = {0};
-    enum umb_status st = umb_image_load(p->cli->ctx, path, shape[0], shape[1], shape[2], &image);
-    if (st != UMB_OK) { return st; }
-    memcpy(p->images[index] + (size_t)row * bytes, image.pixels, bytes);
-    umb_image_free(&image);
-    return UMB_OK;
-}
-
-/* A sample's files, for every stream in its own sizes. */
-static enum umb_status load(struct predictor *p, const char *const *paths, int64_t row)
-{
-    enum umb_status st = UMB_OK;
-    for (size_t s = 0; st == UMB_OK && s < p->s.exp->n_streams; s++) {
-        const size_t first = (size_t)input_of(p, s, 0)->image;
-        for (size_t k = 0; st == UMB_OK && k < p->n_inputs; k++) {
-            st = load_image(p, input_of(p, s, k), first + k, paths[k], row);
-        }
-    }
-    return st;
-}
-
-/* {"left": PATH, "right": PATH} */
-static json_t *paths_json(const struct predictor *p, const char *const *paths)
-{
-    json_t *map = json_object();
-    for (size_t k = 0; k < p->n_inputs; k++) {
-        json_object_set_new(map, input_of(p, 0, k)->input, json_string(paths[k]));
-    }
-    return map;
-}
-
-static void print_paths(const struct predictor *p, const char *const *paths)
-{
-    for (size_t k = 0; k < p->n_inputs; k++) {
-        printf("%s%s", k ? " " : "", paths[k]);
-    }
-    putchar('\n');
-}
-
 static void tell(struct predictor *p, const char *const *paths, int64_t row)
 {
     const struct umb_experiment *exp = p->s.exp;
     json_t *tasks = json ? json_object() : NULL;
-    if (!json) { print_paths(p, paths); }
+    if (!json) { predict_images_print(&p->images, paths); }
     for (size_t t = 0; t < exp->n_tasks; t++) {
         struct answer a = {&exp->task[t], p->output[t] + row * p->n_values[t], p->n_values[t],
                            umb__net_task(p->s.net, (int)t)->n_classes};
@@ -260,56 +188,33 @@ static void tell(struct predictor *p, const char *const *paths, int64_t row)
         }
     }
     if (json) {
-        json_t *files = p->n_inputs > 1 ? paths_json(p, paths) : json_string(paths[0]);
-        json_array_append_new(p->all, json_pack("{s:o, s:o}", p->n_inputs > 1 ? "images" : "image",
-                                                files, "tasks", tasks));
+        json_t *row_json = json_object();
+        predict_images_json(&p->images, paths, row_json);
+        json_object_set_new(row_json, "tasks", tasks);
+        json_array_append_new(p->all, row_json);
     }
 }
 
 static enum umb_status predict(struct predictor *p, const char *const *paths, int64_t n)
 {
-    enum umb_status st = UMB_OK;
+    enum umb_status st = predict_images_load(&p->images, paths, n);
+    if (st == UMB_OK) { st = umb_trainer_predict(p->s.trainer, p->images.batch, p->output); }
     for (int64_t i = 0; st == UMB_OK && i < n; i++) {
-        st = load(p, paths + (size_t)i * p->n_inputs, i);
-    }
-    for (size_t i = 0; i < p->n_images; i++) {
-        p->batch[i].n = n;
-    }
-    if (st == UMB_OK) { st = umb_trainer_predict(p->s.trainer, p->batch, p->output); }
-    for (int64_t i = 0; st == UMB_OK && i < n; i++) {
-        tell(p, paths + (size_t)i * p->n_inputs, i);
+        tell(p, paths + (size_t)i * p->images.n_inputs, i);
     }
     return st;
-}
-
-/* How many files a sample is; false: they do not make whole samples, or streams differ. */
-static bool count_inputs(struct predictor *p, size_t n_files)
-{
-    p->n_inputs = 1 + input_of(p, 0, 0)->n_more;
-    for (size_t s = 1; s < p->s.exp->n_streams; s++) {
-        if (input_of(p, s, 0)->n_more + 1 != p->n_inputs) {
-            return umb__fail(p->cli->ctx, UMB_ERR_INVALID,
-                             "samples of '%s' and '%s' have different numbers of images; predict "
-                             "cannot tell which file is whose",
-                             input_of(p, 0, 0)->name, input_of(p, s, 0)->name) == UMB_OK;
-        }
-    }
-    if (n_files % p->n_inputs == 0) { return true; }
-    return umb__fail(p->cli->ctx, UMB_ERR_INVALID,
-                     "%zu files; a sample of '%s' has %zu images, so expected a multiple of that",
-                     n_files, input_of(p, 0, 0)->name, p->n_inputs) == UMB_OK;
 }
 
 static int run(struct predictor *p)
 {
     const struct cli *cli = p->cli;
     enum umb_status st = session_open_run(&p->s, cli, cli->argument[0], checkpoint, false);
+    if (st == UMB_OK) { st = predict_images_prepare(&p->images, p->s.exp, cli->n_arguments - 1); }
     if (st != UMB_OK) { return cli_fail_setup(cli, st); }
     if (!allocate(p)) { return cli_wrong(cli, "out of memory"); }
-    if (!count_inputs(p, cli->n_arguments - 1)) { return cli_fail_setup(cli, UMB_ERR_INVALID); }
-    size_t batch = (size_t)p->s.exp->train.batch;
-    for (size_t i = 1; st == UMB_OK && i < cli->n_arguments; i += batch * p->n_inputs) {
-        size_t left = (cli->n_arguments - i) / p->n_inputs;
+    const size_t batch = (size_t)p->s.exp->train.batch, files = p->images.n_inputs;
+    for (size_t i = 1; st == UMB_OK && i < cli->n_arguments; i += batch * files) {
+        size_t left = (cli->n_arguments - i) / files;
         st = predict(p, cli->argument + i, (int64_t)(left < batch ? left : batch));
     }
     if (st != UMB_OK) { return cli_fail_setup(cli, st); }
