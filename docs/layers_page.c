@@ -79,7 +79,7 @@ int main(void)
            "padding goes behind). Weights start as U(−1/√fan_in, 1/√fan_in), biases too.\n");
     print_section("Layers",
                   "A layer is a map of one key: `- conv: {filters: 32, size: 3}`. Any layer may "
-                  "have `name` and `from`.",
+                  "have `name`, `from` and `share`.",
                   UMB_OP_LAYER);
     print_section("Losses",
                   "A task's `loss` is a name, or a name with keys: `loss: {cross_entropy: "
