@@ -179,6 +179,31 @@ static void a_checkpoint_knows_the_shapes(void **state)
     small_run_close(&r);
 }
 
+/* Heads on the images themselves, and two data sets of which each has its run of the trunk. */
+static void trunks_and_heads_take_images_by_name(void **state)
+{
+    (void)state;
+    static const char both[] =
+        "data:\n"
+        "  p: &p {format: csv, path: x, inputs: {left: l, right: r}, targets: {kind: {column: "
+        "k}}}\n"
+        "  q: *p\n"
+        "trunk: [{conv: {filters: 2, size: 2}, from: right, name: c}]\n"
+        "tasks:\n"
+        "  a: {data: p, head: [flatten, {dense: {units: 3}}], loss: cross_entropy}\n"
+        "  b: {data: q, head: [flatten, {dense: {units: 3}}], loss: cross_entropy}\n"
+        "  e: {data: q, head: [{flatten: {from: left}}, {dense: {units: 3}}], loss: "
+        "cross_entropy}\n";
+    char given[2048];
+    const char *one = strstr(shapes, "pairs") + 6;
+    snprintf(given, sizeof given, "{\"p\"%.*s, \"q\"%s", (int)strlen(one) - 1, one, one);
+    struct small_run r = small_run_open_text(both, given);
+    assert_int_equal(umb_net_n_images(r.net), 4);
+    small_run_compile(&r);
+    assert_int_equal(umb_trainer_n_parameters(r.trainer), 10 + 2 * (8 * 3 + 3) + LEFT * 3 + 3);
+    small_run_close(&r);
+}
+
 /* What stands in the data's and the trunk's place, and what the message has. */
 static const struct {
     const char *what, *data, *trunk, *where, *message;
@@ -286,6 +311,7 @@ int main(void)
     const struct CMUnitTest tests[] = {IN_FOLDER(images_of_a_sample_stay_together),
                                        IN_FOLDER(branches_share_or_do_not),
                                        IN_FOLDER(heads_share_with_heads_and_the_trunk),
+                                       IN_FOLDER(trunks_and_heads_take_images_by_name),
                                        IN_FOLDER(a_checkpoint_knows_the_shapes),
                                        IN_FOLDER(mistakes_are_answered_with_line_and_key),
                                        IN_FOLDER(a_damaged_image_is_named)};
