@@ -137,7 +137,8 @@ enum umb_status umb__exp_bind_tasks(struct umb_experiment *exp)
 static enum umb_status check_norm(struct umb_experiment *exp, const struct umb_exp_data *d)
 {
     if (d->n_norm <= 1 || (int64_t)d->n_norm == d->shape[2]) { return UMB_OK; }
-    return umb__yaml_fail(exp->ctx, umb__yaml_get(d->node, "normalize"),
+    const struct umb_yaml *own = umb__yaml_get(d->node, "normalize");
+    return umb__yaml_fail(exp->ctx, own ? own : d->node, /* an input may have its data set's */
                           "has %zu numbers, the images have %lld channels; expected one, or one a "
                           "channel",
                           d->n_norm, (long long)d->shape[2]);

@@ -18,6 +18,7 @@
 #include "small_run.h"
 
 #define ROWS 24
+#define TRAINED 18 /* the others validate */
 #define BATCH 5
 #define LEFT (6 * 5)
 #define RIGHT (3 * 3)
@@ -31,6 +32,7 @@ static const char text[] =
     "    path: %s\n"
     "    inputs: {left: l, right: {column: r, size: 3, normalize: {mean: 0.5, std: 0.25}}}\n"
     "    targets: {kind: {column: kind}, half: {column: half}}\n"
+    "    validation: 0.25\n"
     "trunk:\n"
     "  - {conv: {filters: 2, size: 3}, from: left, name: a}\n"
     "  - {flatten: {}, name: left_end}\n"
@@ -99,14 +101,14 @@ static void images_of_a_sample_stay_together(void **state)
     (void)state;
     put_pairs();
     struct small_run r = open_pairs(in_folder("pairs.csv"), "", NULL);
-    const int batches = (ROWS + BATCH - 1) / BATCH;
+    const int batches = (TRAINED + BATCH - 1) / BATCH;
     int sorted = 0;
     small_run_start(&r, 2 * batches);
     for (int pass = 0; pass < 2; pass++) {
         int seen[ROWS] = {0}, before = -1;
         for (int b = 0; b < batches; b++) {
             struct umb_slot_view view;
-            const int slot = small_run_batch(&r), n = b + 1 < batches ? BATCH : ROWS % BATCH;
+            const int slot = small_run_batch(&r), n = b + 1 < batches ? BATCH : TRAINED % BATCH;
             umb__trainer_slot(r.trainer, UMB_TRAINER_TRAIN, slot, &view);
             for (int i = 0; i < n; i++) {
                 const int row = row_of(&view, i);
@@ -119,7 +121,7 @@ static void images_of_a_sample_stay_together(void **state)
             assert_true(isfinite(r.losses[0]) && isfinite(r.losses[1]));
         }
     }
-    assert_in_range(sorted, 0, 2 * ROWS - 4);
+    assert_in_range(sorted, 0, 2 * TRAINED - 4);
     small_run_close(&r);
 }
 
@@ -223,6 +225,12 @@ static const struct {
     {"means for three channels",
      "inputs: {left: l, right: {column: r, normalize: {mean: [0, 0, 0]}}}", "flatten: {from: left}",
      ":1: data.p.inputs.right.normalize: ", "one a channel"},
+    {"the data set's means, for three channels",
+     "normalize: {mean: [0, 0, 0]}, inputs: {left: l, right: r}", "flatten: {from: left}",
+     ":1: data.p.normalize: ", "one a channel"},
+    {"the data set's means, for an input's channels",
+     "normalize: {mean: [0, 0, 0]}, inputs: {left: {column: l, normalize: {}}, right: r}",
+     "flatten: {from: left}", ":1: data.p.inputs.right: ", "one a channel"},
     {"nothing to begin from", NULL, "flatten: {}", ":2: trunk.0: ", "from: is missing"},
     {"a bare op", NULL, "flatten", ":2: trunk.0: ", "from: is missing"},
     {"input", NULL, "flatten: {from: input}", ":2: trunk.0.flatten.from: ", "left"},
@@ -296,7 +304,9 @@ static void a_damaged_image_is_named(void **state)
     snprintf(all, sizeof all, text, "pairs.csv", ""); /* beside the experiment */
     put_text("pairs.yaml", all);
     struct umb_context *ctx = files_context();
-    assert_int_equal(umb__experiment_read(ctx, in_folder("pairs.yaml"), NULL, 0, &exp), UMB_OK);
+    const char *const all_trained = "data.pairs.validation=0";
+    assert_int_equal(umb__experiment_read(ctx, in_folder("pairs.yaml"), &all_trained, 1, &exp),
+                     UMB_OK);
     if (umb__experiment_open(exp) != UMB_OK) { fail_msg("%s", umb_context_error(ctx)); }
     uint8_t image[RIGHT];
     assert_failed(umb_dataset_read(exp->data[0].more[0].dataset, UMB_SPLIT_TRAIN, 3, image, NULL),
