@@ -1,4 +1,5 @@
 /* umbel predict: what a run's net says of images. */
+#include "predict_images.h"
 #include "session.h"
 #include <jansson.h>
 #include <stdlib.h>
@@ -16,7 +17,8 @@ static const struct cli_usage usage = {
     .command = "predict",
     .synopsis = "RUN IMAGE…",
     .text = "Every task's answer for PNG and JPEG files, which are scaled to the size that the net "
-            "was\ntrained with. The training data need not be there.",
+            "was\ntrained with. Where samples have several images (inputs), each is as many files "
+            "in turn.\nThe training data need not be there.",
     .example = "umbel predict runs/mnist-fashion-1 seven.png",
     .options = options,
     .min_arguments = 2,
@@ -138,8 +140,7 @@ static void print_answer(const struct answer *a, int width)
 struct predictor {
     struct session s;
     const struct cli *cli;
-    struct umb_batch batch[UMB_MAX_STREAMS];
-    uint8_t *images[UMB_MAX_STREAMS];
+    struct predict_images images;
     float *output[UMB_MAX_TASKS];
     int64_t n_values[UMB_MAX_TASKS];
     json_t *all;
@@ -150,12 +151,6 @@ static bool allocate(struct predictor *p)
 {
     const struct umb_experiment *exp = p->s.exp;
     size_t batch = (size_t)exp->train.batch;
-    for (size_t s = 0; s < exp->n_streams; s++) {
-        const int64_t *shape = exp->data[exp->stream[s]].shape;
-        p->images[s] = calloc(batch, (size_t)(shape[0] * shape[1] * shape[2]));
-        if (!p->images[s]) { return false; }
-        p->batch[s].images = p->images[s];
-    }
     for (size_t t = 0; t < exp->n_tasks; t++) {
         struct umb_shape shape = umb_net_shape(p->s.net, umb__net_task(p->s.net, (int)t)->output);
         int name = (int)strlen(exp->task[t].name);
@@ -170,9 +165,7 @@ static bool allocate(struct predictor *p)
 
 static void release(struct predictor *p)
 {
-    for (size_t i = 0; i < UMB_MAX_STREAMS; i++) {
-        free(p->images[i]);
-    }
+    predict_images_release(&p->images);
     for (size_t i = 0; i < UMB_MAX_TASKS; i++) {
         free(p->output[i]);
     }
@@ -180,28 +173,11 @@ static void release(struct predictor *p)
     session_finish(&p->s);
 }
 
-/* The image, for every stream in its own size. */
-static enum umb_status load(struct predictor *p, const char *path, int64_t row)
-{
-    const struct umb_experiment *exp = p->s.exp;
-    for (size_t s = 0; s < exp->n_streams; s++) {
-        const int64_t *shape = exp->data[exp->stream[s]].shape;
-        size_t bytes = (size_t)(shape[0] * shape[1] * shape[2]);
-        struct umb_image image = {0};
-        enum umb_status st =
-            umb_image_load(p->cli->ctx, path, shape[0], shape[1], shape[2], &image);
-        if (st != UMB_OK) { return st; }
-        memcpy(p->images[s] + (size_t)row * bytes, image.pixels, bytes);
-        umb_image_free(&image);
-    }
-    return UMB_OK;
-}
-
-static void tell(struct predictor *p, const char *path, int64_t row)
+static void tell(struct predictor *p, const char *const *paths, int64_t row)
 {
     const struct umb_experiment *exp = p->s.exp;
     json_t *tasks = json ? json_object() : NULL;
-    if (!json) { printf("%s\n", path); }
+    if (!json) { predict_images_print(&p->images, paths); }
     for (size_t t = 0; t < exp->n_tasks; t++) {
         struct answer a = {&exp->task[t], p->output[t] + row * p->n_values[t], p->n_values[t],
                            umb__net_task(p->s.net, (int)t)->n_classes};
@@ -212,22 +188,19 @@ static void tell(struct predictor *p, const char *path, int64_t row)
         }
     }
     if (json) {
-        json_array_append_new(p->all, json_pack("{s:s, s:o}", "image", path, "tasks", tasks));
+        json_t *row_json = json_object();
+        predict_images_json(&p->images, paths, row_json);
+        json_object_set_new(row_json, "tasks", tasks);
+        json_array_append_new(p->all, row_json);
     }
 }
 
 static enum umb_status predict(struct predictor *p, const char *const *paths, int64_t n)
 {
-    enum umb_status st = UMB_OK;
+    enum umb_status st = predict_images_load(&p->images, paths, n);
+    if (st == UMB_OK) { st = umb_trainer_predict(p->s.trainer, p->images.batch, p->output); }
     for (int64_t i = 0; st == UMB_OK && i < n; i++) {
-        st = load(p, paths[i], i);
-    }
-    for (size_t s = 0; s < p->s.exp->n_streams; s++) {
-        p->batch[s].n = n;
-    }
-    if (st == UMB_OK) { st = umb_trainer_predict(p->s.trainer, p->batch, p->output); }
-    for (int64_t i = 0; st == UMB_OK && i < n; i++) {
-        tell(p, paths[i], i);
+        tell(p, paths + (size_t)i * p->images.n_inputs, i);
     }
     return st;
 }
@@ -236,11 +209,12 @@ static int run(struct predictor *p)
 {
     const struct cli *cli = p->cli;
     enum umb_status st = session_open_run(&p->s, cli, cli->argument[0], checkpoint, false);
+    if (st == UMB_OK) { st = predict_images_prepare(&p->images, p->s.exp, cli->n_arguments - 1); }
     if (st != UMB_OK) { return cli_fail_setup(cli, st); }
     if (!allocate(p)) { return cli_wrong(cli, "out of memory"); }
-    size_t batch = (size_t)p->s.exp->train.batch;
-    for (size_t i = 1; st == UMB_OK && i < cli->n_arguments; i += batch) {
-        size_t left = cli->n_arguments - i;
+    const size_t batch = (size_t)p->s.exp->train.batch, files = p->images.n_inputs;
+    for (size_t i = 1; st == UMB_OK && i < cli->n_arguments; i += batch * files) {
+        size_t left = (cli->n_arguments - i) / files;
         st = predict(p, cli->argument + i, (int64_t)(left < batch ? left : batch));
     }
     if (st != UMB_OK) { return cli_fail_setup(cli, st); }

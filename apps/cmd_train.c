@@ -59,7 +59,8 @@ static void announce(const struct session *s)
     char parameters[CLI_NUMBER], images[CLI_NUMBER];
     double n = 0;
     for (size_t i = 0; i < s->exp->n_data; i++) {
-        n += (double)umb_dataset_count(s->exp->data[i].dataset, UMB_SPLIT_TRAIN);
+        const struct umb_exp_data *d = &s->exp->data[i];
+        n += (double)umb_dataset_count(d->dataset, UMB_SPLIT_TRAIN) * (double)(1 + d->n_more);
     }
     printf("%s: %zu task%s, %s parameters, %s training images, on %s, into %s\n", s->exp->name,
            s->exp->n_tasks, s->exp->n_tasks == 1 ? "" : "s",

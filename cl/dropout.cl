@@ -6,7 +6,11 @@
  * elements, element i%64 takes word i/16%4 of block i/64·16 + i%16: so lanes that stand beside each
  * other take one word of blocks beside each other, at every width. NDRange [groups·L], units as in
  * walk.cl: a unit is VW blocks. threshold 0 copies and reads no random numbers.
+ *
+ * dropout_channels: x[n,p,c] goes by draw n·C + c for all `pixels` p. A unit is VW channels of a
+ * sample: unit u those from (u % blocks)·VW on of sample u / blocks, blocks = ceil(C/VW).
  */
+#include "random.cl"
 #include "walk.cl"
 
 #define DROPOUT 3u /* UMB_RNG_DROPOUT */
@@ -69,6 +73,41 @@ __kernel void dropout(__global const float *x_base, ulong x_at, __global const i
                 LANES_CONVERT_INT(c[word] >> 8) >= (lanes_int)threshold;
             const lanes_t v = lanes_load(x + i, left) * scale;
             lanes_store(kept ? v : (lanes_t)0.0f, y + i, left);
+        }
+    }
+}
+
+/* Draw i, as above. */
+static inline int keeps(uint4 key, int i, int stream, int threshold)
+{
+    const uint4 words = umb_philox(key.xy, (uint4)((uint)(i / 64 * 16 + i % 16), key.z, (uint)stream,
+                                                   DROPOUT + 256u * key.w));
+    const uint2 pair = (i & 32) ? words.zw : words.xy;
+    return (int)(((i & 16) ? pair.y : pair.x) >> 8) >= threshold;
+}
+
+__kernel void dropout_channels(__global const float *x_base, ulong x_at,
+                               __global const int *random, ulong random_at, __global float *y_base,
+                               ulong y_at, int pixels, int C, int n_units, int span, int stream,
+                               int threshold, float scale)
+{
+    __global const float *x = x_base + x_at;
+    __global float *y = y_base + y_at;
+    const uint4 key = as_uint4(vload4(0, random + random_at));
+    const int blocks = (C + VW - 1) / VW;
+    FOR_UNITS(u, n_units, span)
+    {
+        const int n = u / blocks, c = u % blocks * VW, left = C - c;
+        float factors[VW];
+        FOR_LANES(l)
+        {
+            factors[l] = l < left && keeps(key, n * C + c + l, stream, threshold) ? scale : 0.0f;
+        }
+        const lanes_t factor = LANES_LOAD(factors);
+        for (int p = 0; p < pixels; p++) {
+            const size_t at = ((size_t)n * pixels + p) * C + c;
+            const lanes_t v = lanes_load(x + at, left);
+            lanes_store(factor > 0.0f ? v * factor : (lanes_t)0.0f, y + at, left);
         }
     }
 }

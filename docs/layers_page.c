@@ -80,7 +80,7 @@ int main(void)
     print_section(
         "Layers",
         "A layer is a map of one key: `- conv: {filters: 32, size: 3}`. Any layer may "
-        "have `name` and `from`,\n"
+        "have `name`, `from` and `share`,\n"
         "one with weights `init` ([how they begin](experiment.md#beginning-freezing-rates)).",
         UMB_OP_LAYER);
     print_section("Losses",

@@ -47,8 +47,8 @@ struct umb_csv_target {
 };
 
 struct umb_dataset_desc {
-    const char *format;    /* idx, cifar10, folder, csv, shapes */
-    const char *path;      /* folder (idx, cifar10, folder) or file (csv); NULL for shapes */
+    const char *format;    /* idx, cifar10, folder, csv, shapes, multi_mnist */
+    const char *path;      /* folder (all but csv) or file (csv); NULL for shapes */
     int64_t height, width; /* images are scaled to this (bilinear, triangle filter when shrinking);
                               0: as they are, all must agree */
     int64_t channels;      /* 1 grey, 3 colour; 0: as the first training image */
@@ -80,6 +80,9 @@ struct umb_dataset;
  *   shapes   generated: one coloured shape an image, 32×32×3; targets "shape" (4 classes: circle,
  *            square, triangle, cross), "colour" (6 classes), "position" (REAL, x and y of the
  *            centre in 0…1), "mask" (PIXELS, 0 background, 1 shape)
+ *   multi_mnist  idx's files of 28×28: two digits in one picture, 28×28×1, the second drawn by seed
+ *            (Sabour et al., NeurIPS 2017, as Sener and Koltun, NeurIPS 2018, have it); targets
+ *            "left" and "right". The last sixth of the training files is the validation split
  * Errors: UMB_ERR_IO, UMB_ERR_FORMAT, UMB_ERR_INVALID (unknown format or a desc that does not fit
  * it), UMB_ERR_NO_MEMORY.
  */

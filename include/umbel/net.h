@@ -30,6 +30,12 @@ struct umb_stream_desc {
  * of their adding. */
 UMB_MUST_USE enum umb_status umb_net_stream(struct umb_net *net, const struct umb_stream_desc *desc,
                                             int *ret_value);
+/* Adds a further image to the samples of stream `stream`, of any size, normalised by its own mean
+ * and std; desc->name is the image's own. Images count from 0 in the order of their adding, those
+ * of streams among them, and a batch is given for each (umb_batch). Where every stream has one
+ * image, image i is stream i's. */
+UMB_MUST_USE enum umb_status umb_net_image(struct umb_net *net, int stream,
+                                           const struct umb_stream_desc *desc, int *ret_value);
 
 struct umb_layer_desc {
     const char *op;    /* "conv", "dense" … (docs/layers.md) */
@@ -72,5 +78,6 @@ UMB_MUST_USE enum umb_status umb_net_task(struct umb_net *net, const struct umb_
 struct umb_shape umb_net_shape(const struct umb_net *net, int value);
 int umb_net_n_tasks(const struct umb_net *net);
 int umb_net_n_streams(const struct umb_net *net);
+int umb_net_n_images(const struct umb_net *net);
 
 #endif

@@ -93,7 +93,8 @@ UMB_MUST_USE enum umb_status umb_trainer_create(struct umb_context *ctx,
                                                 struct umb_trainer **ret_trainer);
 void umb_trainer_destroy(struct umb_trainer *tr);
 
-/* A batch of one stream: n ≤ batch samples. */
+/* A batch of one image of a stream: n ≤ batch samples. The images of one stream belong together:
+ * their n must be the same. */
 struct umb_batch {
     int64_t n;
     const uint8_t *images; /* [n,H,W,C] */
@@ -105,7 +106,7 @@ struct umb_labels {
     const float *mask;  /* [n], 1 labelled, 0 not; NULL: all labelled */
 };
 
-/* One optimizer update with learning rate `rate`: batches[streams], labels[tasks];
+/* One optimizer update with learning rate `rate`: batches[images], labels[tasks];
  * ret_losses[tasks], may be NULL. Waits for the step. */
 UMB_MUST_USE enum umb_status umb_trainer_step(struct umb_trainer *tr,
                                               const struct umb_batch *batches,

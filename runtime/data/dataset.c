@@ -5,9 +5,9 @@
 #include <math.h>
 #include <string.h>
 
-static const struct umb_format *const formats[] = {&umb__format_idx, &umb__format_cifar10,
+static const struct umb_format *const formats[] = {&umb__format_idx,    &umb__format_cifar10,
                                                    &umb__format_folder, &umb__format_csv,
-                                                   &umb__format_shapes};
+                                                   &umb__format_shapes, &umb__format_multi_mnist};
 #define N_FORMATS (sizeof formats / sizeof formats[0])
 
 static enum umb_status find_format(struct umb_context *ctx, const char *name,
@@ -22,14 +22,15 @@ static enum umb_status find_format(struct umb_context *ctx, const char *name,
         }
     }
     if (name == NULL) {
-        return umb__fail(ctx, UMB_ERR_INVALID,
-                         "format: missing; expected idx, cifar10, folder, csv or shapes");
+        return umb__fail(
+            ctx, UMB_ERR_INVALID,
+            "format: missing; expected idx, cifar10, folder, csv, shapes or multi_mnist");
     }
     const char *near = umb__nearest(name, names, N_FORMATS);
-    return umb__fail(
-        ctx, UMB_ERR_INVALID,
-        "format: unknown format '%s'; expected idx, cifar10, folder, csv or shapes%s%s%s", name,
-        near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return umb__fail(ctx, UMB_ERR_INVALID,
+                     "format: unknown format '%s'; expected idx, cifar10, folder, csv, shapes or "
+                     "multi_mnist%s%s%s",
+                     name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 static enum umb_status check_shape(struct umb_context *ctx, const struct umb_dataset_desc *d)

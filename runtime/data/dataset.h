@@ -42,7 +42,7 @@ struct umb_dataset {
 };
 
 extern const struct umb_format umb__format_idx, umb__format_cifar10, umb__format_folder,
-    umb__format_csv, umb__format_shapes;
+    umb__format_csv, umb__format_shapes, umb__format_multi_mnist;
 
 /* The most samples of a data set, and classes of a target: beyond, a file lies. */
 #define UMB_MAX_RECORDS ((size_t)1 << 30)

@@ -5,9 +5,9 @@
  *   u32 × D   extents; images [n,H,W], labels [n]
  *   bytes     row by row
  */
+#include "idx.h"
 #include "gzip.h"
 #include "image.h"
-#include "memory_set.h"
 #include "system.h"
 #include <string.h>
 
@@ -177,16 +177,24 @@ static enum umb_status load_part(struct umb_dataset *ds, struct umb_memory_set *
     return UMB_OK;
 }
 
+enum umb_status umb__idx_load(struct umb_dataset *ds, const char *folder,
+                              struct umb_memory_set *set)
+{
+    if (!umb__is_folder(folder)) {
+        return umb__fail(ds->ctx, UMB_ERR_IO, "path: %s is no folder that can be read", folder);
+    }
+    enum umb_status st = UMB_OK;
+    for (int i = 0; i < 2 && st == UMB_OK; i++) {
+        st = load_part(ds, set, i, folder);
+    }
+    return st;
+}
+
 static enum umb_status idx_open(struct umb_dataset *ds, const struct umb_dataset_desc *desc)
 {
-    if (!umb__is_folder(desc->path)) {
-        return umb__fail(ds->ctx, UMB_ERR_IO, "path: %s is no folder that can be read", desc->path);
-    }
     struct umb_memory_set *set;
     enum umb_status st = umb__memory_set_create(ds, &set);
-    for (int i = 0; i < 2 && st == UMB_OK; i++) {
-        st = load_part(ds, set, i, desc->path);
-    }
+    if (st == UMB_OK) { st = umb__idx_load(ds, desc->path, set); }
     if (st == UMB_OK) { st = umb__memory_set_finish(ds, desc, 0, NULL); }
     return st;
 }

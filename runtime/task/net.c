@@ -113,34 +113,57 @@ static enum umb_status normalize_attrs(struct umb_net *net, const struct umb_str
     return st == UMB_OK ? st : umb__fail_prefix(net->ctx, st, "stream %s", desc->name);
 }
 
+static enum umb_status check_new_image(struct umb_net *net, const char *name)
+{
+    if (net->n_images == UMB_NET_MAX_IMAGES) {
+        return umb__fail(net->ctx, UMB_ERR_INVALID, "stream %s: a net has at most %d streams", name,
+                         UMB_NET_MAX_IMAGES);
+    }
+    if (umb__net_check_name(net, "stream", name) != UMB_OK) { return UMB_ERR_INVALID; }
+    for (int i = 0; i < net->n_images; i++) {
+        if (strcmp(net->image[i].desc.name, name) == 0) {
+            return umb__fail(net->ctx, UMB_ERR_INVALID,
+                             "stream %s: there is one of this name already", name);
+        }
+    }
+    return UMB_OK;
+}
+
+static enum umb_status add_image(struct umb_net *net, int stream,
+                                 const struct umb_stream_desc *desc, int *ret_value)
+{
+    if (check_new_image(net, desc->name) != UMB_OK) { return UMB_ERR_INVALID; }
+    const int index = net->n_images;
+    struct net_image *i = &net->image[index];
+    *i = (struct net_image){.desc = *desc, .stream = stream};
+    i->desc.name = umb__arena_strdup(net->arena, desc->name);
+    enum umb_status st = i->desc.name ? normalize_attrs(net, desc, &i->attrs) : UMB_ERR_NO_MEMORY;
+    i->desc.mean = i->desc.std = NULL;
+    struct net_value v = {.layer = -1, .image = index};
+    int image;
+    if (st == UMB_OK) { st = umb__net_write_image(net, index, net->probe, 1, &image); }
+    if (st == UMB_OK) {
+        st = umb__net_write_normalize(net, index, net->probe, "", image, &v.probe);
+    }
+    if (st == UMB_OK) { st = add_value(net, v, ret_value); }
+    if (st == UMB_OK) { net->n_images++; }
+    return st;
+}
+
 enum umb_status umb_net_stream(struct umb_net *net, const struct umb_stream_desc *desc,
                                int *ret_value)
 {
-    if (net->n_streams == UMB_NET_MAX_STREAMS) {
-        return umb__fail(net->ctx, UMB_ERR_INVALID, "stream %s: a net has at most %d streams",
-                         desc->name, UMB_NET_MAX_STREAMS);
-    }
-    if (umb__net_check_name(net, "stream", desc->name) != UMB_OK) { return UMB_ERR_INVALID; }
-    for (int s = 0; s < net->n_streams; s++) {
-        if (strcmp(net->stream[s].desc.name, desc->name) == 0) {
-            return umb__fail(net->ctx, UMB_ERR_INVALID,
-                             "stream %s: there is one of this name already", desc->name);
-        }
-    }
-    struct stream *s = &net->stream[net->n_streams];
-    *s = (struct stream){.desc = *desc};
-    s->desc.name = umb__arena_strdup(net->arena, desc->name);
-    enum umb_status st = s->desc.name ? normalize_attrs(net, desc, &s->attrs) : UMB_ERR_NO_MEMORY;
-    s->desc.mean = s->desc.std = NULL;
-    struct net_value v = {.layer = -1, .stream = net->n_streams};
-    int image;
-    if (st == UMB_OK) { st = umb__net_write_image(net, net->n_streams, net->probe, 1, &image); }
-    if (st == UMB_OK) {
-        st = umb__net_write_stream(net, net->n_streams, net->probe, "", image, &v.probe);
-    }
-    if (st == UMB_OK) { st = add_value(net, v, ret_value); }
+    const enum umb_status st = add_image(net, net->n_streams, desc, ret_value);
     if (st == UMB_OK) { net->n_streams++; }
     return st;
+}
+
+enum umb_status umb_net_image(struct umb_net *net, int stream, const struct umb_stream_desc *desc,
+                              int *ret_value)
+{
+    if (stream >= 0 && stream < net->n_streams) { return add_image(net, stream, desc, ret_value); }
+    return umb__fail(net->ctx, UMB_ERR_INVALID, "image %s: there is no stream %d; expected 0 to %d",
+                     desc->name, stream, net->n_streams - 1);
 }
 
 /* ---- layers ---- */
@@ -245,7 +268,7 @@ static enum umb_status append_layer(struct umb_net *net, const struct umb_op *op
     int out[UMB_OP_MAX_OUT];
     enum umb_status st = umb__graph_node(net->probe, &desc, out);
     if (st != UMB_OK) { return st; }
-    struct net_value v = {.layer = net->n_layers, .stream = -1, .probe = out[0]};
+    struct net_value v = {.layer = net->n_layers, .image = -1, .probe = out[0]};
     st = umb__names_add(net->ctx, &net->layer_names, name, net->n_layers);
     if (st != UMB_OK) { return st; }
     kind_of(net, op)->n_layers++;
@@ -351,16 +374,26 @@ const struct umb_net_task *umb__net_task(const struct umb_net *net, int index)
     return &net->task[index];
 }
 
-const struct umb_stream_desc *umb__net_stream(const struct umb_net *net, int index)
+int umb_net_n_images(const struct umb_net *net)
 {
-    return &net->stream[index].desc;
+    return net->n_images;
+}
+
+const struct umb_stream_desc *umb__net_image(const struct umb_net *net, int index)
+{
+    return &net->image[index].desc;
+}
+
+int umb__net_image_stream(const struct umb_net *net, int index)
+{
+    return net->image[index].stream;
 }
 
 int umb__net_highest_device(const struct umb_net *net)
 {
     int highest = 0;
-    for (int s = 0; s < net->n_streams; s++) {
-        highest = net->stream[s].desc.device > highest ? net->stream[s].desc.device : highest;
+    for (int i = 0; i < net->n_images; i++) {
+        highest = net->image[i].desc.device > highest ? net->image[i].desc.device : highest;
     }
     for (int l = 0; l < net->n_layers; l++) {
         highest = net->layer[l].device > highest ? net->layer[l].device : highest;

@@ -4,15 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The image input of stream s, and its normalize node, in graph g. */
-enum umb_status umb__net_write_image(const struct umb_net *net, int s, struct umb_graph *g,
+enum umb_status umb__net_write_image(const struct umb_net *net, int i, struct umb_graph *g,
                                      int64_t batch, int *ret_image)
 {
-    const struct umb_stream_desc *d = &net->stream[s].desc;
+    const struct umb_stream_desc *d = &net->image[i].desc;
     struct umb_type type = {.dtype = UMB_U8,
                             .shape = {4, {batch, d->height, d->width, d->channels}},
                             .n_segments = 1,
-                            .segment = s};
+                            .segment = net->image[i].stream};
     enum umb_status st = umb__shape_check(g->ctx, &type.shape);
     if (st != UMB_OK) { return umb__fail_prefix(g->ctx, st, "stream %s", d->name); }
     char name[160];
@@ -21,13 +20,13 @@ enum umb_status umb__net_write_image(const struct umb_net *net, int s, struct um
     return *ret_image < 0 ? UMB_ERR_NO_MEMORY : UMB_OK;
 }
 
-enum umb_status umb__net_write_stream(const struct umb_net *net, int s, struct umb_graph *g,
-                                      const char *suffix, int image, int *ret_value)
+enum umb_status umb__net_write_normalize(const struct umb_net *net, int i, struct umb_graph *g,
+                                         const char *suffix, int image, int *ret_value)
 {
     char node[180];
-    snprintf(node, sizeof node, "%.120s.normalize%.16s", net->stream[s].desc.name, suffix);
+    snprintf(node, sizeof node, "%.120s.normalize%.16s", net->image[i].desc.name, suffix);
     struct umb_graph_node_desc desc = {.op = umb__op_find("normalize"),
-                                       .attrs = net->stream[s].attrs,
+                                       .attrs = net->image[i].attrs,
                                        .name = node,
                                        .n_in = 1,
                                        .in = &image};
@@ -91,8 +90,8 @@ enum umb_status umb__net_build_images(const struct umb_net *net, struct umb_grap
     struct umb_net_values out;
     out.value = umb__arena_calloc(g->arena, (size_t)net->n_values + 1, sizeof *out.value);
     enum umb_status st = out.value ? UMB_OK : UMB_ERR_NO_MEMORY;
-    for (int s = 0; st == UMB_OK && s < net->n_streams; s++) {
-        st = umb__net_write_image(net, s, g, batch, &out.image[s]);
+    for (int i = 0; st == UMB_OK && i < net->n_images; i++) {
+        st = umb__net_write_image(net, i, g, batch, &out.image[i]);
     }
     if (st == UMB_OK) { *ret_values = out; }
     return st;
@@ -105,11 +104,12 @@ static enum umb_status write_all(const struct umb_net *net, struct umb_graph *g,
     const char *suffix = part_suffix(g, part);
     enum umb_status st = suffix ? UMB_OK : UMB_ERR_NO_MEMORY;
     for (int v = 0; st == UMB_OK && v < net->n_values; v++) {
-        const int s = net->value[v].stream, l = net->value[v].layer;
-        const int own = s >= 0 ? net->stream[s].desc.device : net->layer[l].device;
+        const int i = net->value[v].image, l = net->value[v].layer;
+        const int own = i >= 0 ? net->image[i].desc.device : net->layer[l].device;
         g->device = device < 0 ? own : device;
-        st = s >= 0 ? umb__net_write_stream(net, s, g, suffix, values->image[s], &values->value[v])
-                    : write_layer(net, l, g, part, values->value, &values->value[v]);
+        st = i >= 0
+                 ? umb__net_write_normalize(net, i, g, suffix, values->image[i], &values->value[v])
+                 : write_layer(net, l, g, part, values->value, &values->value[v]);
     }
     g->device = 0;
     return st;
@@ -123,14 +123,14 @@ enum umb_status umb__net_build(const struct umb_net *net, struct umb_graph *g, i
 }
 
 /* The part's rows of an image input, as a piece of it. */
-static enum umb_status write_piece(const struct umb_net *net, int s, struct umb_graph *g,
+static enum umb_status write_piece(const struct umb_net *net, int i, struct umb_graph *g,
                                    const struct umb_net_part *part, int whole, int *ret_image)
 {
     struct umb_type type = g->value[whole].type;
     const size_t row = umb__type_bytes(&type) / (size_t)type.shape.dim[0];
     type.shape.dim[0] = part->count;
     char name[160];
-    snprintf(name, sizeof name, "%.120s.image.part%d", net->stream[s].desc.name, part->part);
+    snprintf(name, sizeof name, "%.120s.image.part%d", net->image[i].desc.name, part->part);
     *ret_image = umb__graph_value(g, name, UMB_VALUE_INPUT, &type);
     if (*ret_image < 0) { return UMB_ERR_NO_MEMORY; }
     g->value[*ret_image].base = whole;
@@ -146,8 +146,8 @@ enum umb_status umb__net_build_part(const struct umb_net *net, struct umb_graph 
     struct umb_net_values out;
     out.value = umb__arena_calloc(g->arena, (size_t)net->n_values + 1, sizeof *out.value);
     enum umb_status st = out.value ? UMB_OK : UMB_ERR_NO_MEMORY;
-    for (int s = 0; st == UMB_OK && s < net->n_streams; s++) {
-        st = write_piece(net, s, g, part, whole->image[s], &out.image[s]);
+    for (int i = 0; st == UMB_OK && i < net->n_images; i++) {
+        st = write_piece(net, i, g, part, whole->image[i], &out.image[i]);
     }
     g->rows_value = -1;
     if (st == UMB_OK) { st = write_all(net, g, part->part, part->device, &out); }

@@ -19,15 +19,16 @@ struct layer {
     int init; /* of its weights: init.h */
 };
 
-struct stream {
+struct net_image {
     struct umb_stream_desc desc; /* strings and numbers in the arena */
     void *attrs;                 /* of its normalize node */
+    int stream;
 };
 
-/* A net value: what a layer (or a stream) makes. */
+/* A net value: what a layer makes, or an image input. */
 struct net_value {
-    int layer, stream; /* one of them ≥ 0 */
-    int probe;         /* in the probe graph */
+    int layer, image; /* one of them ≥ 0 */
+    int probe;        /* in the probe graph */
 };
 
 /* What is kept of an op that layers have. */
@@ -41,9 +42,9 @@ struct umb_net {
     struct umb_context *ctx;
     struct umb_arena *arena;
     struct umb_graph *probe; /* the net for a batch of one, inferred as it grows */
-    struct stream stream[UMB_NET_MAX_STREAMS];
+    struct net_image image[UMB_NET_MAX_IMAGES];
     struct umb_net_task task[UMB_NET_MAX_TASKS];
-    int n_streams, n_tasks;
+    int n_images, n_streams, n_tasks;
     struct layer *layer;
     int n_layers, layer_capacity;
     struct umb_names layer_names;
@@ -60,12 +61,12 @@ UMB_MUST_USE enum umb_status umb__net_check_name(struct umb_net *net, const char
 UMB_MUST_USE enum umb_status umb__net_set_init(struct umb_net *net, const char *name,
                                                const char *init);
 
-/* net_build.c: the image input of stream s, and its normalize node, in graph g. */
-UMB_MUST_USE enum umb_status umb__net_write_image(const struct umb_net *net, int s,
+/* net_build.c: image input i, and its normalize node, in graph g. */
+UMB_MUST_USE enum umb_status umb__net_write_image(const struct umb_net *net, int i,
                                                   struct umb_graph *g, int64_t batch,
                                                   int *ret_image);
-UMB_MUST_USE enum umb_status umb__net_write_stream(const struct umb_net *net, int s,
-                                                   struct umb_graph *g, const char *suffix,
-                                                   int image, int *ret_value);
+UMB_MUST_USE enum umb_status umb__net_write_normalize(const struct umb_net *net, int i,
+                                                      struct umb_graph *g, const char *suffix,
+                                                      int image, int *ret_value);
 
 #endif

@@ -12,6 +12,7 @@
 #include <umbel/net.h>
 
 #define UMB_NET_MAX_STREAMS 64
+#define UMB_NET_MAX_IMAGES 64 /* of all streams */
 #define UMB_NET_MAX_TASKS 64
 #define UMB_TASK_METRICS 12
 
@@ -56,7 +57,9 @@ struct umb_net_task {
     int device;
 };
 const struct umb_net_task *umb__net_task(const struct umb_net *net, int index);
-const struct umb_stream_desc *umb__net_stream(const struct umb_net *net, int index);
+/* An image input, and the stream that it is of. */
+const struct umb_stream_desc *umb__net_image(const struct umb_net *net, int index);
+int umb__net_image_stream(const struct umb_net *net, int index);
 /* The highest that a stream, layer or task names. */
 int umb__net_highest_device(const struct umb_net *net);
 /* Stream that a value belongs to, −1 when it holds several. */
@@ -64,8 +67,8 @@ int umb__net_value_stream(const struct umb_net *net, int value);
 
 /* Graph values of a net in a graph. */
 struct umb_net_values {
-    int *value;                     /* [net values] in the graph's arena */
-    int image[UMB_NET_MAX_STREAMS]; /* u8 [batch,H,W,C], INPUT */
+    int *value;                    /* [net values] in the graph's arena */
+    int image[UMB_NET_MAX_IMAGES]; /* u8 [batch,H,W,C], INPUT */
 };
 /* The net once more for some of the batch's rows, all of it on one device: the parameters are the
  * same values, states of its own, and where it is asked for, an input of its own that tells how many

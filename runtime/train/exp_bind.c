@@ -137,7 +137,8 @@ enum umb_status umb__exp_bind_tasks(struct umb_experiment *exp)
 static enum umb_status check_norm(struct umb_experiment *exp, const struct umb_exp_data *d)
 {
     if (d->n_norm <= 1 || (int64_t)d->n_norm == d->shape[2]) { return UMB_OK; }
-    return umb__yaml_fail(exp->ctx, umb__yaml_get(d->node, "normalize"),
+    const struct umb_yaml *own = umb__yaml_get(d->node, "normalize");
+    return umb__yaml_fail(exp->ctx, own ? own : d->node, /* an input may have its data set's */
                           "has %zu numbers, the images have %lld channels; expected one, or one a "
                           "channel",
                           d->n_norm, (long long)d->shape[2]);
@@ -148,7 +149,10 @@ static enum umb_status bind(struct umb_experiment *exp)
 {
     enum umb_status st = UMB_OK;
     for (size_t i = 0; st == UMB_OK && i < exp->n_data; i++) {
-        st = check_norm(exp, &exp->data[i]);
+        const struct umb_exp_data *d = &exp->data[i];
+        for (size_t k = 0; st == UMB_OK && k <= d->n_more; k++) {
+            st = check_norm(exp, umb__exp_input(d, k));
+        }
     }
     return st == UMB_OK ? umb__exp_bind_tasks(exp) : st;
 }
@@ -167,7 +171,9 @@ struct opening {
 static void *open_one(void *user)
 {
     struct opening *o = user;
-    o->status = umb_dataset_open(o->exp->ctx, &o->d->desc, &o->d->dataset);
+    struct umb_exp_data *d = o->d;
+    o->status = d->dataset ? UMB_OK : umb_dataset_open(o->exp->ctx, &d->desc, &d->dataset);
+    if (o->status == UMB_OK) { o->status = umb__exp_open_inputs(o->exp, d); }
     return NULL;
 }
 
@@ -221,6 +227,9 @@ static enum umb_status take_shapes(struct umb_experiment *exp, struct umb_exp_da
         return umb__yaml_fail(exp->ctx, d->node, "has no training samples; expected some");
     }
     umb_dataset_image_shape(d->dataset, d->shape);
+    for (size_t i = 0; i < d->n_more; i++) {
+        umb_dataset_image_shape(d->more[i].dataset, d->more[i].shape);
+    }
     d->n_targets = umb_dataset_n_targets(d->dataset);
     d->target = umb__arena_calloc(exp->tree->arena, d->n_targets, sizeof *d->target);
     if (!d->target) { return UMB_ERR_NO_MEMORY; }
@@ -258,6 +267,22 @@ static json_t *target_json(const struct umb_target_info *info)
                      (json_int_t)info->width, "class_names", names);
 }
 
+static json_t *shape_json(const struct umb_exp_data *d)
+{
+    return json_pack("[I, I, I]", (json_int_t)d->shape[0], (json_int_t)d->shape[1],
+                     (json_int_t)d->shape[2]);
+}
+
+/* The shapes of further images in their order; only data with several has the key. */
+static void add_more(const struct umb_exp_data *d, json_t *row)
+{
+    json_t *more = d->n_more ? json_array() : NULL;
+    for (size_t i = 0; i < d->n_more; i++) {
+        json_array_append_new(more, shape_json(&d->more[i]));
+    }
+    if (more) { json_object_set_new(row, "more", more); }
+}
+
 enum umb_status umb__experiment_shapes(const struct umb_experiment *exp, char **ret_json)
 {
     json_t *all = json_object();
@@ -267,10 +292,9 @@ enum umb_status umb__experiment_shapes(const struct umb_experiment *exp, char **
         for (size_t k = 0; k < d->n_targets; k++) {
             json_array_append_new(targets, target_json(&d->target[k]));
         }
-        json_object_set_new(all, d->name,
-                            json_pack("{s:[I, I, I], s:o}", "shape", (json_int_t)d->shape[0],
-                                      (json_int_t)d->shape[1], (json_int_t)d->shape[2], "targets",
-                                      targets));
+        json_t *row = json_pack("{s:o, s:o}", "shape", shape_json(d), "targets", targets);
+        add_more(d, row);
+        json_object_set_new(all, d->name, row);
     }
     char *text = json_dumps(all, JSON_COMPACT);
     bool whole = text && json_object_size(all) == exp->n_data;
@@ -321,15 +345,25 @@ static bool read_target(struct umb_experiment *exp, const json_t *row, struct um
            read_names(exp, json_object_get(row, "class_names"), info);
 }
 
-static bool read_data(struct umb_experiment *exp, const json_t *row, struct umb_exp_data *d)
+static bool read_shape(const json_t *shape, struct umb_exp_data *d)
 {
-    const json_t *shape = json_object_get(row, "shape"), *targets = json_object_get(row, "targets");
     for (size_t i = 0; i < 3; i++) {
         const json_t *extent = json_array_get(shape, i);
         if (!json_is_integer(extent)) { return false; }
         d->shape[i] = json_integer_value(extent);
         if (d->shape[i] < 1 || d->shape[i] > MAX_EXTENT) { return false; }
     }
+    return true;
+}
+
+static bool read_data(struct umb_experiment *exp, const json_t *row, struct umb_exp_data *d)
+{
+    const json_t *targets = json_object_get(row, "targets"), *more = json_object_get(row, "more");
+    bool fine = read_shape(json_object_get(row, "shape"), d) && json_array_size(more) == d->n_more;
+    for (size_t i = 0; fine && i < d->n_more; i++) {
+        fine = read_shape(json_array_get(more, i), &d->more[i]);
+    }
+    if (!fine) { return false; }
     d->n_targets = json_array_size(targets);
     d->target = umb__arena_calloc(exp->tree->arena, d->n_targets, sizeof *d->target);
     for (size_t i = 0; d->target && i < d->n_targets; i++) {

@@ -12,9 +12,9 @@
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 #define MAX_EXTENT 16384
 
-enum { IDX = 1, CIFAR10 = 2, FOLDER = 4, CSV = 8, SHAPES = 16, ALL = 31 };
+enum { IDX = 1, CIFAR10 = 2, FOLDER = 4, CSV = 8, SHAPES = 16, MULTI_MNIST = 32, ALL = 63 };
 
-static const char *const formats[] = {"idx", "cifar10", "folder", "csv", "shapes"};
+static const char *const formats[] = {"idx", "cifar10", "folder", "csv", "shapes", "multi_mnist"};
 
 /* Every key with the formats that have it. */
 static const struct data_key {
@@ -24,7 +24,7 @@ static const struct data_key {
     {"format", ALL},   {"path", ALL & ~SHAPES}, {"normalize", ALL},     {"size", ALL},
     {"channels", ALL}, {"validation", ALL},     {"test", FOLDER | CSV}, {"limit", ALL},
     {"seed", ALL},     {"image_column", CSV},   {"split_column", CSV},  {"targets", CSV},
-    {"count", SHAPES},
+    {"count", SHAPES}, {"inputs", CSV},
 };
 
 static enum umb_status read_format(struct umb_experiment *exp, const struct umb_yaml *map,
@@ -36,7 +36,7 @@ static enum umb_status read_format(struct umb_experiment *exp, const struct umb_
     if (!node) {
         return umb__yaml_fail(exp->ctx, map,
                               "format: is missing; expected idx, cifar10, folder, "
-                              "csv or shapes");
+                              "csv, shapes or multi_mnist");
     }
     st = umb__yaml_text(exp->ctx, node, &d->desc.format);
     for (size_t i = 0; st == UMB_OK && i < COUNT(formats); i++) {
@@ -50,12 +50,6 @@ static enum umb_status read_format(struct umb_experiment *exp, const struct umb_
 static enum umb_status check_keys(struct umb_experiment *exp, const struct umb_yaml *map,
                                   unsigned format)
 {
-    const struct umb_yaml *inputs = umb__yaml_get(map, "inputs");
-    if (inputs) {
-        return umb__yaml_fail(exp->ctx, inputs,
-                              "several images a sample are not supported by this "
-                              "version; expected one image a sample");
-    }
     const char *known[COUNT(data_keys)];
     size_t n = 0;
     for (size_t i = 0; i < COUNT(data_keys); i++) {
@@ -209,8 +203,8 @@ static enum umb_status read_csv(struct umb_experiment *exp, const struct umb_yam
     return st;
 }
 
-static enum umb_status read_images(struct umb_experiment *exp, const struct umb_yaml *map,
-                                   struct umb_exp_data *d)
+enum umb_status umb__exp_read_images(struct umb_experiment *exp, const struct umb_yaml *map,
+                                     struct umb_exp_data *d)
 {
     const struct umb_yaml *size = umb__yaml_get(map, "size"),
                           *normalize = umb__yaml_get(map, "normalize");
@@ -236,7 +230,7 @@ static enum umb_status read_one(struct umb_experiment *exp, const struct umb_yam
     enum umb_status st = umb__yaml_check_name(exp->ctx, map, map->key);
     if (st == UMB_OK) { st = read_format(exp, map, d, &format); }
     if (st == UMB_OK) { st = check_keys(exp, map, format); }
-    if (st == UMB_OK) { st = read_images(exp, map, d); }
+    if (st == UMB_OK) { st = umb__exp_read_images(exp, map, d); }
     if (st == UMB_OK) { st = read_share(exp, map, "validation", &d->desc.validation); }
     if (st == UMB_OK) { st = read_share(exp, map, "test", &d->desc.test); }
     if (st == UMB_OK) { st = read_count(exp, map, "limit", 1, INT32_MAX, &d->desc.limit); }
@@ -244,6 +238,7 @@ static enum umb_status read_one(struct umb_experiment *exp, const struct umb_yam
     if (st == UMB_OK) { st = read_count(exp, map, "count", 4, 10000000, &d->desc.count); }
     if (st == UMB_OK && format == CSV) { st = read_csv(exp, map, d); }
     d->desc.seed = (uint64_t)seed;
+    if (st == UMB_OK) { st = umb__exp_read_inputs(exp, map, d); }
     if (st != UMB_OK || format == SHAPES) { return st; }
     struct umb_yaml *path = umb__yaml_get(map, "path");
     if (path) {

@@ -33,7 +33,8 @@ struct row_cache {
 struct builder {
     struct umb_experiment *exp;
     struct umb_net *net;
-    int image[UMB_NET_MAX_STREAMS];
+    int image[UMB_NET_MAX_IMAGES]; /* values; those of a stream lie together */
+    int n_images;
     struct run run[MAX_RUNS];
     size_t n_runs;
     struct row_cache *cache;
@@ -44,7 +45,7 @@ struct builder {
 
 static bool same_shape(const struct umb_exp_data *a, const struct umb_exp_data *b)
 {
-    return memcmp(a->shape, b->shape, sizeof a->shape) == 0;
+    return !a->n_more && !b->n_more && memcmp(a->shape, b->shape, sizeof a->shape) == 0;
 }
 
 /* The trunk of the first task that uses the data. */
@@ -86,17 +87,36 @@ static enum umb_status order_streams(struct umb_experiment *exp)
     return UMB_OK;
 }
 
+/* Image k of stream s: "DATA", or "DATA.INPUT" where there are several. */
+static enum umb_status add_image(struct builder *b, size_t s, size_t k)
+{
+    struct umb_experiment *exp = b->exp;
+    const struct umb_exp_data *d = umb__exp_input(&exp->data[exp->stream[s]], k);
+    struct umb_stream_desc desc = {
+        d->name, d->shape[0], d->shape[1], d->shape[2],
+        d->mean, d->std,      d->n_norm,   exp->trunk[trunk_of(exp, exp->stream[s])].device};
+    if (d->input) { desc.name = umb__arena_printf(exp->tree->arena, "%s.%s", d->name, d->input); }
+    if (!desc.name) { return UMB_ERR_NO_MEMORY; }
+    if (b->n_images == UMB_NET_MAX_IMAGES) {
+        return umb__yaml_fail(exp->ctx, d->node, "one image more than %d, the most of all data",
+                              UMB_NET_MAX_IMAGES);
+    }
+    int *value = &b->image[b->n_images++];
+    const enum umb_status st =
+        k ? umb_net_image(b->net, (int)s, &desc, value) : umb_net_stream(b->net, &desc, value);
+    return st == UMB_OK ? st : umb__yaml_fail_prefix(exp->ctx, d->node, st);
+}
+
 static enum umb_status add_streams(struct builder *b)
 {
     struct umb_experiment *exp = b->exp;
     enum umb_status st = order_streams(exp);
     for (size_t s = 0; st == UMB_OK && s < exp->n_streams; s++) {
-        const struct umb_exp_data *d = &exp->data[exp->stream[s]];
-        struct umb_stream_desc desc = {
-            d->name, d->shape[0], d->shape[1], d->shape[2],
-            d->mean, d->std,      d->n_norm,   exp->trunk[trunk_of(exp, exp->stream[s])].device};
-        st = umb_net_stream(b->net, &desc, &b->image[s]);
-        if (st != UMB_OK) { st = umb__yaml_fail_prefix(exp->ctx, d->node, st); }
+        struct umb_exp_data *d = &exp->data[exp->stream[s]];
+        d->image = b->n_images;
+        for (size_t k = 0; st == UMB_OK && k <= d->n_more; k++) {
+            st = add_image(b, s, k);
+        }
     }
     return st;
 }
@@ -127,12 +147,11 @@ static size_t run_length(const struct umb_experiment *exp, size_t trunk, size_t 
 
 static enum umb_status join(struct builder *b, struct run *r, int *ret_value)
 {
-    *ret_value = b->image[r->first];
+    const int *image = &b->image[b->exp->data[b->exp->stream[r->first]].image];
+    *ret_value = image[0];
     if (r->count == 1) { return UMB_OK; }
-    struct umb_layer_desc desc = {.op = "join",
-                                  .in = &b->image[r->first],
-                                  .n_in = (int)r->count,
-                                  .device = b->exp->trunk[r->trunk].device};
+    struct umb_layer_desc desc = {
+        .op = "join", .in = image, .n_in = (int)r->count, .device = b->exp->trunk[r->trunk].device};
     desc.name = umb__arena_printf(b->exp->tree->arena, "%s.join%zu", b->exp->trunk[r->trunk].name,
                                   r->first + 1);
     return desc.name ? umb_net_layer(b->net, &desc, ret_value) : UMB_ERR_NO_MEMORY;
@@ -152,6 +171,24 @@ static enum umb_status explain(struct builder *b, const struct run *r, enum umb_
                      (long long)d->shape[2]);
 }
 
+/* What the trunk begins with: the images under their names, or the only one, `input`, as the layer
+ * before the first. */
+static enum umb_status begin(struct builder *b, struct run *r)
+{
+    const struct umb_exp_data *d = &b->exp->data[b->exp->stream[r->first]];
+    const struct umb_yaml *layers = b->exp->trunk[r->trunk].layers;
+    struct umb_walk *w = &r->walk;
+    enum umb_status st = join(b, r, &w->at);
+    if (st != UMB_OK || !d->n_more) {
+        return st == UMB_OK ? umb__walk_name(w, "input", layers, w->at) : st;
+    }
+    w->at = -1;
+    for (size_t k = 0; st == UMB_OK && k <= d->n_more; k++) {
+        st = umb__walk_name(w, umb__exp_input(d, k)->input, layers, b->image[(size_t)d->image + k]);
+    }
+    return st;
+}
+
 static enum umb_status apply_trunk(struct builder *b, struct run *r, bool again)
 {
     struct umb_experiment *exp = b->exp;
@@ -163,8 +200,7 @@ static enum umb_status apply_trunk(struct builder *b, struct run *r, bool again)
     w->device = trunk->device;
     w->again = again ? exp->data[exp->stream[r->first]].name : NULL;
     if (!w->prefix) { return UMB_ERR_NO_MEMORY; }
-    enum umb_status st = join(b, r, &w->at);
-    if (st == UMB_OK) { st = umb__walk_name(w, "input", trunk->layers, w->at); }
+    enum umb_status st = begin(b, r);
     if (st == UMB_OK) { st = umb__walk_list(w, trunk->layers); }
     return explain(b, r, st);
 }
@@ -312,7 +348,8 @@ static enum umb_status add_head(struct builder *b, const struct umb_exp_task *t)
                          .prefix = umb__arena_printf(exp->tree->arena, "%s.", t->name),
                          .outer = find_in_trunk,
                          .outer_names = trunk_names,
-                         .outer_user = &view};
+                         .outer_user = &view,
+                         .behind = &view.run->walk};
     enum umb_status st = w.prefix ? UMB_OK : UMB_ERR_NO_MEMORY;
     if (st == UMB_OK) { st = refuse_activation(exp, t); }
     if (st == UMB_OK) { st = cut(&view, view.run->walk.at, &w.at); }

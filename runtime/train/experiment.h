@@ -32,6 +32,12 @@ struct umb_exp_data {
     double mean[UMB_MAX_NORM], std[UMB_MAX_NORM];
     bool used;  /* by a task */
     int stream; /* in the net; −1 before, and for what no task uses */
+    /* Samples with several images (exp_inputs.c). Of the further ones input, desc, norm, dataset,
+     * which has the same rows, and shape count. */
+    const char *input; /* what the image is called; NULL: it is the only one */
+    int image;         /* in the net, once that is built: the first; the others follow */
+    size_t n_more;
+    struct umb_exp_data *more; /* [n_more] */
     /* From binding on: */
     struct umb_dataset *dataset; /* NULL when the shapes came from a run */
     int64_t shape[3];            /* H, W, C */
@@ -185,6 +191,20 @@ UMB_MUST_USE enum umb_status umb__exp_read_data(struct umb_experiment *exp,
 UMB_MUST_USE enum umb_status umb__exp_read_targets(struct umb_experiment *exp,
                                                    const struct umb_yaml *map,
                                                    struct umb_exp_data *d);
+/* exp_data.c: size, channels and normalize of map. */
+UMB_MUST_USE enum umb_status umb__exp_read_images(struct umb_experiment *exp,
+                                                  const struct umb_yaml *map,
+                                                  struct umb_exp_data *d);
+/* exp_inputs.c: `inputs` of map, where it has them; d is read but for its path. */
+UMB_MUST_USE enum umb_status umb__exp_read_inputs(struct umb_experiment *exp,
+                                                  const struct umb_yaml *map,
+                                                  struct umb_exp_data *d);
+/* Opens the data sets of further images, those that are open yet left out. */
+UMB_MUST_USE enum umb_status umb__exp_open_inputs(struct umb_experiment *exp,
+                                                  struct umb_exp_data *d);
+void umb__exp_close_inputs(struct umb_exp_data *d);
+/* The image of that number, 0 … n_more. */
+const struct umb_exp_data *umb__exp_input(const struct umb_exp_data *d, size_t index);
 /* Sets desc.path: beside the experiment, else in UMBEL_DATA. */
 UMB_MUST_USE enum umb_status umb__exp_find_data(struct umb_experiment *exp, struct umb_exp_data *d);
 UMB_MUST_USE enum umb_status umb__exp_read_tasks(struct umb_experiment *exp,

@@ -45,6 +45,19 @@ static enum umb_status choose_samples(struct umb_feed *f, struct source *s, int6
     return umb__sampler_batch(s->sampler, batch, s->index, ret_n);
 }
 
+/* All images of n samples; targets come with the first. */
+static enum umb_status read_images(struct umb_feed *f, const struct source *s, int64_t n,
+                                   const struct umb_slot_view *view)
+{
+    enum umb_status st = UMB_OK;
+    for (size_t k = 0; st == UMB_OK && k <= s->data->n_more; k++) {
+        st = umb__reader_read(f->desc.reader, umb__exp_input(s->data, k)->dataset, f->desc.split,
+                              s->index, n, view->images[(size_t)s->data->image + k],
+                              k ? NULL : s->target);
+    }
+    return st;
+}
+
 static enum umb_status fill_labels(struct umb_feed *f, const struct umb_slot_view *view,
                                    const int64_t *n)
 {
@@ -72,10 +85,8 @@ static enum umb_status fill(struct umb_feed *f, int64_t batch)
     for (size_t i = 0; st == UMB_OK && i < f->desc.exp->n_streams; i++) {
         struct source *s = &f->source[i];
         st = choose_samples(f, s, batch, &n[i]);
-        filled->images += n[i];
-        if (st != UMB_OK || n[i] == 0) { continue; }
-        st = umb__reader_read(f->desc.reader, s->data->dataset, f->desc.split, s->index, n[i],
-                              view.images[i], s->target);
+        filled->images += n[i] * (int64_t)(1 + s->data->n_more);
+        if (st == UMB_OK && n[i] > 0) { st = read_images(f, s, n[i], &view); }
     }
     if (st == UMB_OK) { st = fill_labels(f, &view, n); }
     if (st == UMB_OK) { umb__trainer_set_rows(f->desc.trainer, f->desc.mode, slot, n); }

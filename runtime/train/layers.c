@@ -5,6 +5,7 @@
  *   - {add: {}, from: [a, b], name: c}        name and from stand beside the op or among its keys
  *   - residual: {body: […], shortcut: […]}    add(body(x), shortcut(x)), then the activation
  *   - repeat: {times: 3, body: […]}           the body three times, each with its own parameters
+ *   - conv: {filters: 64, size: 3, share: c}  with the parameters of the earlier layer c
  */
 #include "layers.h"
 
@@ -21,10 +22,10 @@ struct layer {
     const struct umb_yaml *node; /* the item */
     const struct umb_yaml *op_node;
     const char *op;
-    const struct umb_yaml *attrs, *name, *from; /* NULL: none */
+    const struct umb_yaml *attrs, *name, *from, *share; /* NULL: none */
 };
 
-static const char *const own_keys[] = {"name", "from", "init", NULL};
+static const char *const own_keys[] = {"name", "from", "share", "init", NULL};
 
 void umb__walk_finish(struct umb_walk *w)
 {
@@ -70,7 +71,7 @@ enum umb_status umb__walk_name(struct umb_walk *w, const char *name, const struc
         w->named = p;
         w->named_capacity = more;
     }
-    w->named[w->n_named++] = (struct umb_named_layer){name, node, value};
+    w->named[w->n_named++] = (struct umb_named_layer){name, node, value, NULL};
     return UMB_OK;
 }
 
@@ -150,17 +151,38 @@ static enum umb_status pick(struct umb_walk *w, struct layer *l, const char *key
     return UMB_OK;
 }
 
+static bool is_own_key(const char *key)
+{
+    size_t i = 0;
+    while (own_keys[i] && strcmp(own_keys[i], key) != 0) {
+        i++;
+    }
+    return own_keys[i] != NULL;
+}
+
+/* Behind several images there is no layer before the first. */
+static enum umb_status check_from(const struct umb_walk *w, const struct layer *l)
+{
+    if (l->from || w->at >= 0) { return UMB_OK; }
+    return umb__yaml_fail(w->exp->ctx, l->node,
+                          "from: is missing, the samples have several images; expected the name of "
+                          "one, or of a layer");
+}
+
 /* "conv", {conv: {…}} or {conv: {…}, name: …, from: …}. */
 static enum umb_status take_apart(struct umb_walk *w, const struct umb_yaml *node, struct layer *l)
 {
     *l = (struct layer){.node = node, .op_node = node};
-    if (node->kind == UMB_YAML_SCALAR) { return umb__yaml_text(w->exp->ctx, node, &l->op); }
+    if (node->kind == UMB_YAML_SCALAR) {
+        const enum umb_status st = umb__yaml_text(w->exp->ctx, node, &l->op);
+        return st == UMB_OK ? check_from(w, l) : st;
+    }
     enum umb_status st = umb__yaml_want(w->exp->ctx, node, UMB_YAML_MAP);
     if (st != UMB_OK) { return st; }
     size_t n_ops = 0;
     for (size_t i = 0; i < node->n_items; i++) {
         const char *key = node->item[i]->key;
-        if (strcmp(key, "name") == 0 || strcmp(key, "from") == 0) { continue; }
+        if (is_own_key(key)) { continue; }
         if (n_ops++ == 0) {
             l->op_node = node->item[i];
             l->op = key;
@@ -177,7 +199,8 @@ static enum umb_status take_apart(struct umb_walk *w, const struct umb_yaml *nod
     if (l->attrs) { st = umb__yaml_want(w->exp->ctx, l->attrs, UMB_YAML_MAP); }
     if (st == UMB_OK) { st = pick(w, l, "name", &l->name); }
     if (st == UMB_OK) { st = pick(w, l, "from", &l->from); }
-    return st;
+    if (st == UMB_OK) { st = pick(w, l, "share", &l->share); }
+    return st == UMB_OK ? check_from(w, l) : st;
 }
 
 static enum umb_status unknown_op(struct umb_walk *w, const struct layer *l)
@@ -204,18 +227,42 @@ static enum umb_status full_name(struct umb_walk *w, const char *given, const ch
     return *ret_name ? UMB_OK : UMB_ERR_NO_MEMORY;
 }
 
-/* Adds the op, with the net's complaint put to its line. */
+/* Whose parameters the layer takes: a name given in this walk, or in that behind it, or, with the
+ * task or trunk in front, elsewhere. */
+static enum umb_status shared_layer(struct umb_walk *w, const struct umb_yaml *node,
+                                    const char **ret_layer)
+{
+    const char *name = NULL;
+    *ret_layer = NULL;
+    if (!node || umb__yaml_is_null(node)) { return UMB_OK; }
+    enum umb_status st = umb__yaml_text(w->exp->ctx, node, &name);
+    if (st != UMB_OK) { return st; }
+    if (strchr(name, '.')) {
+        *ret_layer = name;
+        return UMB_OK;
+    }
+    for (const struct umb_walk *at = w; at && !*ret_layer; at = at->behind) {
+        for (size_t i = 0; i < at->n_named && !*ret_layer; i++) {
+            if (strcmp(at->named[i].name, name) == 0) { *ret_layer = at->named[i].layer; }
+        }
+    }
+    return *ret_layer ? UMB_OK : unknown_name(w, node, name);
+}
+
+/* Adds the op, with the net's complaint put to its line. In a further walk the layer shares with
+ * its own first, which shares with whom it is to share. */
 static enum umb_status add_op(struct umb_walk *w, const struct umb_yaml *node, const char *given,
-                              const char *op, const char *attrs, int n_in, const int *in)
+                              const char *share, struct umb_layer_desc *desc)
 {
     if (++w->n_layers > UMB_MAX_LAYERS) {
         return umb__yaml_fail(w->exp->ctx, node, "more than %d layers", UMB_MAX_LAYERS);
     }
-    struct umb_layer_desc desc = {
-        .op = op, .attrs = attrs, .in = in, .n_in = n_in, .device = w->device};
-    enum umb_status st = full_name(w, given, op, &desc.name, &desc.share);
-    desc.init = desc.share ? NULL : w->init;
-    if (st == UMB_OK) { st = umb_net_layer(w->net, &desc, &w->at); }
+    desc->device = w->device;
+    enum umb_status st = full_name(w, given, desc->op, &desc->name, &desc->share);
+    if (!desc->share) { desc->share = share; }
+    desc->init = desc->share ? NULL : w->init;
+    if (st == UMB_OK) { st = umb_net_layer(w->net, desc, &w->at); }
+    if (st == UMB_OK) { w->made = desc->name; }
     if (st == UMB_OK || st == UMB_ERR_NO_MEMORY) { return st; }
     return umb__yaml_fail_prefix(w->exp->ctx, node, st);
 }
@@ -230,14 +277,18 @@ static enum umb_status given_name(struct umb_walk *w, const struct layer *l, con
 
 static enum umb_status keep_name(struct umb_walk *w, const struct layer *l, const char *given)
 {
-    return given ? umb__walk_name(w, given, l->name, w->at) : UMB_OK;
+    const enum umb_status st = given ? umb__walk_name(w, given, l->name, w->at) : UMB_OK;
+    for (size_t i = 0; given && i < w->n_named; i++) {
+        if (strcmp(w->named[i].name, given) == 0) { w->named[i].layer = w->made; }
+    }
+    return st;
 }
 
 static enum umb_status walk_op(struct umb_walk *w, const struct layer *l)
 {
     const struct umb_op *op = umb__op_find(l->op);
     if (!op || !(op->flags & UMB_OP_LAYER)) { return unknown_op(w, l); }
-    const char *attrs = NULL, *given = NULL;
+    const char *attrs = NULL, *given = NULL, *share = NULL;
     int in[MAX_INPUTS], n_in = 0;
     enum umb_status st =
         umb__exp_attrs(w->exp, op, l->op_node == l->node ? NULL : l->op_node, own_keys, &attrs);
@@ -245,7 +296,9 @@ static enum umb_status walk_op(struct umb_walk *w, const struct layer *l)
     if (st == UMB_OK) { st = read_inputs(w, l->from, in, &n_in); }
     const struct umb_yaml *init = umb__yaml_get(l->attrs, "init");
     if (st == UMB_OK && init) { st = umb__yaml_text(w->exp->ctx, init, &w->init); }
-    if (st == UMB_OK) { st = add_op(w, l->op_node, given, l->op, attrs, n_in, in); }
+    if (st == UMB_OK) { st = shared_layer(w, l->share, &share); }
+    struct umb_layer_desc desc = {.op = l->op, .attrs = attrs, .in = in, .n_in = n_in};
+    if (st == UMB_OK) { st = add_op(w, l->op_node, given, share, &desc); }
     w->init = NULL;
     return st == UMB_OK ? keep_name(w, l, given) : st;
 }
@@ -282,7 +335,9 @@ static enum umb_status add_activation(struct umb_walk *w, const struct umb_yaml 
     }
     for (size_t i = 0; st == UMB_OK && i < n; i++) {
         if (strcmp(umb__activation_names[i], name) != 0) { continue; }
-        return i == UMB_ACT_LINEAR ? UMB_OK : add_op(w, node, given, name, NULL, 1, &w->at);
+        const int in = w->at;
+        struct umb_layer_desc desc = {.op = name, .in = &in, .n_in = 1};
+        return i == UMB_ACT_LINEAR ? UMB_OK : add_op(w, node, given, NULL, &desc);
     }
     if (st != UMB_OK) { return st; }
     return umb__yaml_unknown(w->exp->ctx, node, "activation", name, umb__activation_names, n);
@@ -312,7 +367,8 @@ static enum umb_status walk_residual(struct umb_walk *w, const struct layer *l)
     if (st == UMB_OK && shortcut) { st = umb__walk_list(w, shortcut); }
     sum[1] = w->at;
     if (st == UMB_OK) { st = check_sum(w, l, sum); }
-    if (st == UMB_OK) { st = add_op(w, l->op_node, NULL, "add", NULL, 2, sum); }
+    struct umb_layer_desc desc = {.op = "add", .in = sum, .n_in = 2};
+    if (st == UMB_OK) { st = add_op(w, l->op_node, NULL, NULL, &desc); }
     if (st == UMB_OK && activation) { st = add_activation(w, activation, given); }
     return st == UMB_OK ? keep_name(w, l, given) : st;
 }
@@ -354,6 +410,13 @@ enum umb_status umb__walk_list(struct umb_walk *w, const struct umb_yaml *list)
         struct layer l;
         st = take_apart(w, list->item[i], &l);
         if (st != UMB_OK) { break; }
+        const bool group = strcmp(l.op, "residual") == 0 || strcmp(l.op, "repeat") == 0;
+        if (group && l.share) {
+            return umb__yaml_fail(w->exp->ctx, l.share,
+                                  "%s is no layer; expected it on a layer of "
+                                  "the body",
+                                  l.op);
+        }
         if (strcmp(l.op, "residual") == 0) {
             st = walk_residual(w, &l);
         } else if (strcmp(l.op, "repeat") == 0) {

@@ -16,6 +16,7 @@ struct umb_named_layer {
     const char *name;
     const struct umb_yaml *node; /* that gave it: again in a repetition, else an error */
     int value;
+    const char *layer; /* the net's name for what made it, to share with; NULL: an image */
 };
 
 struct umb_walk {
@@ -26,7 +27,9 @@ struct umb_walk {
                            this list, and are called NAME@again */
     int device;         /* that the layers are on */
     const char *init;   /* of the layer that is added; NULL: it says nothing */
-    int at;             /* the value of the layer before */
+    int at;           /* the value of the layer before; −1: none, the sample has several images */
+    const char *made; /* the net's name for the newest layer */
+    const struct umb_walk *behind; /* whose layers may be shared too; NULL: none */
     int n_layers;
     char suffix[64]; /* "_2" within the second round of a repeat */
     struct umb_named_layer *named;

@@ -256,6 +256,7 @@ enum umb_status umb__trainer_create_tuned(struct umb_context *ctx,
     tr->clip_norm = desc->clip_norm;
     tr->mixed = desc->mixed_precision;
     tr->n_streams = umb_net_n_streams(desc->net);
+    tr->n_images = umb_net_n_images(desc->net);
     tr->n_tasks = umb_net_n_tasks(desc->net);
     st = umb__arena_create(ctx, &tr->arena);
     if (st == UMB_OK) { st = choose_optimizer(tr, desc); }

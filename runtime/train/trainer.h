@@ -44,11 +44,12 @@ const struct umb_tuning *umb__trainer_tuning(const struct umb_trainer *tr);
 /* Where the host puts a batch; rows beyond n need not be touched (their mask must be 0: set_rows
  * does that). */
 struct umb_slot_view {
-    uint8_t *images[64]; /* per stream: [batch,H,W,C] */
+    uint8_t *images[64]; /* per image of the net: [batch,H,W,C] */
     void *labels[64];    /* per task: int32 or float */
     float *mask[64];     /* per task: [batch] */
 };
 #define UMB_MAX_STREAMS 64
+#define UMB_MAX_IMAGES 64
 #define UMB_MAX_TASKS 64
 
 void umb__trainer_slot(struct umb_trainer *tr, enum umb_trainer_mode mode, int slot,

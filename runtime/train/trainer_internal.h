@@ -41,7 +41,7 @@ struct umb_trainer {
     int64_t batch;
     uint64_t seed;
     uint64_t memory[UMB_MAX_DEVICES]; /* limits; 0: none */
-    int queues, n_streams, n_tasks;
+    int queues, n_streams, n_images, n_tasks;
     bool mixed;
     bool merges;                /* UMBEL_MERGE; changes no bit */
     bool fuses;                 /* UMBEL_FUSE, or as a resumed run did */

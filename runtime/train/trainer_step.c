@@ -17,8 +17,8 @@ void umb__trainer_slot(struct umb_trainer *tr, enum umb_trainer_mode mode, int s
                        struct umb_slot_view *ret_view)
 {
     const struct umb_trainer_side *side = &tr->side[mode];
-    for (int s = 0; s < tr->n_streams; s++) {
-        ret_view->images[s] = input(tr, (int)mode, slot, side->net.image[s]);
+    for (int i = 0; i < tr->n_images; i++) {
+        ret_view->images[i] = input(tr, (int)mode, slot, side->net.image[i]);
     }
     for (int t = 0; t < tr->n_tasks; t++) {
         ret_view->labels[t] = input(tr, (int)mode, slot, side->task[t].labels);
@@ -289,37 +289,65 @@ static size_t sample_bytes(const struct umb_trainer *tr, int mode, int value)
     return umb__type_bytes(&tr->side[mode].graph->value[value].type) / (size_t)tr->batch;
 }
 
+/* ret_n[streams]: how many samples of each stream the batches of its images hold. */
+static enum umb_status count_samples(const struct umb_trainer *tr, const struct umb_batch *batches,
+                                     int64_t *ret_n)
+{
+    for (int s = 0; s < tr->n_streams; s++) {
+        ret_n[s] = -1;
+    }
+    for (int i = 0; i < tr->n_images; i++) {
+        const char *name = umb__net_image(tr->net, i)->name;
+        const int64_t n = batches[i].n;
+        int64_t *stream_n = &ret_n[umb__net_image_stream(tr->net, i)];
+        if (n < 0 || n > tr->batch) {
+            return umb__fail(tr->ctx, UMB_ERR_INVALID,
+                             "stream %s: a batch of %lld samples; expected 0 to %lld", name,
+                             (long long)n, (long long)tr->batch);
+        }
+        if (*stream_n >= 0 && n != *stream_n) {
+            return umb__fail(tr->ctx, UMB_ERR_INVALID,
+                             "image %s: a batch of %lld samples; expected %lld, as its stream's "
+                             "first image has",
+                             name, (long long)n, (long long)*stream_n);
+        }
+        *stream_n = n;
+    }
+    return UMB_OK;
+}
+
 static enum umb_status fill_images(struct umb_trainer *tr, int mode,
                                    const struct umb_batch *batches)
 {
     int64_t n[UMB_MAX_STREAMS];
-    for (int s = 0; s < tr->n_streams; s++) {
-        n[s] = batches[s].n;
-        if (n[s] < 0 || n[s] > tr->batch) {
-            return umb__fail(
-                tr->ctx, UMB_ERR_INVALID, "stream %s: a batch of %lld samples; expected 0 to %lld",
-                umb__net_stream(tr->net, s)->name, (long long)n[s], (long long)tr->batch);
-        }
-        int image = tr->side[mode].net.image[s];
-        if (n[s]) {
-            memcpy(input(tr, mode, 0, image), batches[s].images,
-                   (size_t)n[s] * sample_bytes(tr, mode, image));
+    const enum umb_status st = count_samples(tr, batches, n);
+    for (int i = 0; st == UMB_OK && i < tr->n_images; i++) {
+        const int image = tr->side[mode].net.image[i];
+        if (batches[i].n) {
+            memcpy(input(tr, mode, 0, image), batches[i].images,
+                   (size_t)batches[i].n * sample_bytes(tr, mode, image));
         }
     }
-    set_ambient_rows(tr, mode, 0, n);
-    return UMB_OK;
+    if (st == UMB_OK) { set_ambient_rows(tr, mode, 0, n); }
+    return st;
+}
+
+/* The samples of a task's stream, by the stream's first image. */
+static int64_t task_samples(const struct umb_trainer *tr, int task, const struct umb_batch *batches)
+{
+    int i = 0;
+    while (umb__net_image_stream(tr->net, i) != umb__net_task(tr->net, task)->stream) {
+        i++;
+    }
+    return batches[i].n;
 }
 
 static void fill_labels(struct umb_trainer *tr, int mode, const struct umb_batch *batches,
                         const struct umb_labels *labels)
 {
-    int64_t n[UMB_MAX_STREAMS];
-    for (int s = 0; s < tr->n_streams; s++) {
-        n[s] = batches[s].n;
-    }
     for (int t = 0; t < tr->n_tasks; t++) {
         const struct umb_task_values *v = &tr->side[mode].task[t];
-        int64_t rows = n[umb__net_task(tr->net, t)->stream];
+        const int64_t rows = task_samples(tr, t, batches);
         float *mask = input(tr, mode, 0, v->mask);
         if (rows) {
             memcpy(input(tr, mode, 0, v->labels), labels[t].labels,
@@ -329,7 +357,7 @@ static void fill_labels(struct umb_trainer *tr, int mode, const struct umb_batch
             mask[i] = labels[t].mask ? labels[t].mask[i] : 1;
         }
     }
-    umb__trainer_set_rows(tr, (enum umb_trainer_mode)mode, 0, n);
+    umb__trainer_set_rows(tr, (enum umb_trainer_mode)mode, 0, tr->side[mode].rows[0]);
 }
 
 static enum umb_status run_batch(struct umb_trainer *tr, enum umb_trainer_mode mode,
@@ -367,7 +395,7 @@ enum umb_status umb_trainer_predict(struct umb_trainer *tr, const struct umb_bat
     if (st == UMB_OK) { st = umb__plan_submit(side->plan, 0); }
     if (st == UMB_OK) { st = umb__plan_wait(side->plan, 0); }
     for (int t = 0; st == UMB_OK && t < tr->n_tasks; t++) {
-        int64_t rows = batches[umb__net_task(tr->net, t)->stream].n;
+        const int64_t rows = task_samples(tr, t, batches);
         size_t bytes = (size_t)rows * sample_bytes(tr, UMB_TRAINER_PREDICT, side->answer[t]);
         if (ret_outputs[t] && bytes) {
             memcpy(ret_outputs[t], umb__plan_output(side->plan, 0, side->answer[t]), bytes);

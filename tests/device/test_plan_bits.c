@@ -225,7 +225,7 @@ static void spoil_labels(struct session *s, int64_t i)
 
 static void spoil_image(struct session *s, int stream, int64_t i)
 {
-    const struct umb_stream_desc *d = umb__net_stream(s->tr->net, stream);
+    const struct umb_stream_desc *d = umb__net_image(s->tr->net, stream);
     size_t bytes = (size_t)(d->height * d->width * d->channels);
     memset((char *)s->images_of[stream] + (size_t)i * bytes, 255, bytes);
 }

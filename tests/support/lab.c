@@ -142,7 +142,7 @@ static void fill_inputs(struct lab *lab)
             lab->data[v] = zeros(lab, lab_count(lab, v), sizeof(double));
         }
     }
-    for (int s = 0; s < lab->n_streams; s++) {
+    for (int s = 0; s < umb_net_n_images(lab->net); s++) {
         double *image = lab->data[lab->values.image[s]];
         for (int64_t i = 0; i < lab_count(lab, lab->values.image[s]); i++) {
             image[i] = floor(127.5 + 127.4 * lab_random(lab->seed, 10 + (uint32_t)s, i));

@@ -24,9 +24,9 @@ static void *room(const struct session *s, int64_t n, size_t size)
     return p;
 }
 
-static int64_t image_bytes(const struct session *s, int stream)
+static int64_t image_bytes(const struct session *s, int image)
 {
-    const struct umb_stream_desc *d = umb__net_stream(s->tr->net, stream);
+    const struct umb_stream_desc *d = umb__net_image(s->tr->net, image);
     return d->height * d->width * d->channels;
 }
 
@@ -61,7 +61,7 @@ struct session session_open(struct umb_context *ctx, const struct session_desc *
         d.refreezes = desc->parts->refreezes;
     }
     must(&s, umb_trainer_create(ctx, &d, &s.tr));
-    for (int i = 0; i < s.tr->n_streams; i++) {
+    for (int i = 0; i < s.tr->n_images; i++) {
         s.images_of[i] = room(&s, desc->batch * image_bytes(&s, i), 1);
         s.batch[i] = (struct umb_batch){desc->batch, s.images_of[i]};
     }
@@ -75,7 +75,7 @@ struct session session_open(struct umb_context *ctx, const struct session_desc *
 
 void session_close(struct session *s)
 {
-    for (int i = 0; i < s->tr->n_streams; i++) {
+    for (int i = 0; i < s->tr->n_images; i++) {
         umb__free(s->images_of[i]);
     }
     for (int t = 0; t < s->tr->n_tasks; t++) {
@@ -106,7 +106,7 @@ static void fill_labels(struct session *s, int t, int64_t first)
 void session_fill(struct session *s, int step)
 {
     int64_t first = step * s->tr->batch;
-    for (int i = 0; i < s->tr->n_streams; i++) {
+    for (int i = 0; i < s->tr->n_images; i++) {
         int64_t bytes = image_bytes(s, i);
         uint8_t *images = s->images_of[i];
         for (int64_t k = 0; k < s->tr->batch * bytes; k++) {
@@ -125,8 +125,8 @@ void session_fill_slot(struct session *s, int slot)
     struct umb_slot_view view;
     int64_t n[UMB_MAX_STREAMS];
     umb__trainer_slot(s->tr, UMB_TRAINER_TRAIN, slot, &view);
-    for (int i = 0; i < s->tr->n_streams; i++) {
-        n[i] = s->batch[i].n;
+    for (int i = 0; i < s->tr->n_images; i++) {
+        n[umb__net_image_stream(s->tr->net, i)] = s->batch[i].n;
         memcpy(view.images[i], s->images_of[i], (size_t)(s->tr->batch * image_bytes(s, i)));
     }
     for (int t = 0; t < s->tr->n_tasks; t++) {
