@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "alloc.h"
 #include "group.h"
 #include "rng.h"
 
@@ -228,6 +229,22 @@ static void what_is_no_number_is_refused(void **state)
     umb_context_destroy(ctx);
 }
 
+static void no_memory_is_said(void **state)
+{
+    (void)state;
+    const struct umb_grouping_desc desc = {.T = 6, .affinity = Z, .K = 2};
+    const uint64_t live = umb__alloc_live();
+    fill(SIGNED, 1, 6);
+    for (uint64_t k = 1; k <= 2; k++) {
+        struct umb_grouping g = {.n_groups = 77};
+        umb__alloc_fail_at(k);
+        assert_int_equal(umb__group_tasks(NULL, &desc, &g), UMB_ERR_NO_MEMORY);
+        umb__alloc_fail_at(0);
+        assert_int_equal(g.n_groups, 77);
+        assert_int_equal(umb__alloc_live(), live);
+    }
+}
+
 /* ---- size ---- */
 
 /* Every K, and affinities among which the search has to look longest: a small part of its work. */
@@ -283,6 +300,7 @@ int main(void)
         cmocka_unit_test(blocks_are_found),
         cmocka_unit_test(a_task_may_help_in_several_groups),
         cmocka_unit_test(what_is_no_number_is_refused),
+        cmocka_unit_test(no_memory_is_said),
         cmocka_unit_test(twelve_tasks_are_exact),
         cmocka_unit_test(the_gap_is_told),
         cmocka_unit_test(many_tasks),

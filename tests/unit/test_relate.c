@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "alloc.h"
 #include "relate.h"
 #include "rng.h"
 #include "symmetric.h"
@@ -407,6 +408,39 @@ static void correlations(void **state)
     near("ranks with holes", rank, 1, 1e-15);
 }
 
+/* ---- no memory ---- */
+
+static enum umb_status use_memory(void)
+{
+    static const float x[8] = {1, 2, 3, 5, 8, 13, 21, 34};
+    static const double gram[4] = {2, 1, 1, 2};
+    struct umb_conflicts *c = NULL;
+    double value, omega[4];
+    enum umb_status st = umb__relate_cka(NULL, 4, 2, x, 1, x, true, &value);
+    if (st == UMB_OK) { st = umb__relate_cka(NULL, 4, 2, x, 1, x, false, &value); }
+    if (st == UMB_OK) { st = umb__relate_mtrl(NULL, 2, gram, 0, omega); }
+    if (st == UMB_OK) { st = umb__relate_spearman(NULL, 4, gram, omega, &value); }
+    if (st == UMB_OK) { st = umb__conflicts_create(NULL, 3, 0, &c); }
+    umb__conflicts_destroy(c);
+    return st;
+}
+
+static void every_allocation_fails_once(void **state)
+{
+    (void)state;
+    const uint64_t live = umb__alloc_live();
+    uint64_t k = 1;
+    enum umb_status st;
+    do {
+        umb__alloc_fail_at(k++);
+        st = use_memory();
+        umb__alloc_fail_at(0);
+        assert_int_equal(umb__alloc_live(), live);
+    } while (st == UMB_ERR_NO_MEMORY);
+    assert_int_equal(st, UMB_OK);
+    assert_true(k > 12);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -427,6 +461,7 @@ int main(void)
         cmocka_unit_test(mtrl_covariance),
         cmocka_unit_test(mtrl_of_nothing_and_of_one),
         cmocka_unit_test(correlations),
+        cmocka_unit_test(every_allocation_fails_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
