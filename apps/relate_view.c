@@ -12,7 +12,7 @@
 static void print_labels(const struct umb_label_set *sets, size_t T)
 {
     static const char *const heading[] = {"task",
-                                          "data",
+                                          "target",
                                           "labels are",
                                           "labelled",
                                           "share",
