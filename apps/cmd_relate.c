@@ -1,19 +1,23 @@
-/* umbel relate: how related an experiment's tasks are, by their labels. */
+/* umbel relate: how related an experiment's tasks are, by their labels and by nets trained alone.
+ */
 #include "alloc.h"
 #include "experiment.h"
 #include "label_relations.h"
 #include "label_words.h"
 #include "relate_view.h"
+#include "run_relations.h"
 #include "system.h"
 
 static bool json;
 static const char *out;
-static struct cli_list sets;
+static struct cli_list sets, runs;
 
 static const struct cli_option options[] = {
     {"--out", CLI_TEXT, &out, "DIR",
      "where relate.html and relate.svg go (unset: here; with --json: nowhere)"},
     {"--set", CLI_LIST, &sets, "KEY=VALUE", "overrides a key of the experiment"},
+    {"--run", CLI_LIST, &runs, "RUN",
+     "a run of one of the tasks alone; of several, how far apart their parameters are"},
     {"--json", CLI_FLAG, &json, NULL, "one JSON object instead of tables"},
     {0}};
 
@@ -23,7 +27,8 @@ static const struct cli_usage usage = {
     .text =
         "Reads the training labels of an experiment and says how related its tasks are by them:\n"
         "mutual information, Jensen–Shannon and KL of their distributions, and which share of the\n"
-        "samples has both labels. Prints tables; writes a page and an SVG file of heat maps.",
+        "samples has both labels; with --run also by nets that were trained on one task each.\n"
+        "Prints tables; writes a page and an SVG file of heat maps.",
     .example = "umbel relate shapes --out relations",
     .options = options,
     .min_arguments = 1,
@@ -51,7 +56,8 @@ static enum umb_status relate(struct relating *r)
     st = names ? umb__relations_create(ctx, r->exp->n_tasks, names, &r->relations)
                : UMB_ERR_NO_MEMORY;
     umb__free(names);
-    return st == UMB_OK ? umb__label_relations(r->relations, r->sets) : st;
+    if (st == UMB_OK) { st = umb__label_relations(r->relations, r->sets); }
+    return st == UMB_OK && runs.n > 0 ? umb__run_relations(r->relations, runs.item, runs.n) : st;
 }
 
 /* What makes measures undefined, or says less than it seems. */

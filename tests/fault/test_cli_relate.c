@@ -110,6 +110,7 @@ static void what_is_wrong_is_said(void **state)
     expect("umbel relate nowhere.yaml", 2, "no such experiment");
     expect("umbel relate shapes --jso", 2, "did you mean '--json'?");
     expect("umbel relate shapes --set data.pictures.count=0", 2, "data.pictures.count");
+    expect("umbel relate shapes --run nowhere", 2, "nowhere: is no run");
     expect("touch plain; umbel relate shapes --set data.pictures.count=20 --out plain", 1, "plain");
 }
 
