@@ -48,6 +48,26 @@ static void keep(struct grouping_search *s, double sum)
     memcpy(s->best_set, s->set, s->n_sets * sizeof *s->set);
 }
 
+static void search(struct grouping_search *s, size_t place, double *value, double sum);
+
+/* Places a task, all behind it, and takes it back. */
+static void follow(struct grouping_search *s, size_t place, const struct branch *b, double *value,
+                   double sum)
+{
+    const size_t i = b->set, n_sets = s->n_sets;
+    const bool new = i == n_sets;
+    const uint64_t set = new ? 0 : s->set[i];
+    const double before = new ? 0 : value[i];
+    s->nodes++;
+    s->n_sets = new ? n_sets + 1 : n_sets;
+    s->set[i] = set | UINT64_C(1) << s->order[place];
+    value[i] = before + b->rise;
+    search(s, place + 1, value, sum + b->rise);
+    s->n_sets = n_sets;
+    s->set[i] = set;
+    value[i] = before;
+}
+
 /* Places the tasks from `place` on; value[k] = v(set[k]), sum: theirs. */
 static void search(struct grouping_search *s, size_t place, double *value, double sum)
 {
@@ -56,7 +76,6 @@ static void search(struct grouping_search *s, size_t place, double *value, doubl
         keep(s, sum);
         return;
     }
-    const uint64_t task = UINT64_C(1) << s->order[place];
     const size_t n = branches(s, place, value, list);
     for (size_t b = 0; b < n; b++) {
         const double bound = sum + list[b].rise + s->suffix[place + 1];
@@ -65,17 +84,7 @@ static void search(struct grouping_search *s, size_t place, double *value, doubl
             s->open = fmax(s->open, bound);
             return;
         }
-        s->nodes++;
-        const size_t i = list[b].set, n_sets = s->n_sets;
-        const uint64_t set = i < n_sets ? s->set[i] : 0;
-        const double before = i < n_sets ? value[i] : 0;
-        s->n_sets = i < n_sets ? n_sets : n_sets + 1;
-        s->set[i] = set | task;
-        value[i] = before + list[b].rise;
-        search(s, place + 1, value, sum + list[b].rise);
-        s->n_sets = n_sets;
-        s->set[i] = set;
-        value[i] = before;
+        follow(s, place, &list[b], value, sum);
     }
 }
 

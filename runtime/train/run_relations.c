@@ -36,8 +36,10 @@ static enum umb_status list_parameters(struct umb_context *ctx, struct net *net)
     for (size_t i = 0; net->tensor && i < all; i++) {
         const struct umb_safetensors_entry *entry = umb__safetensors_at(net->file, i);
         if (!is_parameter(entry)) { continue; }
-        net->tensor[net->n++] = (struct umb_relate_tensor){
-            .name = entry->name, .n = (size_t)umb__shape_count(&entry->shape), .value = entry->data};
+        net->tensor[net->n++] =
+            (struct umb_relate_tensor){.name = entry->name,
+                                       .n = (size_t)umb__shape_count(&entry->shape),
+                                       .value = entry->data};
     }
     return net->tensor ? UMB_OK : UMB_ERR_NO_MEMORY;
 }
