@@ -234,6 +234,23 @@ static void masks_are_counted_by_pixels(void **state)
     end(&w);
 }
 
+/* More than 2²⁴ pixels: every second row and column is kept, all are counted. */
+static void many_masks_keep_a_grid(void **state)
+{
+    (void)state;
+    struct world w = begin(
+        "data: {s: {format: shapes, count: 17000}}\n"
+        "trunk: [{flatten: {}}]\ntasks:\n" CLASSES(
+            "a", "shape", 4, "") "  m: {target: mask, head: [{conv: {filters: 2, size: 1}}], loss: "
+                                 "cross_entropy}\n" TRAIN,
+        "");
+    assert_int_equal(w.sets[1].V, 16 * 16);
+    assert_int_equal(w.sets[1].count[0] + w.sets[1].count[1], 17000 * 32 * 32);
+    assert_true(pair(&w, "mutual_information", 0, 1) > 0.003); /* 0.0037 of all pixels of 4000 */
+    assert_true(pair(&w, "mutual_information", 0, 1) < 0.005);
+    end(&w);
+}
+
 /* ---- several data sets, one task ---- */
 
 static void tasks_of_different_data_share_no_samples(void **state)
@@ -336,10 +353,15 @@ int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, files_set_up, files_tear_down)
     const struct CMUnitTest tests[] = {
-        CASE(missing_labels_are_left_out), CASE(tasks_without_labels_or_with_one_class),
-        CASE(numbers_are_cut_into_bins),   CASE(equal_numbers_share_a_bin),
-        CASE(masks_are_counted_by_pixels), CASE(tasks_of_different_data_share_no_samples),
-        CASE(one_task_is_no_pair),         CASE(faces),
+        CASE(missing_labels_are_left_out),
+        CASE(tasks_without_labels_or_with_one_class),
+        CASE(numbers_are_cut_into_bins),
+        CASE(equal_numbers_share_a_bin),
+        CASE(masks_are_counted_by_pixels),
+        CASE(many_masks_keep_a_grid),
+        CASE(tasks_of_different_data_share_no_samples),
+        CASE(one_task_is_no_pair),
+        CASE(faces),
         CASE(every_allocation_fails_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
