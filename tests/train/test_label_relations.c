@@ -244,7 +244,14 @@ static void many_masks_keep_a_grid(void **state)
             "a", "shape", 4, "") "  m: {target: mask, head: [{conv: {filters: 2, size: 1}}], loss: "
                                  "cross_entropy}\n" TRAIN,
         "");
+    static int32_t mask[32 * 32];
+    void *targets[4] = {NULL, NULL, NULL, mask};
     assert_int_equal(w.sets[1].V, 16 * 16);
+    assert_int_equal(umb_dataset_read(w.exp->data[0].dataset, UMB_SPLIT_TRAIN, 7, NULL, targets),
+                     UMB_OK);
+    for (size_t k = 0; k < 16 * 16; k++) {
+        assert_int_equal(w.sets[1].code[7 * 256 + k], mask[k / 16 * 64 + k % 16 * 2]);
+    }
     assert_int_equal(w.sets[1].count[0] + w.sets[1].count[1], 17000 * 32 * 32);
     assert_true(pair(&w, "mutual_information", 0, 1) > 0.003); /* 0.0037 of all pixels of 4000 */
     assert_true(pair(&w, "mutual_information", 0, 1) < 0.005);
