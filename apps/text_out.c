@@ -106,7 +106,10 @@ static bool is_numeric(const struct cli_table *t, size_t column)
     for (size_t i = column + t->n_columns; i < t->n_cells; i += t->n_columns) {
         const char *cell = t->cell[i];
         bool number = strspn(cell, "0123456789.,-+e %") == strlen(cell);
-        if (!number && strcmp(cell, "–") != 0 && strcmp(cell, "nan") != 0) { return false; }
+        if (!number && strcmp(cell, "–") != 0 && strcmp(cell, "∞") != 0 &&
+            strcmp(cell, "nan") != 0) {
+            return false;
+        }
     }
     return true;
 }

@@ -100,8 +100,8 @@ int umb_dataset_find_target(const struct umb_dataset *ds, const char *name);
 
 /*
  * Reads sample `index` of a split: image (H·W·C bytes) and, for each target i, targets[i] (int32 or
- * float as its kind says; a NULL entry, or targets NULL, is not wanted). Thread-safe. Errors: as
- * open, for files read late (images of folder and csv).
+ * float as its kind says). What is NULL, image, targets or an entry of it, is not wanted, and not
+ * read from files. Thread-safe. Errors: as open, for files read late (images of folder and csv).
  */
 UMB_MUST_USE enum umb_status umb_dataset_read(struct umb_dataset *ds, enum umb_split split,
                                               int64_t index, uint8_t *image, void *const *targets);

@@ -184,7 +184,7 @@ static enum umb_status csv_read(struct umb_dataset *ds, uint32_t record, uint8_t
                                 void *const *targets)
 {
     const struct csv_set *set = ds->set;
-    enum umb_status st = umb__image_files_read(set->files, record, 0, image);
+    enum umb_status st = image ? umb__image_files_read(set->files, record, 0, image) : UMB_OK;
     for (size_t t = 0; targets && t < set->n_targets && st == UMB_OK; t++) {
         if (targets[t]) { st = read_value(set, t, record, targets[t]); }
     }

@@ -178,7 +178,7 @@ static enum umb_status shapes_read(struct umb_dataset *ds, uint32_t record, uint
     uint8_t pixels[3 * SIDE * SIDE], mask[SIDE * SIDE];
     paint(&draws, &scene, pixels, mask);
     const struct umb_image source = {SIDE, SIDE, 3, pixels};
-    enum umb_status st = umb__image_fit(ds->ctx, &source, ds->shape, image);
+    enum umb_status st = image ? umb__image_fit(ds->ctx, &source, ds->shape, image) : UMB_OK;
     if (st != UMB_OK || targets == NULL) { return st; }
     if (targets[0]) { *(int32_t *)targets[0] = scene.shape; }
     if (targets[1]) { *(int32_t *)targets[1] = scene.colour; }

@@ -13,6 +13,12 @@
 #define FIRST_HUE 215.0
 #define HUES 235.0
 #define CHROMA 0.125
+/* Values: colours that those who see no red or no green tell apart, too. */
+#define BELOW_HUE 35.0
+#define ABOVE_HUE 250.0
+#define PALE 0.965 /* lightness of 0 */
+#define DEEP 0.46  /* of the ends */
+#define DARK 0.59 /* below it text is white; contrast is 3.9 and more on all shades */
 
 static const double lightness[] = {[UMB_PHASE_FORWARD] = 0.76,
                                    [UMB_PHASE_LOSS] = 0.47,
@@ -52,4 +58,14 @@ const char *umb__part_colour(int part, int n_heads, enum umb_phase phase,
 const char *umb__phase_grey(enum umb_phase phase, char buffer[UMB_COLOUR_TEXT])
 {
     return oklch(lightness[phase], 0, 0, buffer);
+}
+
+const char *umb__value_colour(double value, bool neutral_zero, char buffer[UMB_COLOUR_TEXT],
+                              bool *ret_dark)
+{
+    const double hue = !neutral_zero ? TRUNK_HUE : value < 0 ? BELOW_HUE : ABOVE_HUE;
+    const double size = fmin(1, neutral_zero ? fabs(value) : fmax(0, value));
+    const double light = PALE - (PALE - DEEP) * size;
+    *ret_dark = light < DARK;
+    return oklch(light, CHROMA * sqrt(size), hue, buffer);
 }

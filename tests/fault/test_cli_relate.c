@@ -1,0 +1,125 @@
+/* test_cli_relate.c: umbel relate from outside: tables, JSON and page agree, and what it cannot do.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cli_fixture.h"
+
+#define SAME(experiment, folder)                                             \
+    "umbel relate " experiment " --out " folder " && "                       \
+    "umbel relate " experiment " --json --out " folder "-again > r.json && " \
+    "cmp " folder "/relate.html " folder "-again/relate.html && "            \
+    "python3 \"$UMBEL_TEST_SOURCE\"/tests/fault/check_relate.py " folder " r.json"
+
+static void the_forms_agree(void **state)
+{
+    (void)state;
+    expect(SAME("shapes --set data.pictures.count=200", "r"), 0, "2 heat maps show what is said");
+    expect("umbel relate shapes --set data.pictures.count=200 --out r", 0, "r/relate.svg");
+    expect("umbel relate shapes --set data.pictures.count=200 --out r", 0,
+           "mask      mask      2 classes a pixel       200  100.0 %");
+    expect("umbel relate shapes --json --set data.pictures.count=200 && test ! -e relate.html", 0,
+           "\"mutual_information\"");
+    expect("umbel relate shapes --set data.pictures.count=200 && ls", 0, "relate.html");
+}
+
+static void put(const char *name, const char *text)
+{
+    FILE *f = fopen(name, "w");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0 && fclose(f) == 0);
+}
+
+/* Three tasks; one has no label, one only one class. */
+static const char poor[] =
+    "name: poor\n"
+    "data:\n"
+    "  t:\n"
+    "    format: csv\n"
+    "    path: t.csv\n"
+    "    size: 4\n"
+    "    channels: 1\n"
+    "    targets: {a: {column: a}, b: {column: b, classes: [x, y]}, c: {column: c, classes: [x, "
+    "y]}}\n"
+    "trunk: [{flatten: {}}]\n"
+    "tasks:\n"
+    "  a: {target: a, loss: binary_cross_entropy, head: [{dense: {units: 1}}]}\n"
+    "  b: {target: b, loss: binary_cross_entropy, head: [{dense: {units: 1}}]}\n"
+    "  c: {target: c, loss: binary_cross_entropy, head: [{dense: {units: 1}}]}\n"
+    "train: {epochs: 1, batch: 2, seed: 1}\n";
+
+/* A black image, 4×4. */
+static const char grey_png[] =
+    "import struct, zlib\n"
+    "def chunk(kind, data):\n"
+    "    body = kind + data\n"
+    "    return struct.pack('>I', len(data)) + body + struct.pack('>I', zlib.crc32(body))\n"
+    "open('i.png', 'wb').write(b'\\x89PNG\\r\\n\\x1a\\n' +\n"
+    "    chunk(b'IHDR', struct.pack('>IIBBBBB', 4, 4, 8, 0, 0, 0, 0)) +\n"
+    "    chunk(b'IDAT', zlib.compress(bytes(20))) + chunk(b'IEND', b''))\n";
+
+static void tasks_without_labels_are_named(void **state)
+{
+    (void)state;
+    put("poor.yaml", poor);
+    put("t.csv", "path,a,b,c\ni.png,0,,x\ni.png,1,,x\n");
+    expect("umbel relate poor.yaml", 2, "i.png: cannot be opened");
+    put("png.py", grey_png);
+    expect("python3 png.py", 0, "");
+    expect("umbel relate poor.yaml", 0, "warn: task 'b' has no label among 2 training samples");
+    expect("umbel relate poor.yaml", 0, "warn: task 'c' has one class alone among 2 training");
+    expect(SAME("poor.yaml", "p") " 2>&1 | tail -1", 0, "3 heat maps show what is said");
+}
+
+static void one_task_has_no_pairs(void **state)
+{
+    (void)state;
+    put("one.yaml",
+        "name: one\ndata: {s: {format: shapes, count: 20}}\ntrunk: [{flatten: {}}]\n"
+        "tasks: {t: {target: shape, head: [{dense: {units: 4}}], loss: cross_entropy}}\n"
+        "train: {epochs: 1, batch: 2, seed: 1}\n");
+    expect(SAME("one.yaml", "o"), 0, "0 heat maps show what is said");
+    expect("umbel relate one.yaml --out o", 0, "one task: there are no pairs to relate");
+    expect("test -e o/relate.svg", 1, "");
+}
+
+/* Of many pairs the most related are shown, and it is said that there are more. */
+static void many_tasks_are_cut(void **state)
+{
+    (void)state;
+    expect("{ echo 'name: many'; echo 'data: {s: {format: shapes, count: 100}}'; "
+           "echo 'trunk: [{flatten: {}}]'; echo 'tasks:'; for i in $(seq 20); do "
+           "echo \"  t$i: {target: colour, head: [{dense: {units: 6}}], loss: cross_entropy}\"; "
+           "done; echo 'train: {epochs: 1, batch: 2, seed: 1}'; } > many.yaml",
+           0, "");
+    expect("umbel relate many.yaml --out m", 0, "the 66 most related of 190 pairs");
+    expect(SAME("many.yaml", "m"), 0, "4 heat maps show what is said");
+}
+
+static void what_is_wrong_is_said(void **state)
+{
+    (void)state;
+    expect("umbel relate", 2, "expected FILE");
+    expect("umbel relate --help", 0, "example:\n  umbel relate shapes --out relations");
+    expect("umbel relate nowhere.yaml", 2, "no such experiment");
+    expect("umbel relate shapes --jso", 2, "did you mean '--json'?");
+    expect("umbel relate shapes --set data.pictures.count=0", 2, "data.pictures.count");
+    expect("umbel relate shapes --run nowhere", 2, "nowhere: is no run");
+    expect("touch plain; umbel relate shapes --set data.pictures.count=20 --out plain", 1, "plain");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_forms_agree),       cmocka_unit_test(tasks_without_labels_are_named),
+        cmocka_unit_test(one_task_has_no_pairs), cmocka_unit_test(many_tasks_are_cut),
+        cmocka_unit_test(what_is_wrong_is_said),
+    };
+    return cmocka_run_group_tests(tests, enter, leave);
+}
