@@ -71,7 +71,9 @@ enum umb_param_kind {
 enum umb_init {
     UMB_INIT_ZEROS,
     UMB_INIT_ONES,
-    UMB_INIT_FAN_IN /* U(−b,b), b = 1/√fan_in: PyTorch's default for conv and linear */
+    UMB_INIT_FAN_IN, /* U(−b,b), b = 1/√fan_in: PyTorch's default for conv and linear */
+    UMB_INIT_OWN,    /* `value` in piece `own` of the first axis, `rest` in the others */
+    UMB_INIT_VALUES  /* `values`, one a number */
 };
 
 struct umb_param_spec {
@@ -82,7 +84,13 @@ struct umb_param_spec {
     struct umb_layout layout; /* in files */
     enum umb_init init;
     double fan_in;
+    /* OWN, VALUES, in the order of files; values are in the arena of whoever owns the attributes. */
+    int64_t own;
+    double value, rest;
+    const double *values;
 };
+/* What element i, in the order of files, begins with: of OWN and VALUES. */
+double umb__param_given(const struct umb_param_spec *spec, int64_t i);
 
 struct umb_infer {
     struct umb_context *ctx;

@@ -22,6 +22,9 @@
     row(bias) \
     row(softmax) \
     row(add) \
+    row(multiply) \
+    row(mixture) \
+    row(cross_stitch) \
     row(concat) \
     row(rows) \
     row(stack) \

@@ -32,6 +32,9 @@ int umb__trainer_n_optimizer_states(const struct umb_trainer *tr)
 
 static float draw(const struct umb_param_spec *spec, uint64_t seed, uint32_t stream, int64_t i)
 {
+    if (spec->init == UMB_INIT_OWN || spec->init == UMB_INIT_VALUES) {
+        return (float)umb__param_given(spec, i);
+    }
     if (spec->init != UMB_INIT_FAN_IN) { return spec->init == UMB_INIT_ONES ? 1.0f : 0.0f; }
     double bound = 1 / sqrt(spec->fan_in);
     return (float)(bound *

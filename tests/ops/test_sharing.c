@@ -1,0 +1,7 @@
+#include "harness.h"
+
+int main(void)
+{
+    static const char *const ops[] = {"multiply", "mixture", "cross_stitch", NULL};
+    return harness_main("sharing", &(struct harness){.ops = ops});
+}
