@@ -64,6 +64,7 @@ extern const char *const umb__activation_names[]; /* "linear", "relu" …, NULL 
 enum umb_param_kind {
     UMB_PARAM_TRAINED, /* has a gradient and is updated */
     UMB_PARAM_STATE,   /* kept and saved, written by the op itself (running statistics) */
+    UMB_PARAM_FIXED,   /* kept and saved, never written: what it began with */
     UMB_PARAM_ROWS,    /* ambient: i32 [streams], how many rows of each stream's batch are real this
                           step */
     UMB_PARAM_RANDOM,  /* ambient: i32 [4]: seed low, seed high, step low, step high */

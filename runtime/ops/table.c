@@ -25,6 +25,10 @@
     row(multiply) \
     row(mixture) \
     row(cross_stitch) \
+    row(embedding) \
+    row(graph_mix) \
+    row(match) \
+    row(pick) \
     row(concat) \
     row(rows) \
     row(stack) \

@@ -242,6 +242,7 @@ static enum umb_status walk_op(struct umb_walk *w, const struct layer *l)
         umb__exp_attrs(w->exp, op, l->op_node == l->node ? NULL : l->op_node, own_keys, &attrs);
     if (st == UMB_OK) { st = given_name(w, l, &given); }
     if (st == UMB_OK) { st = read_inputs(w, l->from, in, &n_in); }
+    if (op->max_in == 0 && !l->from) { n_in = 0; }
     if (st == UMB_OK) { st = add_op(w, l->op_node, given, l->op, attrs, n_in, in); }
     return st == UMB_OK ? keep_name(w, l, given) : st;
 }
