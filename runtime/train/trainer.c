@@ -281,7 +281,7 @@ enum umb_status umb_trainer_create(struct umb_context *ctx, const struct umb_tra
 void umb_trainer_destroy(struct umb_trainer *tr)
 {
     if (!tr) { return; }
-    for (int m = 0; m < UMB_TRAINER_MODES; m++) {
+    for (int m = 0; m < UMB_TRAINER_SIDES; m++) {
         umb__trainer_drop_side(&tr->side[m]);
     }
     umb__store_destroy(tr->store);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fold.h"
 #include "trainer_internal.h"
 
 static int input_of_floats(struct umb_graph *g, const char *name, int64_t n)
@@ -210,6 +211,21 @@ static enum umb_status build_net(struct umb_trainer *tr, int mode, struct umb_tr
     return st;
 }
 
+/* The net with its tasks; what is not for training finds in the store what parameters alone make.
+ */
+static enum umb_status build_tasks(struct umb_trainer *tr, int mode, struct umb_trainer_side *side)
+{
+    enum umb_status st = build_net(tr, mode, side);
+    if (st == UMB_OK) {
+        st = mode == UMB_TRAINER_PREDICT
+                 ? umb__tasks_answers(tr->net, side->graph, &side->net, side->answer)
+                 : umb__tasks_attach(tr->net, side->graph, &side->net, side->task);
+    }
+    if (st == UMB_OK) { st = umb__graph_transfer(side->graph); }
+    if (st != UMB_OK || mode == UMB_TRAINER_TRAIN) { return st; }
+    return umb__graph_fold_readers(side->graph, &side->n_folded);
+}
+
 enum umb_status umb__trainer_graph_of(struct umb_trainer *tr, int mode,
                                       struct umb_trainer_side *side)
 {
@@ -219,13 +235,7 @@ enum umb_status umb__trainer_graph_of(struct umb_trainer *tr, int mode,
     if (st != UMB_OK) { return st; }
     side->graph->mixed = tr->mixed;
     side->graph->more_caps = tr->more_caps;
-    st = build_net(tr, mode, side);
-    if (st == UMB_OK) {
-        st = mode == UMB_TRAINER_PREDICT
-                 ? umb__tasks_answers(tr->net, side->graph, &side->net, side->answer)
-                 : umb__tasks_attach(tr->net, side->graph, &side->net, side->task);
-    }
-    if (st == UMB_OK) { st = umb__graph_transfer(side->graph); }
+    st = mode == UMB_TRAINER_FOLD ? umb__trainer_fold_graph(tr, side) : build_tasks(tr, mode, side);
     if (st == UMB_OK) { st = fuse_forward(tr, side->graph); }
     if (st == UMB_OK && mode == UMB_TRAINER_TRAIN) { st = differentiate(tr, side, &gradient); }
     if (st == UMB_OK) { st = add_updates(tr, mode, side, gradient); }

@@ -11,6 +11,8 @@
 
 #define UMB_TRAINER_MODES 3
 #define UMB_TRAINER_PREDICT 2 /* behind the two of enum umb_trainer_mode */
+#define UMB_TRAINER_FOLD 3    /* no mode: makes what evaluation and prediction find in the store */
+#define UMB_TRAINER_SIDES 4
 
 /* The net compiled for one purpose. */
 struct umb_trainer_side {
@@ -23,6 +25,7 @@ struct umb_trainer_side {
     int weights, hyper;        /* TRAIN: inputs */
     int rows_value[UMB_MAX_DEVICES]; /* of each part of the batch, −1: no op asked */
     int64_t rows[UMB_TRAINER_SLOTS][UMB_MAX_STREAMS];
+    int n_folded; /* EVALUATE, PREDICT: values that the store holds for it */
 };
 
 struct umb_trainer {
@@ -49,7 +52,8 @@ struct umb_trainer {
     double clip_norm;
     int64_t n_parameters, n_steps;
     size_t packed_bytes; /* of device 0's parameters side by side */
-    struct umb_trainer_side side[UMB_TRAINER_MODES];
+    struct umb_trainer_side side[UMB_TRAINER_SIDES];
+    bool folded; /* what the folded side makes is of these parameters */
     struct umb_tally tally[UMB_MAX_TASKS];
     int64_t uncounted;         /* labels that may lie in the device's counters */
     struct umb_tuning *tuning; /* NULL: off */
@@ -86,6 +90,12 @@ UMB_MUST_USE enum umb_status umb__trainer_open_tuning(struct umb_trainer *tr,
 UMB_MUST_USE enum umb_status umb__trainer_tune(struct umb_trainer *tr, int mode);
 /* Has CLBlast go by that set from now on; a warning: this process cannot. */
 void umb__trainer_use_clblast(struct umb_trainer *tr, const char *set);
+/* trainer_fold.c: the graph of what depends on parameters alone, and making that anew where they have
+ * changed since; mode EVALUATE or PREDICT, compiled. Waits for all runs where there is something to
+ * do. */
+UMB_MUST_USE enum umb_status umb__trainer_fold_graph(struct umb_trainer *tr,
+                                                     struct umb_trainer_side *side);
+UMB_MUST_USE enum umb_status umb__trainer_fold(struct umb_trainer *tr, int mode);
 void umb__trainer_drop_side(struct umb_trainer_side *side);
 /* Waits for every slot of every side. */
 UMB_MUST_USE enum umb_status umb__trainer_settle(struct umb_trainer *tr);
