@@ -43,10 +43,11 @@ static enum umb_status infer(struct umb_infer *io)
 /* Aᵀ·dy is the product that a dense layer of inputs A and weights' gradient dy has. */
 static enum umb_status grad(struct umb_grad *g)
 {
-    const struct umb_dense_attrs plain = {0};
     const int in[] = {umb__grad_in(g, 1), umb__grad_dout(g, 0)};
     int dx[UMB_OP_MAX_OUT];
     if (in[1] < 0 || !umb__grad_wants(g, 0)) { return UMB_OK; }
+    const struct umb_dense_attrs plain = {
+        .units = umb__shape_channels(&umb__grad_type(g, in[1])->shape)};
     const enum umb_status st = umb__grad_node(g, "dense_backward_weights", &plain, 2, in, dx);
     if (st == UMB_OK) { umb__grad_give(g, 0, dx[0]); }
     return st;

@@ -42,8 +42,9 @@ static enum umb_status give_features(struct umb_grad *g)
 /* dyᵀ·x is the product that a dense layer of inputs dy and weights' gradient x has. */
 static enum umb_status give_table(struct umb_grad *g)
 {
-    const struct umb_dense_attrs plain = {0};
     const int in[] = {umb__grad_dout(g, 0), umb__grad_in(g, 0)};
+    const struct umb_dense_attrs plain = {
+        .units = umb__shape_channels(&umb__grad_type(g, in[1])->shape)};
     int dtable[UMB_OP_MAX_OUT];
     const enum umb_status st = umb__grad_node(g, "dense_backward_weights", &plain, 2, in, dtable);
     if (st == UMB_OK) { umb__grad_give(g, 1, dtable[0]); }
