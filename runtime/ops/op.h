@@ -85,7 +85,7 @@ struct umb_param_spec {
     struct umb_layout layout; /* in files */
     enum umb_init init;
     double fan_in;
-    /* OWN, VALUES, in the order of files; values are in the arena of whoever owns the attributes. */
+    /* OWN, VALUES: in the order of files; values are in the arena of the attributes' owner. */
     int64_t own;
     double value, rest;
     const double *values;
