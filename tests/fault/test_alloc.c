@@ -184,15 +184,14 @@ static enum umb_status predict(void)
     return umb_trainer_predict(world.session.tr, world.session.batch, (float *[]){x, y, z});
 }
 
-/* Compiles anew each time. */
+/* Leaves nothing compiled, so that each time it is anew. */
 static enum umb_status compile_and_evaluate(void)
 {
     struct umb_trainer *tr = world.session.tr;
+    const enum umb_status st = evaluate();
     umb__trainer_drop_side(&tr->side[UMB_TRAINER_EVALUATE]);
     umb__trainer_drop_side(&tr->side[UMB_TRAINER_FOLD]);
     tr->folded = false;
-    enum umb_status st = evaluate();
-    umb__trainer_drop_side(&tr->side[UMB_TRAINER_EVALUATE]);
     return st;
 }
 
@@ -334,6 +333,7 @@ static void an_evaluation(void **state)
 {
     (void)state;
     assert_true(fail_each("evaluation", evaluate, false) > 0);
+    assert_int_equal(compile_and_evaluate(), UMB_OK); /* and dropped what there was */
     assert_true(fail_each("first evaluation", compile_and_evaluate, false) > 100);
 }
 
