@@ -123,6 +123,52 @@ static void inference_has_a_product_only(void **state)
     umb_net_destroy(net);
 }
 
+/* ---- what does not fit ---- */
+
+static void expect_refused(struct umb_net *net, const char *op, const char *attrs, int a, int b,
+                           const char *message)
+{
+    const int in[2] = {a, b};
+    const struct umb_layer_desc desc = {.op = op,
+                                        .attrs = attrs,
+                                        .in = in,
+                                        .n_in = a < 0   ? 0
+                                                : b < 0 ? 1
+                                                        : 2};
+    int value;
+    assert_int_equal(umb_net_layer(net, &desc, &value), UMB_ERR_INVALID);
+    const char *is = umb_context_error(world.ctx);
+    if (!strstr(is, message)) { fail_msg("%s: '%s', expected '%s'", op, is, message); }
+}
+
+static void shapes_that_do_not_fit_are_refused(void **state)
+{
+    (void)state;
+    struct umb_context *ctx = world.ctx;
+    struct umb_net *net = test_net(ctx);
+    const int map = test_stream(ctx, net, "a", 8, 8, 3);
+    const int other = test_stream(ctx, net, "b", 8, 8, 3);
+    const int flat = test_layer(ctx, net, "flatten", NULL, map);
+    const int two = test_layer(ctx, net, "dense", "units=2", flat);
+    const int table = table_layer(net, "rows=2 size=5");
+    expect_refused(net, "multiply", NULL, map, two, "[1,8,8,3], input 1 has [1,2]");
+    expect_refused(net, "multiply", NULL, map, other, "of the same streams");
+    expect_refused(net, "multiply", NULL, map, -1, "takes 2 to 16 inputs");
+    expect_refused(net, "mixture", NULL, two, map, "a gate [N,1]");
+    expect_refused(net, "mixture", NULL, map, map, "a gate [N,experts]");
+    expect_refused(net, "cross_stitch", "own=2", map, map, "own is 2 with 2 inputs");
+    expect_refused(net, "cross_stitch", "own=0", map, other, "of the same streams");
+    expect_refused(net, "cross_stitch", NULL, map, map, "own");
+    expect_refused(net, "embedding", "rows=2 size=2 values=1,2,3", -1, -1, "expected 4");
+    expect_refused(net, "embedding", "rows=2 size=2", map, -1, "takes 0 to 0 inputs");
+    expect_refused(net, "graph_mix", "adjacency=1,0,0,1", two, -1, "holds samples");
+    expect_refused(net, "graph_mix", "adjacency=1,0,0", table, -1, "expected 2 × 2");
+    expect_refused(net, "match", NULL, two, table, "[1,2] against [2,5]");
+    expect_refused(net, "match", NULL, two, two, "samples [1,2]");
+    expect_refused(net, "pick", "first=1 count=2", two, -1, "channels 1 to 2 of an input with 2");
+    umb_net_destroy(net);
+}
+
 /* ---- what parameters begin with ---- */
 
 static const float *tensor(const struct umb_safetensors *file, const char *name)
@@ -349,6 +395,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tables_follow_the_parameters),
         cmocka_unit_test(inference_has_a_product_only),
+        cmocka_unit_test(shapes_that_do_not_fit_are_refused),
         cmocka_unit_test(parameters_begin_as_said),
         cmocka_unit_test(a_matrix_is_counted_from_labels),
         cmocka_unit_test(rows_may_be_completed),
