@@ -4,7 +4,7 @@
  * readers on that device share it. Inputs and constants are on every device that reads them.
  *
  * Parameters may be read anywhere: their copies are made anew each step, before the update writes.
- * A state, which the op that reads it also writes, may not.
+ * So may fixed numbers. A state, which the op that reads it also writes, may not.
  */
 #include <string.h>
 
@@ -50,7 +50,9 @@ static enum umb_status transfer(struct placing *p, int value, const struct umb_n
                                 int *ret_value)
 {
     struct umb_graph *g = p->g;
-    if (g->value[value].kind == UMB_VALUE_STATE && g->value[value].spec >= 0) {
+    const int spec = g->value[value].spec;
+    if (g->value[value].kind == UMB_VALUE_STATE && spec >= 0 &&
+        g->spec[spec].kind != UMB_PARAM_FIXED) {
         return umb__fail(g->ctx, UMB_ERR_UNSUPPORTED,
                          "%s: it keeps %s, which is on another device; expected layers that share "
                          "a state on one device",

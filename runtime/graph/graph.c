@@ -115,8 +115,8 @@ static enum umb_status param_value(struct umb_graph *g, const char *prefix,
         room_for_one(g->ctx, g->spec, g->n_specs, &g->spec_capacity, sizeof *specs);
     if (!specs) { return UMB_ERR_NO_MEMORY; }
     g->spec = specs;
-    v = umb__graph_value(g, name, spec->kind == UMB_PARAM_STATE ? UMB_VALUE_STATE : UMB_VALUE_PARAM,
-                         &spec->type);
+    const bool kept = spec->kind == UMB_PARAM_STATE || spec->kind == UMB_PARAM_FIXED;
+    v = umb__graph_value(g, name, kept ? UMB_VALUE_STATE : UMB_VALUE_PARAM, &spec->type);
     if (v < 0) { return UMB_ERR_NO_MEMORY; }
     g->spec[g->n_specs] = *spec;
     g->spec[g->n_specs].name = g->value[v].name;

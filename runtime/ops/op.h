@@ -64,6 +64,7 @@ extern const char *const umb__activation_names[]; /* "linear", "relu" …, NULL 
 enum umb_param_kind {
     UMB_PARAM_TRAINED, /* has a gradient and is updated */
     UMB_PARAM_STATE,   /* kept and saved, written by the op itself (running statistics) */
+    UMB_PARAM_FIXED,   /* kept and saved, never written: what it began with */
     UMB_PARAM_ROWS,    /* ambient: i32 [streams], how many rows of each stream's batch are real this
                           step */
     UMB_PARAM_RANDOM,  /* ambient: i32 [4]: seed low, seed high, step low, step high */
@@ -71,7 +72,9 @@ enum umb_param_kind {
 enum umb_init {
     UMB_INIT_ZEROS,
     UMB_INIT_ONES,
-    UMB_INIT_FAN_IN /* U(−b,b), b = 1/√fan_in: PyTorch's default for conv and linear */
+    UMB_INIT_FAN_IN, /* U(−b,b), b = 1/√fan_in: PyTorch's default for conv and linear */
+    UMB_INIT_OWN,    /* `value` in piece `own` of the first axis, `rest` in the others */
+    UMB_INIT_VALUES  /* `values`, one a number */
 };
 
 struct umb_param_spec {
@@ -82,7 +85,13 @@ struct umb_param_spec {
     struct umb_layout layout; /* in files */
     enum umb_init init;
     double fan_in;
+    /* OWN, VALUES: in the order of files; values are in the arena of the attributes' owner. */
+    int64_t own;
+    double value, rest;
+    const double *values;
 };
+/* What element i, in the order of files, begins with: of OWN and VALUES. */
+double umb__param_given(const struct umb_param_spec *spec, int64_t i);
 
 struct umb_infer {
     struct umb_context *ctx;

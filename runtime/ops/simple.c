@@ -1,4 +1,5 @@
 #include "simple.h"
+#include <string.h>
 
 /* Elements a group at the least: a group costs PoCL under a microsecond to hand out, and this many
  * floats take a core some two to read and write. */
@@ -15,6 +16,36 @@ enum umb_status umb__infer_same(struct umb_infer *io)
     io->n_out = 1;
     io->out[0] = io->in[0];
     return UMB_OK;
+}
+
+static bool same_rows(const struct umb_type *a, const struct umb_type *b)
+{
+    return umb__shape_equal(&a->shape, &b->shape) && a->n_segments == b->n_segments &&
+           a->segment == b->segment;
+}
+
+enum umb_status umb__infer_equal(struct umb_infer *io, int first)
+{
+    const struct umb_type *a = &io->in[first];
+    enum umb_status st = umb__expect_f32(io, first, 0, "numbers (f32)");
+    io->n_out = 1;
+    io->out[0] = *a;
+    for (int i = first + 1; i < io->n_in && st == UMB_OK; i++) {
+        const struct umb_type *b = &io->in[i];
+        st = umb__expect_f32(io, i, 0, "numbers (f32)");
+        if (st == UMB_OK && !same_rows(a, b)) {
+            char x[UMB_SHAPE_TEXT], y[UMB_SHAPE_TEXT];
+            st = umb__fail(io->ctx, UMB_ERR_INVALID,
+                           "input %d has shape %s, input %d has %s; expected equal shapes of the "
+                           "same streams",
+                           first, umb__shape_text(&a->shape, x, sizeof x), i,
+                           umb__shape_text(&b->shape, y, sizeof y));
+        }
+        if (memcmp(a->folded, b->folded, sizeof a->folded) != 0) {
+            memset(io->out[0].folded, 0, sizeof io->out[0].folded);
+        }
+    }
+    return st;
 }
 
 enum umb_status umb__expect_f32(const struct umb_infer *io, int index, int rank,

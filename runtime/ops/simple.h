@@ -9,6 +9,9 @@
 
 /* One output of input 0's type, which must be f32. */
 UMB_MUST_USE enum umb_status umb__infer_same(struct umb_infer *io);
+/* One output of the type that inputs first, first + 1 … share; UMB_ERR_INVALID names two that do
+ * not. Where the inputs were flattened from different extents, that is forgotten. */
+UMB_MUST_USE enum umb_status umb__infer_equal(struct umb_infer *io, int first);
 /* UMB_ERR_INVALID unless input `index` is f32 and, with rank > 0, of that rank. The message names
  * the shape and says what was `expected` ("a feature map [N,H,W,C]"). */
 UMB_MUST_USE enum umb_status umb__expect_f32(const struct umb_infer *io, int index, int rank,

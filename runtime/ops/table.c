@@ -22,6 +22,13 @@
     row(bias) \
     row(softmax) \
     row(add) \
+    row(multiply) \
+    row(mixture) \
+    row(cross_stitch) \
+    row(embedding) \
+    row(graph_mix) \
+    row(match) \
+    row(pick) \
     row(concat) \
     row(rows) \
     row(stack) \

@@ -404,6 +404,11 @@ int umb__net_highest_device(const struct umb_net *net)
     return highest;
 }
 
+bool umb__net_is_table(const struct umb_net *net, int value)
+{
+    return net->probe->value[net->value[value].probe].type.n_segments == 0;
+}
+
 int umb__net_value_stream(const struct umb_net *net, int value)
 {
     const struct umb_type *t = &net->probe->value[net->value[value].probe].type;

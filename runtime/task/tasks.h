@@ -62,6 +62,8 @@ const struct umb_stream_desc *umb__net_image(const struct umb_net *net, int inde
 int umb__net_image_stream(const struct umb_net *net, int index);
 /* The highest that a stream, layer or task names. */
 int umb__net_highest_device(const struct umb_net *net);
+/* It holds no samples: what an embedding makes, and layers behind it. */
+bool umb__net_is_table(const struct umb_net *net, int value);
 /* Stream that a value belongs to, −1 when it holds several. */
 int umb__net_value_stream(const struct umb_net *net, int value);
 

@@ -18,7 +18,7 @@
 #define ABOVE_HUE 250.0
 #define PALE 0.965 /* lightness of 0 */
 #define DEEP 0.46  /* of the ends */
-#define DARK 0.59 /* below it text is white; contrast is 3.9 and more on all shades */
+#define DARK 0.59  /* below it text is white; contrast is 3.9 and more on all shades */
 
 static const double lightness[] = {[UMB_PHASE_FORWARD] = 0.76,
                                    [UMB_PHASE_LOSS] = 0.47,

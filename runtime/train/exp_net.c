@@ -268,7 +268,7 @@ static enum umb_status cut(const struct view *v, int value, int *ret_piece)
 {
     struct builder *b = v->run->b;
     *ret_piece = value;
-    if (v->run->count == 1) { return UMB_OK; }
+    if (v->run->count == 1 || umb__net_is_table(b->net, value)) { return UMB_OK; }
     for (size_t i = 0; i < b->n_cache; i++) {
         const struct row_cache *c = &b->cache[i];
         if (c->run == v->run && c->value == value && c->row == v->row) {

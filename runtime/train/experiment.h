@@ -229,6 +229,10 @@ UMB_MUST_USE enum umb_status umb__exp_check_output(const struct umb_experiment *
 UMB_MUST_USE enum umb_status umb__exp_attrs(struct umb_experiment *exp, const struct umb_op *op,
                                             const struct umb_yaml *node, const char *const *skip,
                                             const char **ret_text);
+/* Puts the numbers of a graph layer's `adjacency`, where that is a map or has rows, in its place:
+ * *layer is another map then. exp_adjacency.c. */
+UMB_MUST_USE enum umb_status umb__exp_adjacency(struct umb_experiment *exp,
+                                                const struct umb_yaml **layer);
 /* "name" or "{name: {key: value}}": *ret_attrs is the inner map or NULL. */
 UMB_MUST_USE enum umb_status umb__exp_choice(struct umb_context *ctx, const struct umb_yaml *node,
                                              const char *what, const char **ret_name,

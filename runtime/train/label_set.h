@@ -17,7 +17,7 @@
 
 struct umb_label_set {
     const struct umb_exp_task *task;
-    const char *target; /* of the data's */
+    const char *target;        /* of the data's */
     enum umb_target_kind kind; /* yes or no of a class: CLASS */
     size_t n, n_labelled;      /* training samples; those with a label */
     bool *labelled;            /* [n] */

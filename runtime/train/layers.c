@@ -290,10 +290,12 @@ static enum umb_status walk_op(struct umb_walk *w, const struct layer *l)
     if (!op || !(op->flags & UMB_OP_LAYER)) { return unknown_op(w, l); }
     const char *attrs = NULL, *given = NULL, *share = NULL;
     int in[MAX_INPUTS], n_in = 0;
-    enum umb_status st =
-        umb__exp_attrs(w->exp, op, l->op_node == l->node ? NULL : l->op_node, own_keys, &attrs);
+    const struct umb_yaml *keys = l->op_node == l->node ? NULL : l->op_node;
+    enum umb_status st = umb__exp_adjacency(w->exp, &keys);
+    if (st == UMB_OK) { st = umb__exp_attrs(w->exp, op, keys, own_keys, &attrs); }
     if (st == UMB_OK) { st = given_name(w, l, &given); }
     if (st == UMB_OK) { st = read_inputs(w, l->from, in, &n_in); }
+    if (op->max_in == 0 && !l->from) { n_in = 0; }
     const struct umb_yaml *init = umb__yaml_get(l->attrs, "init");
     if (st == UMB_OK && init) { st = umb__yaml_text(w->exp->ctx, init, &w->init); }
     if (st == UMB_OK) { st = shared_layer(w, l->share, &share); }

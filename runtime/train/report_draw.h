@@ -12,8 +12,7 @@ void umb__draw_page_end(struct umb_text *out);
 void umb__draw_chart(struct umb_text *out, const char *title, const char *x_name,
                      const struct umb_report_series *series, size_t n);
 /* A number of a list of facts, with its label. */
-void umb__draw_fact(struct umb_text *out, const char *label, const char *fmt, ...)
-    UMB_PRINTF(3, 4);
+void umb__draw_fact(struct umb_text *out, const char *label, const char *fmt, ...) UMB_PRINTF(3, 4);
 /* report_step.c: the section of a timeline. */
 void umb__report_step(struct umb_text *out, const struct umb_timeline *t);
 

@@ -35,6 +35,9 @@ int umb__trainer_n_optimizer_states(const struct umb_trainer *tr)
 
 static float draw(const struct umb_param_spec *spec, uint64_t seed, uint32_t stream, int64_t i)
 {
+    if (spec->init == UMB_INIT_OWN || spec->init == UMB_INIT_VALUES) {
+        return (float)umb__param_given(spec, i);
+    }
     if (spec->init != UMB_INIT_FAN_IN) { return spec->init == UMB_INIT_ONES ? 1.0f : 0.0f; }
     double bound = 1 / sqrt(spec->fan_in);
     return (float)(bound *
@@ -295,7 +298,7 @@ enum umb_status umb_trainer_create(struct umb_context *ctx, const struct umb_tra
 void umb_trainer_destroy(struct umb_trainer *tr)
 {
     if (!tr) { return; }
-    for (int m = 0; m < UMB_TRAINER_MODES; m++) {
+    for (int m = 0; m < UMB_TRAINER_SIDES; m++) {
         umb__trainer_drop_side(&tr->side[m]);
     }
     umb__store_destroy(tr->store);

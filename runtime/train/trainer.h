@@ -67,8 +67,8 @@ UMB_MUST_USE enum umb_status umb__trainer_submit(struct umb_trainer *tr, enum um
 UMB_MUST_USE enum umb_status umb__trainer_trace(struct umb_trainer *tr, int slot, double rate);
 /* The same on one queue, for the steps' times alone (umb__plan_time_alone). */
 UMB_MUST_USE enum umb_status umb__trainer_time_alone(struct umb_trainer *tr, int slot, double rate);
-/* Of so many steps the first is run by the training plan, the others by one that takes up the first's
- * weights of tasks; trace and time_alone are for the first. */
+/* Of so many steps the first is run by the training plan, the others by one that takes up the
+ * first's weights of tasks; trace and time_alone are for the first. */
 int64_t umb__trainer_period(const struct umb_trainer *tr);
 /* Steps of an epoch, for balancers that go by epochs; before the first step. */
 void umb__trainer_set_epoch_steps(struct umb_trainer *tr, int64_t steps);

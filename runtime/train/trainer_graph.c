@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fold.h"
 #include "trainer_balance.h"
 #include "trainer_internal.h"
 
@@ -81,7 +82,7 @@ static enum umb_status add_updates(struct umb_trainer *tr, int mode, struct umb_
 {
     struct umb_graph *g = side->graph;
     struct packed packed[UMB_MAX_DEVICES];
-    const bool trains = mode != UMB_TRAINER_EVALUATE && mode != UMB_TRAINER_PREDICT;
+    const bool trains = umb__trainer_trains(mode);
     enum umb_status st =
         trains ? umb__trainer_group(tr, g, d->gradient, d->n, &side->groups) : UMB_OK;
     for (g->device = 0; st == UMB_OK && g->device < tr->n_devices; g->device++) {
@@ -174,33 +175,41 @@ static enum umb_status build_net(struct umb_trainer *tr, int mode, struct umb_tr
     for (int d = 0; d < UMB_MAX_DEVICES; d++) {
         side->rows_value[d] = -1;
     }
-    const bool trains = mode == UMB_TRAINER_TRAIN || mode == UMB_TRAINER_BETWEEN;
-    if (trains && umb__trainer_shares(tr)) { return build_parts(tr, side); }
+    if (umb__trainer_trains(mode) && umb__trainer_shares(tr)) { return build_parts(tr, side); }
     const enum umb_status st = umb__net_build(tr->net, side->graph, tr->batch, &side->net);
     side->rows_value[0] = side->graph->rows_value;
     return st;
 }
 
-enum umb_status umb__trainer_graph_of(struct umb_trainer *tr, int mode,
-                                      struct umb_trainer_side *side)
+/* The net with its tasks; what is not for training finds in the store what parameters alone make.
+ */
+static enum umb_status build_tasks(struct umb_trainer *tr, int mode, struct umb_trainer_side *side)
 {
-    enum umb_status st =
-        umb__graph_create(tr->ctx, mode == UMB_TRAINER_TRAIN || mode == UMB_TRAINER_BETWEEN,
-                          tr->n_streams, &side->graph);
-    struct umb_trainer_gradients gradients = {.rows = -1};
-    const bool trains = mode == UMB_TRAINER_TRAIN || mode == UMB_TRAINER_BETWEEN;
-    if (st != UMB_OK) { return st; }
-    side->graph->mixed = tr->mixed;
-    side->graph->keeps_gradients = umb__trainer_has_phases(tr);
-    side->graph->more_caps = tr->more_caps;
-    st = build_net(tr, mode, side);
-    if (st == UMB_OK && trains) { st = umb__trainer_freeze_statistics(tr, side->graph); }
+    enum umb_status st = build_net(tr, mode, side);
+    if (st == UMB_OK && umb__trainer_trains(mode)) {
+        st = umb__trainer_freeze_statistics(tr, side->graph);
+    }
     if (st == UMB_OK) {
         st = mode == UMB_TRAINER_PREDICT
                  ? umb__tasks_answers(tr->net, side->graph, &side->net, side->answer)
                  : umb__tasks_attach(tr->net, side->graph, &side->net, side->task);
     }
     if (st == UMB_OK) { st = umb__graph_transfer(side->graph); }
+    if (st != UMB_OK || umb__trainer_trains(mode)) { return st; }
+    return umb__graph_fold_readers(side->graph, &side->n_folded);
+}
+
+enum umb_status umb__trainer_graph_of(struct umb_trainer *tr, int mode,
+                                      struct umb_trainer_side *side)
+{
+    const bool trains = umb__trainer_trains(mode);
+    struct umb_trainer_gradients gradients = {.rows = -1};
+    enum umb_status st = umb__graph_create(tr->ctx, trains, tr->n_streams, &side->graph);
+    if (st != UMB_OK) { return st; }
+    side->graph->mixed = tr->mixed;
+    side->graph->keeps_gradients = umb__trainer_has_phases(tr);
+    side->graph->more_caps = tr->more_caps;
+    st = mode == UMB_TRAINER_FOLD ? umb__trainer_fold_graph(tr, side) : build_tasks(tr, mode, side);
     if (st == UMB_OK) { st = fuse_forward(tr, side->graph); }
     if (st == UMB_OK && trains) {
         st = umb__balancing_differentiate(tr, side, mode == UMB_TRAINER_BETWEEN, &gradients);

@@ -10,9 +10,15 @@
 #include "trainer.h"
 #include "trainer_parts.h"
 
-#define UMB_TRAINER_MODES 4
 #define UMB_TRAINER_PREDICT 2 /* behind the two of enum umb_trainer_mode */
 #define UMB_TRAINER_BETWEEN 3 /* training steps between two comparisons of gradients */
+#define UMB_TRAINER_FOLD 4    /* no mode: makes what evaluation and prediction find in the store */
+#define UMB_TRAINER_SIDES 5
+
+static inline bool umb__trainer_trains(int mode)
+{
+    return mode == UMB_TRAINER_TRAIN || mode == UMB_TRAINER_BETWEEN;
+}
 
 /* The net compiled for one purpose. */
 struct umb_trainer_side {
@@ -26,6 +32,7 @@ struct umb_trainer_side {
     struct umb_trainer_groups groups; /* TRAIN */
     int rows_value[UMB_MAX_DEVICES];  /* of each part of the batch, −1: no op asked */
     int64_t rows[UMB_TRAINER_SLOTS][UMB_MAX_STREAMS];
+    int n_folded; /* EVALUATE, PREDICT: values that the store holds for it */
 };
 
 struct umb_trainer {
@@ -55,8 +62,9 @@ struct umb_trainer {
     struct umb_trainer_parts parts;
     struct umb_trainer_balance *balance;
     bool between[UMB_TRAINER_SLOTS]; /* whose run that of the slot is */
-    int init; /* of weights whose layers say nothing: init.h */
-    struct umb_trainer_side side[UMB_TRAINER_MODES];
+    int init;                        /* of weights whose layers say nothing: init.h */
+    struct umb_trainer_side side[UMB_TRAINER_SIDES];
+    bool folded; /* what the folded side makes is of these parameters */
     struct umb_tally tally[UMB_MAX_TASKS];
     int64_t uncounted;         /* labels that may lie in the device's counters */
     struct umb_tuning *tuning; /* NULL: off */
@@ -95,6 +103,12 @@ UMB_MUST_USE enum umb_status umb__trainer_tune(struct umb_trainer *tr, int mode)
 void umb__trainer_use_clblast(struct umb_trainer *tr, const char *set);
 /* trainer_restore.c: another training plan, with `frozen` (taken over on success) for what was. */
 UMB_MUST_USE enum umb_status umb__trainer_refreeze(struct umb_trainer *tr, char *frozen);
+/* trainer_fold.c: the graph of what depends on parameters alone, and making that anew where they
+ * have changed since; mode EVALUATE or PREDICT, compiled. Waits for all runs where there is
+ * something to do. */
+UMB_MUST_USE enum umb_status umb__trainer_fold_graph(struct umb_trainer *tr,
+                                                     struct umb_trainer_side *side);
+UMB_MUST_USE enum umb_status umb__trainer_fold(struct umb_trainer *tr, int mode);
 void umb__trainer_drop_side(struct umb_trainer_side *side);
 /* Waits for every slot of every side. */
 UMB_MUST_USE enum umb_status umb__trainer_settle(struct umb_trainer *tr);

@@ -177,7 +177,7 @@ static enum umb_status change_plan(struct umb_trainer *tr, struct plan_basis bas
     umb__trainer_drop_side(&present);
     umb__trainer_drop_side(&tr->side[UMB_TRAINER_BETWEEN]);
     free_basis(tr, before);
-    for (int m = 0; m < UMB_TRAINER_MODES && basis.fuses != before.fuses; m++) {
+    for (int m = 0; m < UMB_TRAINER_SIDES && basis.fuses != before.fuses; m++) {
         if (m != UMB_TRAINER_TRAIN) { umb__trainer_drop_side(&tr->side[m]); }
     }
     return UMB_OK;
@@ -316,6 +316,7 @@ enum umb_status umb__trainer_restore(struct umb_trainer *tr, const struct umb_sa
         restore_tally(tr, &r, t);
     }
     tr->n_steps = step;
+    tr->folded = false;
     tr->seed = (uint64_t)seed;
     return umb__balancing_restore(tr, file);
 }

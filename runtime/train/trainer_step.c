@@ -109,8 +109,10 @@ static enum umb_status prepare_run(struct umb_trainer *tr, enum umb_trainer_mode
         set_random(tr, (int)mode, slot);
         tr->n_steps++;
         umb__trainer_count_updates(tr);
+        tr->folded = false;
+        return UMB_OK;
     }
-    return UMB_OK;
+    return umb__trainer_fold(tr, (int)mode);
 }
 
 /* Steps between two comparisons of gradients have a plan of their own; a batch that was filled for
@@ -210,7 +212,7 @@ enum umb_status umb__trainer_wait(struct umb_trainer *tr, enum umb_trainer_mode 
 
 enum umb_status umb__trainer_settle(struct umb_trainer *tr)
 {
-    for (int m = 0; m < UMB_TRAINER_MODES; m++) {
+    for (int m = 0; m < UMB_TRAINER_SIDES; m++) {
         for (int s = 0; tr->side[m].plan && s < UMB_TRAINER_SLOTS; s++) {
             enum umb_status st = umb__plan_wait(tr->side[m].plan, s);
             if (st != UMB_OK) { return st; }
@@ -391,6 +393,7 @@ enum umb_status umb_trainer_predict(struct umb_trainer *tr, const struct umb_bat
     struct umb_trainer_side *side = &tr->side[UMB_TRAINER_PREDICT];
     enum umb_status st = umb__trainer_compile(tr, UMB_TRAINER_PREDICT);
     if (st == UMB_OK) { st = umb__plan_wait(side->plan, 0); }
+    if (st == UMB_OK) { st = umb__trainer_fold(tr, UMB_TRAINER_PREDICT); }
     if (st == UMB_OK) { st = fill_images(tr, UMB_TRAINER_PREDICT, batches); }
     if (st == UMB_OK) { st = umb__plan_submit(side->plan, 0); }
     if (st == UMB_OK) { st = umb__plan_wait(side->plan, 0); }

@@ -49,6 +49,21 @@ static enum umb_status head(struct umb_net *net, const char *name, const char *r
     return st == UMB_OK ? umb_net_task(net, &task) : st;
 }
 
+/* A task against a table that evaluation and prediction find made. */
+static enum umb_status describe_graph(struct umb_net *net, int h)
+{
+    const struct umb_layer_desc embedding = {.op = "embedding", .attrs = "rows=2 size=4"};
+    struct umb_task_desc task = {.name = "z", .loss = "cross_entropy", .weight = 1};
+    int in[2] = {h, -1};
+    enum umb_status st = layer(net, "rows", "first=0", h, &in[0]);
+    if (st == UMB_OK) { st = layer(net, "dense", "units=4", in[0], &in[0]); }
+    if (st == UMB_OK) { st = umb_net_layer(net, &embedding, &in[1]); }
+    if (st == UMB_OK) { st = layer(net, "graph_mix", "adjacency=1,0,0.5,1", in[1], &in[1]); }
+    const struct umb_layer_desc match = {.op = "match", .in = in, .n_in = 2};
+    if (st == UMB_OK) { st = umb_net_layer(net, &match, &task.output); }
+    return st == UMB_OK ? umb_net_task(net, &task) : st;
+}
+
 static enum umb_status describe(struct umb_net *net)
 {
     static const double half[2] = {0.5, 0.25};
@@ -72,7 +87,8 @@ static enum umb_status describe(struct umb_net *net)
     if (st == UMB_OK) { st = layer(net, "max_pool", "size=2", h, &h); }
     if (st == UMB_OK) { st = layer(net, "flatten", NULL, h, &h); }
     if (st == UMB_OK) { st = head(net, "x", "first=0", h, "cross_entropy"); }
-    return st == UMB_OK ? head(net, "y", "first=1", h, "mse") : st;
+    if (st == UMB_OK) { st = head(net, "y", "first=1", h, "mse"); }
+    return st == UMB_OK ? describe_graph(net, h) : st;
 }
 
 static enum umb_status build_net(void)
@@ -158,22 +174,24 @@ static enum umb_status evaluate(void)
 {
     struct session *s = &world.session;
     enum umb_status st = umb_trainer_evaluate(s->tr, s->batch, s->labels);
-    struct umb_task_result r[2];
+    struct umb_task_result r[3];
     return st == UMB_OK ? umb_trainer_results(s->tr, r) : st;
 }
 
 static enum umb_status predict(void)
 {
-    static float x[9], y[9];
-    return umb_trainer_predict(world.session.tr, world.session.batch, (float *[]){x, y});
+    static float x[9], y[9], z[6];
+    return umb_trainer_predict(world.session.tr, world.session.batch, (float *[]){x, y, z});
 }
 
-/* Compiles anew each time. */
+/* Leaves nothing compiled, so that each time it is anew. */
 static enum umb_status compile_and_evaluate(void)
 {
-    umb__trainer_drop_side(&world.session.tr->side[UMB_TRAINER_EVALUATE]);
-    enum umb_status st = evaluate();
-    umb__trainer_drop_side(&world.session.tr->side[UMB_TRAINER_EVALUATE]);
+    struct umb_trainer *tr = world.session.tr;
+    const enum umb_status st = evaluate();
+    umb__trainer_drop_side(&tr->side[UMB_TRAINER_EVALUATE]);
+    umb__trainer_drop_side(&tr->side[UMB_TRAINER_FOLD]);
+    tr->folded = false;
     return st;
 }
 
@@ -315,6 +333,7 @@ static void an_evaluation(void **state)
 {
     (void)state;
     assert_true(fail_each("evaluation", evaluate, false) > 0);
+    assert_int_equal(compile_and_evaluate(), UMB_OK); /* and dropped what there was */
     assert_true(fail_each("first evaluation", compile_and_evaluate, false) > 100);
 }
 

@@ -173,7 +173,7 @@ static void list_experiment(struct umb_context *ctx, struct umb_device *device, 
                                           .seed = exp->train.seed,
                                           .queues = 1};
     st = umb_trainer_create(ctx, &desc, &tr);
-    for (int mode = 0; mode < UMB_TRAINER_MODES && st == UMB_OK; mode++) {
+    for (int mode = 0; mode < UMB_TRAINER_SIDES && st == UMB_OK; mode++) {
         if (mode != UMB_TRAINER_TRAIN) { st = umb__trainer_compile(tr, mode); }
     }
     if (st != UMB_OK) { stop(ctx, path); }

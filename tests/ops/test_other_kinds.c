@@ -22,6 +22,12 @@ static const char *const ops[] = {"cross_entropy",
                                   "class_counts",
                                   "binary_counts",
                                   "error_sums",
+                                  "multiply",
+                                  "mixture",
+                                  "cross_stitch",
+                                  "graph_mix",
+                                  "match",
+                                  "pick",
                                   NULL};
 
 /* A kernel may run smaller groups than its device (on llvmpipe some do): then with smaller ones. */

@@ -1,0 +1,84 @@
+/*
+ * test_cli_sharing.c: the examples of sharing, trained in a short form by the command. Those whose
+ * data are not there are skipped, and said to be.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "cli_fixture.h"
+
+#define FEW_FACES "--set data.faces.limit=64"
+#define FEW_IMAGES "--set data.digits.limit=64 --set data.clothes.limit=64"
+
+static char data_root[512]; /* $UMBEL_DATA, which the fixture takes out, or what lies beside */
+
+/* Trains and evaluates an example, whose results name `task`. */
+static void train(const char *name, const char *limits, const char *data, const char *task)
+{
+    const char *source = getenv("UMBEL_TEST_SOURCE");
+    char line[2048], there[1024];
+    snprintf(there, sizeof there, "%s/%s", data_root, data);
+    if (access(there, R_OK) != 0) {
+        print_message("# %s: its data are not here\n", name);
+        skip();
+    }
+    snprintf(line, sizeof line,
+             "export UMBEL_DATA='%s'; umbel train '%s/examples/%s.yaml' %s "
+             "--set train.epochs=1 --set train.batch=16 --out %s >log.txt 2>&1 && umbel eval %s "
+             "|| { cat log.txt; false; }",
+             data_root, source, name, limits, name, name);
+    expect(line, 0, task);
+}
+
+static void residual_sharing(void **state)
+{
+    (void)state;
+    train("residual-sharing", FEW_IMAGES, "fashion-mnist", "garment");
+}
+
+static void cross_stitch(void **state)
+{
+    (void)state;
+    train("cross-stitch", FEW_FACES, "mtfl/labels.csv", "smile");
+}
+
+static void mixture(void **state)
+{
+    (void)state;
+    train("mixture", FEW_FACES, "mtfl/labels.csv", "pose");
+}
+
+static void attention(void **state)
+{
+    (void)state;
+    train("attention", FEW_FACES, "mtfl/labels.csv", "smile");
+}
+
+static void task_graph(void **state)
+{
+    (void)state;
+    train("task-graph", FEW_FACES, "mtfl/labels.csv", "glasses");
+}
+
+int main(void)
+{
+    const char *data = getenv("UMBEL_DATA"), *source = getenv("UMBEL_TEST_SOURCE");
+    snprintf(data_root, sizeof data_root, "%s%s",
+             data     ? data
+             : source ? source
+                      : ".",
+             data ? "" : "/../shared/data");
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(residual_sharing), cmocka_unit_test(cross_stitch),
+        cmocka_unit_test(mixture),          cmocka_unit_test(attention),
+        cmocka_unit_test(task_graph),
+    };
+    return cmocka_run_group_tests_name("cli_sharing", tests, enter, leave);
+}
