@@ -332,6 +332,7 @@ enum umb_status umb__experiment_net(struct umb_experiment *exp, struct umb_net *
     for (size_t t = 0; st == UMB_OK && t < exp->n_tasks; t++) {
         st = add_head(b, &exp->task[t]);
     }
+    if (st == UMB_OK) { st = umb__exp_check_share(exp, b->net); }
     for (size_t i = 0; i < b->n_runs; i++) {
         umb__walk_finish(&b->run[i].walk);
     }

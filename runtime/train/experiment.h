@@ -17,6 +17,7 @@
 #include <umbel/data.h>
 #include <umbel/device.h>
 #include <umbel/net.h>
+#include <umbel/soft_sharing.h>
 
 #define UMB_MAX_NORM 4
 
@@ -109,6 +110,7 @@ struct umb_experiment {
     struct umb_exp_trunk *trunk;
     struct umb_exp_task *task;
     struct umb_exp_train train;
+    struct umb_soft_sharing *share; /* between trunks; NULL: nothing is shared */
     size_t n_streams;
     size_t *stream; /* [n_streams]: its data, in the net's order */
 };
@@ -170,6 +172,11 @@ UMB_MUST_USE enum umb_status umb__exp_read_tasks(struct umb_experiment *exp,
                                                  const struct umb_yaml *node);
 UMB_MUST_USE enum umb_status umb__exp_read_train(struct umb_experiment *exp,
                                                  const struct umb_yaml *node);
+UMB_MUST_USE enum umb_status umb__exp_read_share(struct umb_experiment *exp,
+                                                 const struct umb_yaml *node);
+/* Checks that what is to be shared is in every trunk. */
+UMB_MUST_USE enum umb_status umb__exp_check_share(struct umb_experiment *exp,
+                                                  const struct umb_net *net);
 /* Checks tasks against targets and fills what is said "from binding on". */
 UMB_MUST_USE enum umb_status umb__exp_bind_tasks(struct umb_experiment *exp);
 /* Checks a head's output against its task's labels. */

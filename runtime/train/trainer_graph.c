@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "trainer_internal.h"
+#include "trainer_soft.h"
 
 static int input_of_floats(struct umb_graph *g, const char *name, int64_t n)
 {
@@ -228,6 +229,7 @@ enum umb_status umb__trainer_graph_of(struct umb_trainer *tr, int mode,
     if (st == UMB_OK) { st = umb__graph_transfer(side->graph); }
     if (st == UMB_OK) { st = fuse_forward(tr, side->graph); }
     if (st == UMB_OK && mode == UMB_TRAINER_TRAIN) { st = differentiate(tr, side, &gradient); }
+    if (st == UMB_OK && gradient) { st = umb__soft_attach(tr, side, gradient); }
     if (st == UMB_OK) { st = add_updates(tr, mode, side, gradient); }
     if (st == UMB_OK) { st = umb__graph_transfer(side->graph); }
     if (st == UMB_OK && tr->fuses) { st = fuse_backward(tr, side->graph); }

@@ -21,6 +21,7 @@ struct umb_trainer_side {
     struct umb_task_values task[UMB_MAX_TASKS];
     int answer[UMB_MAX_TASKS]; /* PREDICT */
     int weights, hyper;        /* TRAIN: inputs */
+    struct umb_soft_values *soft;    /* TRAIN: trainer_soft.h; NULL: nothing is shared */
     int rows_value[UMB_MAX_DEVICES]; /* of each part of the batch, −1: no op asked */
     int64_t rows[UMB_TRAINER_SLOTS][UMB_MAX_STREAMS];
 };
@@ -51,6 +52,7 @@ struct umb_trainer {
     size_t packed_bytes; /* of device 0's parameters side by side */
     struct umb_trainer_side side[UMB_TRAINER_MODES];
     struct umb_tally tally[UMB_MAX_TASKS];
+    struct umb_trainer_soft *soft; /* trainer_soft.h; NULL: nothing is shared */
     int64_t uncounted;         /* labels that may lie in the device's counters */
     struct umb_tuning *tuning; /* NULL: off */
     struct umb_tuning *more_tuning[UMB_MAX_DEVICES - 1];

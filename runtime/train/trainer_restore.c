@@ -6,6 +6,7 @@
 #include "clblast.h"
 #include "system.h"
 #include "text.h"
+#include "trainer_soft.h"
 #include "trainer_state.h"
 
 struct restore {
@@ -242,9 +243,11 @@ enum umb_status umb__trainer_restore(struct umb_trainer *tr, const struct umb_sa
     for (int t = 0; st == UMB_OK && t < tr->n_tasks; t++) {
         st = check_tally(tr, &r, t);
     }
+    if (st == UMB_OK) { st = umb__soft_check(tr, file, path); }
     if (st == UMB_OK) { st = restore_plan(tr, &r, fuses); }
     if (st == UMB_OK) { st = umb__trainer_drain(tr); }
     if (st == UMB_OK) { st = umb__trainer_for_tensors(tr, restore_tensor, &r); }
+    if (st == UMB_OK) { st = umb__soft_restore(tr, file); }
     if (st != UMB_OK) { return st; }
     for (int t = 0; t < tr->n_tasks; t++) {
         restore_tally(tr, &r, t);

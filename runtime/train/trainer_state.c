@@ -9,6 +9,7 @@
 
 #include "clblast.h"
 #include "text.h"
+#include "trainer_soft.h"
 #include "trainer_state.h"
 
 /* Place number `index` of the trainer's tensors; false behind the last. */
@@ -139,6 +140,7 @@ enum umb_status umb__trainer_collect(struct umb_trainer *tr, struct umb_safetens
     for (int t = 0; st == UMB_OK && t < tr->n_tasks; t++) {
         st = collect_tally(tr, t, file);
     }
+    if (st == UMB_OK) { st = umb__soft_collect(tr, file); }
     return st == UMB_OK ? umb__trainer_collect_texts(tr, file) : st;
 }
 

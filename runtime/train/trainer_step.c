@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "trainer_internal.h"
+#include "trainer_soft.h"
 
 /* The device counts in 32 bits: its counters are emptied before this many labels. */
 #define DRAIN_AT (INT64_C(1) << 30)
@@ -113,6 +114,8 @@ static enum umb_status prepare_run(struct umb_trainer *tr, enum umb_trainer_mode
     }
     if (st != UMB_OK) { return st; }
     if (mode == UMB_TRAINER_TRAIN) {
+        st = umb__soft_prepare(tr, slot);
+        if (st != UMB_OK) { return st; }
         set_hyper(tr, slot, rate);
         set_weights(tr, slot);
         set_random(tr, (int)mode, slot);
@@ -167,6 +170,7 @@ enum umb_status umb__trainer_wait(struct umb_trainer *tr, enum umb_trainer_mode 
     for (int t = 0; st == UMB_OK && t < tr->n_tasks; t++) {
         add_report(tr, (int)mode, slot, t, ret_losses ? &ret_losses[t] : NULL);
     }
+    if (st == UMB_OK && mode == UMB_TRAINER_TRAIN) { umb__soft_report(tr, slot); }
     return st;
 }
 
