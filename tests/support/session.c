@@ -51,7 +51,8 @@ struct session session_open(struct umb_context *ctx, const struct session_desc *
                                  .queues = desc->queues ? desc->queues : 1,
                                  .more = desc->more,
                                  .n_more = desc->n_more,
-                                 .shares = desc->shares};
+                                 .shares = desc->shares,
+                                 .soft = desc->soft};
     must(&s, umb_trainer_create(ctx, &d, &s.tr));
     for (int i = 0; i < s.tr->n_streams; i++) {
         s.images_of[i] = room(&s, desc->batch * image_bytes(&s, i), 1);

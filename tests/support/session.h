@@ -20,6 +20,7 @@ struct session_desc {
     struct umb_device *const *more; /* further devices, that layers of the net name */
     int n_more;
     const int64_t *shares; /* as umb_trainer_desc's */
+    const struct umb_soft_sharing *soft;
 };
 struct session {
     struct umb_context *ctx;
