@@ -573,6 +573,55 @@ static void wrong_descriptions_are_refused(void **state)
     umb_net_destroy(net);
 }
 
+/* ---- no memory ---- */
+
+static enum umb_status train_and_save(const struct umb_net *net,
+                                      const struct umb_soft_sharing *soft,
+                                      const struct session *batches)
+{
+    const struct umb_trainer_desc d = {
+        .device = world.device, .net = net, .batch = 4, .optimizer = "sgd", .soft = soft};
+    struct umb_trainer *tr = NULL;
+    struct umb_safetensors *file = NULL;
+    enum umb_status st = umb_trainer_create(world.ctx, &d, &tr);
+    for (int i = 0; st == UMB_OK && i < 3; i++) {
+        st = umb_trainer_step(tr, batches->batch, batches->labels, RATE, NULL);
+    }
+    if (st == UMB_OK) { st = umb__safetensors_create(world.ctx, &file); }
+    if (st == UMB_OK) { st = umb__trainer_collect(tr, file); }
+    if (st == UMB_OK) { st = umb__trainer_restore(tr, file, "FILE"); }
+    umb__safetensors_destroy(file);
+    umb_trainer_destroy(tr);
+    return st;
+}
+
+/* Of the allocations of a whole run, every one at first, then ever fewer. */
+static void failed_allocations_are_told(void **state)
+{
+    (void)state;
+    struct umb_net *net = small_net();
+    struct umb_soft_sharing soft = sharing(LEARNED);
+    soft.equal_start = true;
+    struct session s = open_soft(net, "sgd", NULL);
+    enum umb_status st = UMB_ERR_NO_MEMORY;
+    int n_failures = 0;
+    session_fill(&s, 0);
+    must(train_and_save(net, &soft, &s));
+    for (uint64_t n = 1; st != UMB_OK; n += 1 + n / 24) {
+        const uint64_t live = umb__alloc_live();
+        umb__alloc_fail_at(n);
+        st = train_and_save(net, &soft, &s);
+        umb__alloc_fail_at(0);
+        if (st != UMB_OK && st != UMB_ERR_NO_MEMORY) { must(st); }
+        assert_int_equal(umb__alloc_live(), live);
+        n_failures += st != UMB_OK;
+    }
+    print_message("# %d failures\n", n_failures);
+    assert_true(n_failures > 100);
+    session_close(&s);
+    umb_net_destroy(net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(steps_follow_the_reference),
@@ -586,6 +635,7 @@ int main(void)
                                        cmocka_unit_test(devices_change_no_bit),
                                        cmocka_unit_test(a_resumed_run_has_the_same_bits),
                                        cmocka_unit_test(runs_without_relations_are_refused),
-                                       cmocka_unit_test(wrong_descriptions_are_refused)};
+                                       cmocka_unit_test(wrong_descriptions_are_refused),
+                                       cmocka_unit_test(failed_allocations_are_told)};
     return cmocka_run_group_tests_name("soft sharing", tests, open_devices, close_devices);
 }
