@@ -11,10 +11,9 @@
 #include <stdio.h>
 
 #define SQUARE 44
-#define NAME_FONT 12
 #define LONGEST_NAME 16 /* characters */
-#define LEFT 130
-#define TOP 30
+#define LEFT 120
+#define TOP 90
 
 void umb__report_penalty(struct umb_text *out, const struct umb_report_data *d,
                          struct umb_report_series *series)
@@ -68,8 +67,9 @@ static void add_squares(struct umb_text *out, const json_t *names, const json_t 
     for (size_t t = 0; t < T; t++) {
         const double at = (double)t * SQUARE;
         add_name(out, "end", LEFT - 8, TOP + at + SQUARE / 2.0 + 3, json_array_get(names, t));
-        umb__text_printf(out, "<g transform=\"translate(%.0f,0)\">", LEFT + at + SQUARE / 2.0);
-        add_name(out, "middle", 0, TOP - 10, json_array_get(names, t));
+        umb__text_printf(out, "<g transform=\"translate(%.0f,%d) rotate(-45)\">",
+                         LEFT + at + SQUARE / 2.0, TOP - 8);
+        add_name(out, "start", 0, 0, json_array_get(names, t));
         umb__text_add(out, "</g>\n");
         for (size_t s = 0; s < T; s++) {
             add_square(out, LEFT + (double)s * SQUARE, TOP + at,

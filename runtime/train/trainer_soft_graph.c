@@ -31,17 +31,15 @@ static enum umb_status add_node(struct umb_graph *g, const char *op, const void 
     return st;
 }
 
-/* Trunk t's gradient of the k-th parameter; in [T+3] begins with the parameters and the pull. */
-static enum umb_status add_to_gradient(struct umb_graph *g, const struct umb_soft_values *v, int T,
-                                       int k, int t, int *in, int *gradient)
+/* Trunk t's gradient of a parameter; in [T+3] begins with the parameters and the pull. */
+static enum umb_status add_to_gradient(struct umb_graph *g, int T, int t, int *in, int *gradient)
 {
     const int param = in[t];
     const struct umb_soft_share_attrs attrs = {.trunk = t, .adds = true};
     if (gradient[param] < 0) { return UMB_OK; }
     in[T + 2] = gradient[param];
     g->device = g->value[param].device;
-    const char *name =
-        umb__arena_printf(g->arena, "share.%s.%s", v->match.name[k], g->value[param].name);
+    const char *name = umb__arena_printf(g->arena, "share.%s", g->value[param].name);
     return add_node(g, "soft_share_backward", &attrs, name, T + 3, in, &gradient[param]);
 }
 
@@ -59,7 +57,7 @@ static enum umb_status add_parameter(struct umb_graph *g, struct umb_soft_values
     enum umb_status st = add_node(g, "soft_share", NULL, name, T + 1, in, &v->penalty[k]);
     if (st == UMB_OK) { g->value[v->penalty[k]].output = true; }
     for (int t = 0; st == UMB_OK && t < T; t++) {
-        st = add_to_gradient(g, v, T, k, t, in, gradient);
+        st = add_to_gradient(g, T, t, in, gradient);
     }
     return st;
 }
