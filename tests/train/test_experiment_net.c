@@ -274,7 +274,8 @@ static void schedules_follow_their_formulas(void **state)
 static void the_examples_can_be_read(void **state)
 {
     static const char *const names[] = {"shapes",  "mnist-fashion", "many-heads", "two-devices",
-                                        "cifar10", "resnet18",      "faces"};
+                                        "cifar10", "resnet18",      "faces",      "soft-sharing",
+                                        "related-tasks"};
     const char *source = getenv("UMBEL_TEST_SOURCE");
     struct umb_context *ctx = NULL;
     char data[512];

@@ -463,6 +463,33 @@ static void devices_change_no_bit(void **state)
     umb_net_destroy(net);
 }
 
+/* A batch that devices share: parameters are all on the first, and drawn together there. */
+static void a_batch_may_be_shared_too(void **state)
+{
+    (void)state;
+    static const int64_t shares[1 + N_MORE] = {1, 2, 1};
+    struct umb_net *net = small_net();
+    const struct umb_soft_sharing soft = sharing(SOME);
+    const struct session_desc desc = {.device = world.device,
+                                      .net = net,
+                                      .batch = 4,
+                                      .seed = 7,
+                                      .more = more,
+                                      .n_more = N_MORE,
+                                      .shares = shares,
+                                      .soft = &soft};
+    struct session one = open_soft(net, "adam", &soft), several = session_open(world.ctx, &desc);
+    for (int step = 0; step < 3; step++) {
+        session_train(&one, step, 1);
+        session_train(&several, step, 1);
+        const double a = umb_trainer_penalty(one.tr), b = umb_trainer_penalty(several.tr);
+        assert_true(a > 0 && fabs(a - b) < (step ? 1e-3 * a : 1e-12));
+    }
+    session_close(&several);
+    session_close(&one);
+    umb_net_destroy(net);
+}
+
 /* Stopped behind each step, also where a new Ω is due next. */
 static void a_resumed_run_has_the_same_bits(void **state)
 {
@@ -633,6 +660,7 @@ int main(void)
                                        cmocka_unit_test(relations_are_learned_when_due),
                                        cmocka_unit_test(queues_and_merging_change_no_bit),
                                        cmocka_unit_test(devices_change_no_bit),
+                                       cmocka_unit_test(a_batch_may_be_shared_too),
                                        cmocka_unit_test(a_resumed_run_has_the_same_bits),
                                        cmocka_unit_test(runs_without_relations_are_refused),
                                        cmocka_unit_test(wrong_descriptions_are_refused),
