@@ -88,11 +88,13 @@ static const char *const *copied_names(struct umb_arena *arena, const char *cons
     return copy;
 }
 
+/* NULL stays NULL; false: no memory. */
 static bool copy_numbers(struct umb_arena *arena, const double **numbers, int n)
 {
+    if (!*numbers) { return true; }
     double *copy = umb__arena_calloc(arena, (size_t)n, sizeof *copy);
-    if (copy && *numbers) { memcpy(copy, *numbers, (size_t)n * sizeof *copy); }
-    if (*numbers) { *numbers = copy; }
+    if (copy) { memcpy(copy, *numbers, (size_t)n * sizeof *copy); }
+    *numbers = copy;
     return copy;
 }
 
@@ -107,5 +109,5 @@ bool umb__soft_copy(struct umb_arena *arena, struct umb_soft_sharing *d)
     const char *const *layer = copied_names(arena, d->layer, n_layers);
     if (d->layer) { d->layer = layer; }
     return d->trunk && layer && copy_numbers(arena, &d->relations, T * T) &&
-           copy_numbers(arena, &d->combinations, T * d->n_combinations + 1);
+           copy_numbers(arena, &d->combinations, T * d->n_combinations);
 }
