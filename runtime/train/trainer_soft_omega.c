@@ -5,12 +5,18 @@
 #include "store.h"
 #include "trainer_soft.h"
 
+/* The store's buffer that holds a parameter: a packed one, or its own. */
+static const char *buffer_of(const struct umb_graph *g, const struct umb_value *v)
+{
+    return v->base < 0 ? v->name : g->value[v->base].name;
+}
+
 static enum umb_status read_parameter(struct umb_trainer *tr, int value, float *data)
 {
     const struct umb_graph *g = tr->side[UMB_TRAINER_TRAIN].graph;
     const struct umb_value *v = &g->value[value];
-    return umb__store_read(tr->store, g->value[v->base].name, v->base_offset,
-                           umb__type_bytes(&v->type), data);
+    return umb__store_read(tr->store, buffer_of(g, v), v->base_offset, umb__type_bytes(&v->type),
+                           data);
 }
 
 static enum umb_status copy_first(struct umb_trainer *tr, const int *value)
@@ -21,7 +27,7 @@ static enum umb_status copy_first(struct umb_trainer *tr, const int *value)
     enum umb_status st = data ? read_parameter(tr, value[0], data) : UMB_ERR_NO_MEMORY;
     for (int t = 1; st == UMB_OK && t < tr->soft->desc.n_trunks; t++) {
         const struct umb_value *v = &g->value[value[t]];
-        st = umb__store_write(tr->store, g->value[v->base].name, v->base_offset, bytes, data);
+        st = umb__store_write(tr->store, buffer_of(g, v), v->base_offset, bytes, data);
     }
     umb__free(data);
     return st;
