@@ -22,7 +22,8 @@ BELOW = {
 }
 # The layer that each public header belongs to. umbel.h includes all and is for users only.
 PUBLIC = {"status.h": "base", "context.h": "base", "device.h": "device", "shape.h": "base",
-          "net.h": "task", "data.h": "data", "train.h": "train", "umbel.h": "user"}
+          "net.h": "task", "data.h": "data", "train.h": "train", "soft_sharing.h": "task",
+          "umbel.h": "user"}
 OPENCL_FILES = {"runtime/ops/gemm_clblast.c", "runtime/ops/clblast_sets.c"}
 OPENCL_LAYERS = {"device", "program"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')

@@ -11,6 +11,7 @@
 #include <umbel/data.h>
 #include <umbel/device.h>
 #include <umbel/net.h>
+#include <umbel/soft_sharing.h>
 
 struct umb_trainer;
 
@@ -85,7 +86,8 @@ struct umb_trainer_desc {
     int n_parts;                     /* at most 64 */
     const struct umb_frozen *frozen; /* [n_frozen], copied: from the first step on */
     int n_frozen;
-    bool refreezes; /* umb_trainer_freeze will be called */
+    bool refreezes;                      /* umb_trainer_freeze will be called */
+    const struct umb_soft_sharing *soft; /* between networks of the net; NULL: none */
 };
 /* Compiles the plans and draws the initial parameters. Errors: all but FORMAT and IO. */
 UMB_MUST_USE enum umb_status umb_trainer_create(struct umb_context *ctx,
@@ -173,6 +175,11 @@ UMB_MUST_USE enum umb_status umb_trainer_init_from(struct umb_trainer *tr,
 
 int64_t umb_trainer_n_parameters(const struct umb_trainer *tr); /* trained numbers */
 int64_t umb_trainer_n_steps(const struct umb_trainer *tr); /* updates made so far, over resumes */
+/* Soft sharing's penalty at the latest step that was waited for, before its update; 0 without. */
+double umb_trainer_penalty(const struct umb_trainer *tr);
+/* MTRL's Ω as it is now into ret_omega [T,T]; false, and nothing is written, where there is none.
+ */
+bool umb_trainer_relations(const struct umb_trainer *tr, double *ret_omega);
 /* Saves parameters, running statistics, optimizer moments, seed and step count as safetensors;
  * restores them (same net, optimizer and batch) so that training goes on with the same bits. load
  * checks names, types and shapes: UMB_ERR_FORMAT, UMB_ERR_INVALID; nothing is changed on failure.

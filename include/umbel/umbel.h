@@ -9,6 +9,7 @@
 #include <umbel/device.h>
 #include <umbel/net.h>
 #include <umbel/shape.h>
+#include <umbel/soft_sharing.h>
 #include <umbel/status.h>
 #include <umbel/train.h>
 

@@ -16,6 +16,7 @@
     row(sgd) \
     row(adam) \
     row(clip_scale) \
+    row(soft_share) \
     row(metric) \
     row(max_pool) \
     row(avg_pool) \

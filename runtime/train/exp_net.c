@@ -370,6 +370,7 @@ enum umb_status umb__experiment_net(struct umb_experiment *exp, struct umb_net *
         st = add_head(b, &exp->task[t]);
     }
     if (st == UMB_OK) { st = umb__exp_check_parts(exp, b->net); }
+    if (st == UMB_OK) { st = umb__exp_check_share(exp, b->net); }
     for (size_t i = 0; i < b->n_runs; i++) {
         umb__walk_finish(&b->run[i].walk);
     }

@@ -100,16 +100,6 @@ static enum umb_status read_trunks(struct umb_experiment *exp)
     return st;
 }
 
-/* Keys that other parts of Umbel will have: said so, rather than called unknown. */
-static enum umb_status refuse_later_keys(struct umb_experiment *exp)
-{
-    const struct umb_yaml *share = umb__yaml_get(exp->tree->root, "share");
-    if (!share) { return UMB_OK; }
-    return umb__yaml_fail(exp->ctx, share,
-                          "ways of sharing between trunks are not supported by this version; "
-                          "expected one trunk, or trunks that share nothing");
-}
-
 static enum umb_status read_section(struct umb_experiment *exp, const char *key, bool required,
                                     enum umb_status (*read)(struct umb_experiment *,
                                                             const struct umb_yaml *))
@@ -126,12 +116,12 @@ static enum umb_status read_tree(struct umb_experiment *exp)
     static const char *const keys[] = {"name",  "data",  "trunk", "trunks",
                                        "share", "tasks", "train"};
     enum umb_status st = umb__yaml_keys(exp->ctx, exp->tree->root, keys, COUNT(keys));
-    if (st == UMB_OK) { st = refuse_later_keys(exp); }
     if (st == UMB_OK) { st = read_name(exp); }
     if (st == UMB_OK) { st = read_section(exp, "train", false, umb__exp_read_train); }
     if (st == UMB_OK) { st = read_section(exp, "data", true, umb__exp_read_data); }
     if (st == UMB_OK) { st = read_trunks(exp); }
     if (st == UMB_OK) { st = read_section(exp, "tasks", true, umb__exp_read_tasks); }
+    if (st == UMB_OK) { st = read_section(exp, "share", false, umb__exp_read_share); }
     if (st == UMB_OK) { st = umb__exp_check_balancer(exp); }
     return st;
 }

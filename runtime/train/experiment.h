@@ -19,6 +19,7 @@
 #include <umbel/data.h>
 #include <umbel/device.h>
 #include <umbel/net.h>
+#include <umbel/soft_sharing.h>
 #include <umbel/train.h>
 
 #define UMB_MAX_NORM 4
@@ -130,6 +131,7 @@ struct umb_experiment {
     struct umb_exp_trunk *trunk;
     struct umb_exp_task *task;
     struct umb_exp_train train;
+    struct umb_soft_sharing *share; /* between trunks; NULL: nothing is shared */
     size_t n_streams;
     size_t *stream; /* [n_streams]: its data, in the net's order */
 };
@@ -217,6 +219,11 @@ UMB_MUST_USE enum umb_status umb__exp_read_balancer(struct umb_experiment *exp,
 UMB_MUST_USE enum umb_status umb__exp_check_balancer(struct umb_experiment *exp);
 /* For a trainer's desc; valid as long as the experiment. */
 struct umb_balancing umb__experiment_balancing(const struct umb_experiment *exp);
+UMB_MUST_USE enum umb_status umb__exp_read_share(struct umb_experiment *exp,
+                                                 const struct umb_yaml *node);
+/* Checks that what is to be shared is in every trunk. */
+UMB_MUST_USE enum umb_status umb__exp_check_share(struct umb_experiment *exp,
+                                                  const struct umb_net *net);
 /* Checks tasks against targets and fills what is said "from binding on". */
 UMB_MUST_USE enum umb_status umb__exp_bind_tasks(struct umb_experiment *exp);
 /* Checks a head's output against its task's labels. */

@@ -53,6 +53,12 @@ UMB_MUST_USE enum umb_status umb__loop_row_step(struct umb_loop *l, int64_t step
 UMB_MUST_USE enum umb_status umb__loop_rows_epoch(struct umb_loop *l, int64_t epoch);
 UMB_MUST_USE enum umb_status umb__loop_row_end(struct umb_loop *l);
 
+/* loop_relations.c: a line on what is shared softly; the penalty among a step's losses, as "share";
+ * and MTRL's relations as a row. They add nothing where there are none. */
+void umb__loop_log_sharing(struct umb_loop *l);
+void umb__loop_add_penalty(const struct umb_loop *l, json_t *losses);
+UMB_MUST_USE enum umb_status umb__loop_row_relations(struct umb_loop *l, int64_t epoch);
+
 /* A line of log.txt. */
 void umb__loop_log(struct umb_loop *l, const char *fmt, ...) UMB_PRINTF(2, 3);
 

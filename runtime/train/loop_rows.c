@@ -33,6 +33,7 @@ enum umb_status umb__loop_row_start(struct umb_loop *l)
                   l->desc->resume ? "resuming" : "training", l->exp->name, l->desc->device_name,
                   (long long)umb_trainer_n_parameters(tr), (unsigned long long)l->exp->train.seed,
                   (long long)l->steps_per_epoch);
+    umb__loop_log_sharing(l);
     json_t *row = json_pack(
         "{s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "event", "start", "device", l->desc->device_name,
         "experiment", l->exp->name, "seed", (json_int_t)l->exp->train.seed, "parameters",
@@ -68,6 +69,7 @@ enum umb_status umb__loop_row_step(struct umb_loop *l, int64_t step, double ms,
         json_object_set_new(losses, task->name, number(l->losses[t]));
         json_object_set_new(weights, task->name, number(task->weight * balance->weight[t]));
     }
+    umb__loop_add_penalty(l, losses);
     int64_t epoch = (step - 1) / l->steps_per_epoch + 1;
     json_t *row =
         json_pack("{s:s, s:I, s:I, s:o, s:o, s:f}", "event", "step", "step", (json_int_t)step,
@@ -105,7 +107,7 @@ enum umb_status umb__loop_rows_epoch(struct umb_loop *l, int64_t epoch)
                                       (json_int_t)epoch, "split", umb__split_names[split], "task",
                                       "*", "score", number(r->score)));
     }
-    return st;
+    return st == UMB_OK ? umb__loop_row_relations(l, epoch) : st;
 }
 
 enum umb_status umb__loop_row_end(struct umb_loop *l)

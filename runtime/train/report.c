@@ -197,6 +197,7 @@ static void add_curves(struct umb_text *out, const struct umb_report_data *d,
     umb__text_add(out, "<div class=\"charts\">\n");
     add_split_chart(out, d, "score", "*", "score", series);
     add_step_chart(out, d, series);
+    umb__report_penalty(out, d, series);
     for (size_t t = 0; t < json_array_size(d->tasks); t++) {
         add_task_charts(out, d, task_name(d, t), series);
     }
@@ -214,6 +215,7 @@ static void add_run(struct umb_text *out, const struct umb_report_data *d,
     add_facts(out, d);
     add_results(out, d);
     add_curves(out, d, series);
+    umb__report_relations(out, d);
     if (d->timeline) {
         umb__text_add(out, "<h3>One training step</h3>\n");
         umb__report_step(out, d->timeline);

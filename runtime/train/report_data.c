@@ -37,6 +37,8 @@ static void sort_row(struct umb_report_data *d, json_t *row)
         keep(&d->start, row);
     } else if (is(row, "event", "end")) {
         keep(&d->end, row);
+    } else if (is(row, "event", "relations")) {
+        keep(&d->relations, row);
     } else if (is(row, "event", "step")) {
         json_array_append(d->steps, row);
     } else if (is(row, "event", "epoch")) {
@@ -129,6 +131,7 @@ void umb__report_forget(struct umb_report_data *data)
 {
     json_decref(data->start);
     json_decref(data->end);
+    json_decref(data->relations);
     json_decref(data->steps);
     json_decref(data->epochs);
     json_decref(data->tasks);

@@ -12,6 +12,7 @@ struct umb_report_data {
     const char *name;              /* the folder's */
     json_t *start, *end;           /* the last of each; NULL: none yet */
     json_t *steps, *epochs;        /* arrays of rows */
+    json_t *relations;             /* the last row of MTRL's; NULL: none */
     json_t *tasks;                 /* array: names in the order of their appearance, without "*" */
     json_t *trace;                 /* NULL: none; the timeline points into it */
     struct umb_timeline *timeline; /* NULL: none */

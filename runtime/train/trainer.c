@@ -10,6 +10,7 @@
 #include "text.h"
 #include "trainer_balance.h"
 #include "trainer_internal.h"
+#include "trainer_soft.h"
 
 const char *const umb__optimizer_state_names[UMB_OPTIMIZER_STATES] = {"optimizer.first",
                                                                       "optimizer.second"};
@@ -276,10 +277,12 @@ enum umb_status umb__trainer_create_tuned(struct umb_context *ctx,
                  umb_device_get_caps(tr->device)->name);
     }
     if (st == UMB_OK) { st = umb__trainer_open_tuning(tr, tuning); }
+    if (st == UMB_OK) { st = umb__soft_create(tr, desc->soft); }
     if (st == UMB_OK) { st = make_tallies(tr); }
     if (st == UMB_OK) { st = create_store(tr); }
     if (st == UMB_OK) { st = umb__trainer_compile(tr, UMB_TRAINER_TRAIN); }
     if (st == UMB_OK) { st = init_parameters(tr); }
+    if (st == UMB_OK) { st = umb__soft_start(tr); }
     if (st == UMB_OK) { st = umb__balancing_begin(tr); }
     if (st != UMB_OK) {
         umb_trainer_destroy(tr);

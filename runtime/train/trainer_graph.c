@@ -8,6 +8,7 @@
 #include "fold.h"
 #include "trainer_balance.h"
 #include "trainer_internal.h"
+#include "trainer_soft.h"
 
 static enum umb_status add_update_node(struct umb_graph *g, const struct umb_op *op,
                                        const void *attrs, const char *name, int n_in, const int *in,
@@ -214,6 +215,7 @@ enum umb_status umb__trainer_graph_of(struct umb_trainer *tr, int mode,
     if (st == UMB_OK && trains) {
         st = umb__balancing_differentiate(tr, side, mode == UMB_TRAINER_BETWEEN, &gradients);
     }
+    if (st == UMB_OK && trains) { st = umb__soft_attach(tr, side, gradients.gradient); }
     if (st == UMB_OK) { st = add_updates(tr, mode, side, &gradients); }
     if (st == UMB_OK) { st = umb__graph_transfer(side->graph); }
     if (st == UMB_OK && tr->fuses) { st = fuse_backward(tr, side->graph); }

@@ -30,6 +30,7 @@ struct umb_trainer_side {
     int answer[UMB_MAX_TASKS];        /* PREDICT */
     int weights;                      /* TRAIN: input, −1: they are not uploaded */
     struct umb_trainer_groups groups; /* TRAIN */
+    struct umb_soft_values *soft;     /* TRAIN: trainer_soft.h; NULL: nothing is shared */
     int rows_value[UMB_MAX_DEVICES];  /* of each part of the batch, −1: no op asked */
     int64_t rows[UMB_TRAINER_SLOTS][UMB_MAX_STREAMS];
     int n_folded; /* EVALUATE, PREDICT: values that the store holds for it */
@@ -66,8 +67,9 @@ struct umb_trainer {
     struct umb_trainer_side side[UMB_TRAINER_SIDES];
     bool folded; /* what the folded side makes is of these parameters */
     struct umb_tally tally[UMB_MAX_TASKS];
-    int64_t uncounted;         /* labels that may lie in the device's counters */
-    struct umb_tuning *tuning; /* NULL: off */
+    struct umb_trainer_soft *soft; /* trainer_soft.h; NULL: nothing is shared */
+    int64_t uncounted;             /* labels that may lie in the device's counters */
+    struct umb_tuning *tuning;     /* NULL: off */
     struct umb_tuning *more_tuning[UMB_MAX_DEVICES - 1];
     struct umb_trainer_tuning measure;
     char *choices;           /* "node=solver\n…" of a resumed run, else NULL */

@@ -7,6 +7,7 @@
 #include "system.h"
 #include "text.h"
 #include "trainer_balance.h"
+#include "trainer_soft.h"
 #include "trainer_state.h"
 
 struct restore {
@@ -304,6 +305,7 @@ enum umb_status umb__trainer_restore(struct umb_trainer *tr, const struct umb_sa
         st = check_tally(tr, &r, t);
     }
     if (st == UMB_OK) { st = umb__balancing_check_file(tr, file, path); }
+    if (st == UMB_OK) { st = umb__soft_check(tr, file, path); }
     if (st == UMB_OK) { st = umb__trainer_read_phase(tr, file, path, step, &phase); }
     if (st == UMB_OK) { st = restore_plan(tr, &r, fuses, &phase); }
     /* Where the plan was not to be had, nobody has taken them over. */
@@ -311,6 +313,7 @@ enum umb_status umb__trainer_restore(struct umb_trainer *tr, const struct umb_sa
     if (tr->parts.updates != phase.updates) { umb__free(phase.updates); }
     if (st == UMB_OK) { st = umb__trainer_drain(tr); }
     if (st == UMB_OK) { st = umb__trainer_for_tensors(tr, restore_tensor, &r); }
+    if (st == UMB_OK) { st = umb__soft_restore(tr, file); }
     if (st != UMB_OK) { return st; }
     for (int t = 0; t < tr->n_tasks; t++) {
         restore_tally(tr, &r, t);

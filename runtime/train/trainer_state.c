@@ -10,6 +10,7 @@
 #include "clblast.h"
 #include "text.h"
 #include "trainer_balance.h"
+#include "trainer_soft.h"
 #include "trainer_state.h"
 
 /* Place number `index` of the trainer's tensors; false behind the last. */
@@ -142,6 +143,7 @@ enum umb_status umb__trainer_collect(struct umb_trainer *tr, struct umb_safetens
         st = collect_tally(tr, t, file);
     }
     if (st == UMB_OK) { st = umb__balancing_collect(tr, file); }
+    if (st == UMB_OK) { st = umb__soft_collect(tr, file); }
     return st == UMB_OK ? umb__trainer_collect_texts(tr, file) : st;
 }
 

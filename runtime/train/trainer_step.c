@@ -4,6 +4,7 @@
 
 #include "trainer_balance.h"
 #include "trainer_internal.h"
+#include "trainer_soft.h"
 
 /* The device counts in 32 bits: its counters are emptied before this many labels. */
 #define DRAIN_AT (INT64_C(1) << 30)
@@ -103,6 +104,8 @@ static enum umb_status prepare_run(struct umb_trainer *tr, enum umb_trainer_mode
     }
     if (st != UMB_OK) { return st; }
     if (mode == UMB_TRAINER_TRAIN) {
+        st = umb__soft_prepare(tr, slot);
+        if (st != UMB_OK) { return st; }
         umb__trainer_set_hyper(tr, rate, input(tr, (int)mode, slot, side->groups.hyper));
         st = set_weights(tr, slot, rate);
         if (st != UMB_OK) { return st; }
@@ -207,6 +210,7 @@ enum umb_status umb__trainer_wait(struct umb_trainer *tr, enum umb_trainer_mode 
     for (int t = 0; st == UMB_OK && t < tr->n_tasks; t++) {
         add_report(tr, side, slot, t, ret_losses ? &ret_losses[t] : NULL);
     }
+    if (st == UMB_OK && trains) { umb__soft_report(tr, slot); }
     return st == UMB_OK && trains ? umb__balancing_result(tr) : st;
 }
 

@@ -51,7 +51,7 @@ static const struct mistake {
     {"name is a list", 1, "name: [a]", ":1: name: ", "expected a text"},
     {"no data", 2, "datas:", ":2: datas: ", "did you mean 'data'?"},
     {"key twice", 8, "trunk: []\ntasks:", ":8: trunk: ", "is in line 4 already"},
-    {"share", 1, "name: right\nshare: {trunk: soft}", ":2: share: ", "not supported"},
+    {"share of one trunk", 1, "name: right\nshare: {penalty: 1}", ":2: share: ", "there is 1 trunk"},
     {"trunk and trunks", 1, "name: right\ntrunks: {a: []}", ":5: trunk: ", "beside trunks"},
     {"broken YAML", 3, "  pictures: {format: shapes", ":", "not YAML"},
     {"section of no name", 14, "trains:", ":14: trains: ", "did you mean 'train'?"},

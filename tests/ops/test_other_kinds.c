@@ -5,30 +5,19 @@
 #include "harness.h"
 #include "spread.h"
 
-static const char *const ops[] = {"cross_entropy",
-                                  "binary_cross_entropy",
-                                  "mse",
-                                  "l1",
-                                  "huber",
-                                  "batch_norm",
-                                  "sgd",
-                                  "adam",
-                                  "clip_scale",
-                                  "gram",
-                                  "combine_rows",
-                                  "mix_rows",
-                                  "excess",
-                                  "drop_rows",
-                                  "class_counts",
-                                  "binary_counts",
-                                  "error_sums",
-                                  "multiply",
-                                  "mixture",
-                                  "cross_stitch",
-                                  "graph_mix",
-                                  "match",
-                                  "pick",
-                                  NULL};
+static const char *const ops[] = {"cross_entropy", "binary_cross_entropy",
+                                  "mse",           "l1",
+                                  "huber",         "batch_norm",
+                                  "sgd",           "adam",
+                                  "clip_scale",    "gram",
+                                  "combine_rows",  "mix_rows",
+                                  "excess",        "drop_rows",
+                                  "soft_share",    "soft_share_backward",
+                                  "class_counts",  "binary_counts",
+                                  "error_sums",    "multiply",
+                                  "mixture",       "cross_stitch",
+                                  "graph_mix",     "match",
+                                  "pick",          NULL};
 
 /* A kernel may run smaller groups than its device (on llvmpipe some do): then with smaller ones. */
 static enum umb_status check_problem(struct umb_trial *t, int index,

@@ -43,8 +43,8 @@ struct umb_net *test_net_undropped(struct umb_context *ctx);
 /* One 14×14×2 stream through conv1, batch_norm1, conv2 and dense1; heads kind.dense1 (classes) and
  * place.dense1 (mse), so that names are those of an experiment. */
 struct umb_net *test_net_named(struct umb_context *ctx);
-/* One 12×12×3 stream through layers of at least UMB_LARGE_PARAM weights: winograd, direct, small and
- * few's. */
+/* One 12×12×3 stream through layers of at least UMB_LARGE_PARAM weights: winograd, direct, small
+ * and few's. */
 struct umb_net *test_net_large(struct umb_context *ctx);
 /* ResNet-18 with its first layers for small images: `width` filters in the first stage. */
 struct umb_net *test_net_resnet18(struct umb_context *ctx, int height, int width);

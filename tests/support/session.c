@@ -51,7 +51,8 @@ struct session session_open(struct umb_context *ctx, const struct session_desc *
                                  .queues = desc->queues ? desc->queues : 1,
                                  .more = desc->more,
                                  .n_more = desc->n_more,
-                                 .shares = desc->shares};
+                                 .shares = desc->shares,
+                                 .soft = desc->soft};
     if (desc->parts) {
         d.init = desc->parts->init;
         d.parts = desc->parts->parts;

@@ -22,6 +22,7 @@ struct session_desc {
     const int64_t *shares; /* as umb_trainer_desc's */
     /* Whose init, parts, frozen and refreezes are taken; NULL: none. */
     const struct umb_trainer_desc *parts;
+    const struct umb_soft_sharing *soft;
 };
 struct session {
     struct umb_context *ctx;
@@ -47,7 +48,8 @@ void session_train(struct session *s, int first, int n);
 
 /* A buffer of the trainer's store ("parameters", "optimizer.first"), to be freed with umb__free. */
 float *session_buffer(const struct session *s, const char *name, size_t *ret_n);
-/* Both are device 0's. [n]: 1 where such a buffer holds a number of some parameter, 0 in the gaps; to be freed. */
+/* Both are device 0's. [n]: 1 where such a buffer holds a number of some parameter, 0 in the gaps;
+ * to be freed. */
 char *session_used(const struct session *s, size_t n);
 /* Fails unless both have the same bits in "parameters" and the optimizer's states. */
 void assert_same_bits(const struct session *a, const struct session *b, const char *what);

@@ -27,9 +27,10 @@ static struct umb_net *make_net(struct umb_context *ctx, int n_images)
         assert_int_equal(i ? umb_net_image(net, 0, &image, &v) : umb_net_stream(net, &image, &v),
                          UMB_OK);
         const struct umb_layer_desc layers[3] = {
-            {"conv", "filters=3 size=3 activation=relu", names[i][1], i ? "c" : NULL, &v, 1, 0},
-            {"flatten", NULL, NULL, NULL, &v, 1, 0},
-            {"dense", "units=4", names[i][2], i ? "d" : NULL, &v, 1, 0}};
+            {"conv", "filters=3 size=3 activation=relu", names[i][1], i ? "c" : NULL, &v, 1, 0,
+             NULL},
+            {"flatten", NULL, NULL, NULL, &v, 1, 0, NULL},
+            {"dense", "units=4", names[i][2], i ? "d" : NULL, &v, 1, 0, NULL}};
         for (int k = 0; k < 3; k++) {
             assert_int_equal(umb_net_layer(net, &layers[k], &v), UMB_OK);
         }
