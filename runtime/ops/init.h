@@ -10,7 +10,7 @@
 #include "op.h"
 
 /* A way is its index among the names; 0, "default", is the op's own. */
-#define UMB_INIT_OWN 0
+#define UMB_INIT_USUAL 0
 extern const char *const umb__init_names[]; /* NULL-terminated */
 /* −1: no way is called so; the message has the nearest. */
 int umb__init_find(struct umb_context *ctx, const char *name);

@@ -40,7 +40,7 @@ int umb__net_init(const struct umb_net *net, const char *param)
     const char *dot = strrchr(param, '.');
     snprintf(layer, sizeof layer, "%.*s", dot ? (int)(dot - param) : 0, param);
     const int l = umb__names_find(&net->layer_names, layer);
-    return l < 0 ? UMB_INIT_OWN : net->layer[l].init;
+    return l < 0 ? UMB_INIT_USUAL : net->layer[l].init;
 }
 
 /* Something of the layer is drawn. */
@@ -60,7 +60,7 @@ enum umb_status umb__net_set_init(struct umb_net *net, const char *name, const c
     struct layer *l = &net->layer[umb__names_find(&net->layer_names, name)];
     l->init = umb__init_find(net->ctx, init);
     if (l->init < 0) {
-        l->init = UMB_INIT_OWN;
+        l->init = UMB_INIT_USUAL;
         return umb__fail_prefix(net->ctx, UMB_ERR_INVALID, "%s: init", name);
     }
     if (draws(net, l)) { return UMB_OK; }

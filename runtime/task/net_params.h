@@ -14,7 +14,7 @@
 bool umb__net_matches(const struct umb_net *net, const char *pattern, const char *param);
 /* Name of trained parameter 0, 1 … in the order of creation; NULL behind the last. */
 const char *umb__net_param(const struct umb_net *net, int index);
-/* How the parameter's layer says that it begins (init.h), UMB_INIT_OWN where it says nothing. */
+/* How the parameter's layer says that it begins (init.h), UMB_INIT_USUAL where it says nothing. */
 int umb__net_init(const struct umb_net *net, const char *param);
 
 #endif

@@ -58,7 +58,7 @@ static enum umb_status init_value(struct umb_trainer *tr, const struct umb_value
         for (int64_t i = 0; i < n; i++) {
             file[i] = draw(spec, tr->seed, (uint32_t)v->spec, i);
         }
-        if (way != UMB_INIT_OWN && umb__init_draws(spec)) {
+        if (way != UMB_INIT_USUAL && umb__init_draws(spec)) {
             st = umb__init_draw(tr->ctx, way, spec, tr->seed, (uint32_t)v->spec, file);
         }
         umb__layout_from_file(&spec->layout, file, device);
