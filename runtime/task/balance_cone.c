@@ -96,10 +96,12 @@ static double solve(struct program *q)
     int k = most_against(q);
     for (int rounds = 0; k >= 0 && rounds < 4 * q->n; rounds++) {
         q->free[q->m++] = k;
-        do {
-            if (!solve_free(q, z)) { break; }
-        } while (step_towards(q, z));
+        bool fine = solve_free(q, z);
+        while (fine && step_towards(q, z)) {
+            fine = solve_free(q, z);
+        }
         set_slope(q);
+        if (!fine) { break; } /* not even G/tr G + εI is definite: no gradients have such a G */
         k = most_against(q);
     }
     for (int i = 0; i < q->n; i++) {

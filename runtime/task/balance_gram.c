@@ -2,23 +2,35 @@
 #include "balance_internal.h"
 #include <math.h>
 
-static void gather(const struct umb_balance_facts *f, struct umb_gram *g)
+static void set_lengths(const struct umb_balance_facts *f, struct umb_gram *g)
 {
-    const ptrdiff_t n_tasks = f->n_tasks;
     const struct umb_present *p = &g->present;
     g->n = p->n;
     g->scale = 0;
     for (int k = 0; k < g->n; k++) {
-        g->scale = fmax(g->scale, f->gram[p->task[k] * (n_tasks + 1)]);
+        g->d[k] = fmax(f->gram[p->task[k] * ((ptrdiff_t)f->n_tasks + 1)], 0);
+        g->scale = fmax(g->scale, g->d[k]);
     }
     for (int k = 0; g->scale > 0 && k < g->n; k++) {
-        for (int j = 0; j < g->n; j++) {
-            const double one = f->gram[p->task[k] * n_tasks + p->task[j]],
-                         other = f->gram[p->task[j] * n_tasks + p->task[k]];
-            g->g[k][j] = 0.5 * (one / g->scale) + 0.5 * (other / g->scale);
-        }
-        g->g[k][k] = fmax(g->g[k][k], 0);
+        g->g[k][k] = g->d[k] / g->scale;
         g->d[k] = sqrt(g->g[k][k]);
+    }
+}
+
+/* No product is beyond that of the lengths, but for rounding, or for facts that no gradients have.
+ */
+static void gather(const struct umb_balance_facts *f, struct umb_gram *g)
+{
+    const ptrdiff_t n_tasks = f->n_tasks;
+    const int *task = g->present.task;
+    set_lengths(f, g);
+    for (int k = 0; g->scale > 0 && k < g->n; k++) {
+        for (int j = 0; j < k; j++) {
+            const double most = g->d[k] * g->d[j],
+                         one = f->gram[task[k] * n_tasks + task[j]] / g->scale,
+                         other = f->gram[task[j] * n_tasks + task[k]] / g->scale;
+            g->g[k][j] = g->g[j][k] = fmax(-most, fmin(most, 0.5 * one + 0.5 * other));
+        }
     }
 }
 

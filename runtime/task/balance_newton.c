@@ -29,7 +29,8 @@ static double value(const struct newton *s, const double *w)
     umb__small_times(s->n, s->g, w, gw);
     for (int k = 0; k < s->n; k++) {
         const double p = 1 - s->beta;
-        sum += 0.5 * w[k] * gw[k] - (fabs(p) < 1e-9 ? log(w[k]) : pow(w[k], p) / p);
+        /* (w^p − 1)/p, which passes into log w where α is 1 */
+        sum += 0.5 * w[k] * gw[k] - (p == 0 ? log(w[k]) : expm1(p * log(w[k])) / p);
     }
     return sum;
 }
@@ -152,7 +153,7 @@ struct fairgrad_attrs {
 };
 
 static const struct umb_attr_desc fairgrad_options[] = {
-    UMB_OPTION_NUMBER(fairgrad_attrs, alpha, 0.2, 20, "2", "1: as nash, high: max-min fairness"),
+    UMB_OPTION_NUMBER(fairgrad_attrs, alpha, 0.5, 20, "2", "1: as nash, high: max-min fairness"),
     {0}};
 
 /* With a ridge on G's diagonal, 0 at first. */

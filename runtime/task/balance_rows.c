@@ -145,8 +145,13 @@ static void moco_mix(const void *attrs, const struct umb_balance_facts *f, doubl
 static void project_on_simplex(int n, double *x)
 {
     bool in[UMB_SMALL];
+    double most = x[0];
+    for (int k = 1; k < n; k++) {
+        most = fmax(most, x[k]);
+    }
     for (int k = 0; k < n; k++) {
         in[k] = true;
+        x[k] -= most; /* changes nothing, and keeps the 1 from drowning in large numbers */
     }
     for (bool changed = true; changed;) {
         double sum = 0, theta;

@@ -121,6 +121,28 @@ static void fairgrad_by_coordinates(void **state)
     }
 }
 
+/* w^(1/α) Gw = 1 for every task, also of many tasks and the outermost α. */
+static void fairgrad_solves_its_equations(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *options;
+        double alpha;
+    } rows[] = {{"alpha=0.5", 0.5}, {"alpha=1", 1}, {"", 2}, {"alpha=6", 6}, {"alpha=20", 20}};
+    for (int i = 0; i < 60; i++) {
+        const int n = 2 + (i * 7) % 39;
+        double got[WORLD_TASKS];
+        world_make(&w, n, 97, (uint64_t)i, i % 2 ? 0.5 : 0, i % 3);
+        const struct umb_balance_result r = rule_once("fairgrad", rows[i % 5].options, &w, got);
+        if (r.fell_back) { fail_msg("fairgrad case %d: residual %g", i, r.residual); }
+        for (int t = 0; t < n; t++) {
+            const double off =
+                pow(got[t], 1 / rows[i % 5].alpha) * world_dot(n, &w.gram[t * n], got) - 1;
+            if (!(fabs(off) <= 1e-7)) { fail_msg("fairgrad case %d, task %d: %g", i, t, off); }
+        }
+    }
+}
+
 static void fairgrad_of_opposite_tasks_is_told(void **state)
 {
     (void)state;
@@ -311,6 +333,7 @@ int main(void)
         cmocka_unit_test(nash_by_coordinates),
         cmocka_unit_test(nash_solves_its_equations),
         cmocka_unit_test(fairgrad_by_coordinates),
+        cmocka_unit_test(fairgrad_solves_its_equations),
         cmocka_unit_test(fairgrad_of_opposite_tasks_is_told),
         cmocka_unit_test(aligned_by_the_root),
         cmocka_unit_test(aligned_of_dependent_tasks),

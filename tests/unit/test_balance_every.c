@@ -350,6 +350,44 @@ static void degenerate_gradients_give_finite_weights(void **state)
     }
 }
 
+/* Facts that no gradients have: any finite matrix, losses and excess, also of wild sizes. */
+static void any_finite_facts_give_finite_weights(void **state)
+{
+    (void)state;
+    for (int c = 0; umb__balancers[c]; c++) {
+        for (int i = 0; i < 60; i++) {
+            const int n = 2 + i % 20;
+            struct rule r;
+            rule_open(&r, umb__balancers[c]->name, options_of(umb__balancers[c], n), n);
+            for (int number = 1; number <= 3; number++) {
+                const uint64_t seed = (uint64_t)(100 * i + number);
+                make_step(&w, n, number);
+                for (int k = 0; k < n * n; k++) {
+                    const double size =
+                        i % 3 ? 1 : pow(10, 300 * world_unit(seed, 5000 + (uint64_t)k) - 150);
+                    w.gram[k] = size * world_normal(seed, (uint64_t)k);
+                }
+                for (int t = 0; t < n; t++) {
+                    w.loss[t] = pow(10, 600 * world_unit(seed, 9000 + (uint64_t)t) - 300) *
+                                (t % 5 ? 1 : -1);
+                    w.excess[t] = fabs(w.loss[t]);
+                }
+                rule_weigh(&r, &w);
+                if (r.row->learn) { r.row->learn(r.attrs, &w.f, r.state); }
+                for (int t = 0; t < n; t++) {
+                    if (isfinite(r.weight[t])) { continue; }
+                    fail_msg("%s, case %d, task %d: %g", r.row->name, i, t, r.weight[t]);
+                }
+                assert_true(isfinite(r.result.residual));
+            }
+            for (int64_t k = 0; k < r.row->n_state(r.attrs, n); k++) {
+                if (!isfinite(r.state[k])) { fail_msg("%s: state %d", r.row->name, (int)k); }
+            }
+            rule_close(&r);
+        }
+    }
+}
+
 /* What docs/methods.md says of zero, equal and opposite gradients. */
 static void degenerate_gradients_by_the_book(void **state)
 {
@@ -484,6 +522,7 @@ int main(void)
         cmocka_unit_test(all_gradients_longer),
         cmocka_unit_test(one_gradient_longer),
         cmocka_unit_test(degenerate_gradients_give_finite_weights),
+        cmocka_unit_test(any_finite_facts_give_finite_weights),
         cmocka_unit_test(degenerate_gradients_by_the_book),
         cmocka_unit_test(bad_facts_are_told),
         cmocka_unit_test(the_same_bits_twice),
