@@ -21,7 +21,7 @@ struct umb_format {
     /* Fills shape, targets, n_records, split_of and set; on failure leaves what close takes. */
     UMB_MUST_USE enum umb_status (*open)(struct umb_dataset *ds,
                                          const struct umb_dataset_desc *desc);
-    /* Thread-safe; image may not be NULL, targets as in umb_dataset_read. */
+    /* Thread-safe; image and targets as in umb_dataset_read. */
     UMB_MUST_USE enum umb_status (*read)(struct umb_dataset *ds, uint32_t record, uint8_t *image,
                                          void *const *targets);
     void (*close)(struct umb_dataset *ds); /* frees set, which may be NULL */

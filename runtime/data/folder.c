@@ -276,7 +276,7 @@ static enum umb_status folder_read(struct umb_dataset *ds, uint32_t record, uint
 {
     const struct folder_set *set = ds->set;
     if (targets && targets[0]) { *(int32_t *)targets[0] = set->label[record]; }
-    return umb__image_files_read(set->files, record, 0, image);
+    return image ? umb__image_files_read(set->files, record, 0, image) : UMB_OK;
 }
 
 static void folder_close(struct umb_dataset *ds)

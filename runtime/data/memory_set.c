@@ -72,6 +72,7 @@ enum umb_status umb__memory_set_read(struct umb_dataset *ds, uint32_t record, ui
         part = &set->part[1];
     }
     if (targets && targets[0]) { *(int32_t *)targets[0] = part->labels[i]; }
+    if (image == NULL) { return UMB_OK; }
     size_t bytes = (size_t)(set->shape[0] * set->shape[1] * set->shape[2]);
     const struct umb_image source = {set->shape[0], set->shape[1], set->shape[2],
                                      part->pixels + i * bytes};

@@ -144,7 +144,11 @@ static enum umb_status shapes_open(struct umb_dataset *ds, const struct umb_data
          .kind = UMB_TARGET_CLASS,
          .n_classes = N_COLOURS,
          .class_names = colour_names},
-        {.name = "position", .kind = UMB_TARGET_REAL, .n_values = 2},
+        {.name = "position",
+         .kind = UMB_TARGET_REAL,
+         .n_values = 2,
+         .points = UMB_POINTS_XYXY,
+         .span = {1, 1}},
         {.name = "mask", .kind = UMB_TARGET_PIXELS, .n_classes = 2}};
     for (int i = 0; i < 4; i++) {
         ds->targets[i] = targets[i];
@@ -178,7 +182,7 @@ static enum umb_status shapes_read(struct umb_dataset *ds, uint32_t record, uint
     uint8_t pixels[3 * SIDE * SIDE], mask[SIDE * SIDE];
     paint(&draws, &scene, pixels, mask);
     const struct umb_image source = {SIDE, SIDE, 3, pixels};
-    enum umb_status st = umb__image_fit(ds->ctx, &source, ds->shape, image);
+    enum umb_status st = image ? umb__image_fit(ds->ctx, &source, ds->shape, image) : UMB_OK;
     if (st != UMB_OK || targets == NULL) { return st; }
     if (targets[0]) { *(int32_t *)targets[0] = scene.shape; }
     if (targets[1]) { *(int32_t *)targets[1] = scene.colour; }

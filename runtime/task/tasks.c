@@ -59,7 +59,7 @@ static enum umb_status add_errors(const struct umb_net_task *t, struct umb_graph
 {
     int in[3] = {output, v->labels, v->mask}, out[UMB_OP_MAX_OUT];
     enum umb_status st =
-        add_node(g, "error_sums", NULL, t->name, "errors", UMB_PHASE_LOSS, 3, in, out);
+        add_node(g, "error_sums", t->error_attrs, t->name, "errors", UMB_PHASE_LOSS, 3, in, out);
     if (st != UMB_OK) { return st; }
     v->errors = out[0];
     g->value[out[0]].output = true;

@@ -10,6 +10,8 @@
 #ifndef UMB_EXPERIMENT_H
 #define UMB_EXPERIMENT_H
 
+#include "augment.h"
+#include "balance.h"
 #include "op.h"
 #include "schedule.h"
 #include "tasks.h"
@@ -27,6 +29,8 @@ struct umb_exp_data {
     struct umb_dataset_desc desc;
     size_t n_norm;
     double mean[UMB_MAX_NORM], std[UMB_MAX_NORM];
+    struct umb_augment augment; /* of training pictures; only where it is said: augments */
+    bool augments;
     bool used;  /* by a task */
     int stream; /* in the net; −1 before, and for what no task uses */
     /* From binding on: */
@@ -34,6 +38,7 @@ struct umb_exp_data {
     int64_t shape[3];            /* H, W, C */
     size_t n_targets;
     struct umb_target_info *target;
+    struct umb_balance *balance; /* draws a task's classes equally often; NULL: no task asks */
 };
 
 struct umb_exp_trunk {
@@ -42,6 +47,9 @@ struct umb_exp_trunk {
     const struct umb_yaml *on; /* its `device`; NULL: none */
     int device;                /* among the run's; 0 until exp_devices.c has chosen */
 };
+
+/* How a task makes up for classes of unequal numbers. */
+enum umb_exp_balance { UMB_BALANCE_NONE, UMB_BALANCE_WEIGHTS, UMB_BALANCE_SAMPLER };
 
 /* Derived classes: which labels make class i of a task. */
 struct umb_exp_group {
@@ -59,7 +67,10 @@ struct umb_exp_task {
     const char *loss, *loss_attrs;
     enum umb_judge judge;
     double weight;
-    const char **metrics; /* NULL-terminated, or NULL */
+    const char **metrics;           /* NULL-terminated, or NULL */
+    const struct umb_yaml *between; /* of landmark_error; NULL: not asked for */
+    const char *metric_attrs;       /* for umb_task_desc, from binding on */
+    enum umb_exp_balance balance;
     const struct umb_yaml *on; /* its `device`; NULL: none */
     int device;                /* as umb_exp_trunk's */
     /* From binding on: */
@@ -131,9 +142,9 @@ UMB_MUST_USE enum umb_status umb__experiment_shapes(const struct umb_experiment 
                                                     char **ret_json);
 UMB_MUST_USE enum umb_status umb__experiment_bind(struct umb_experiment *exp, const char *json,
                                                   const char *source);
-/* The devices of an experiment: those of a selector (umb_devices_open; NULL: UMBEL_DEVICE), and what
- * its `device` keys name beside them. Says in the experiment which trunk and task is where, for
- * umb__experiment_net. */
+/* The devices of an experiment: those of a selector (umb_devices_open; NULL: UMBEL_DEVICE), and
+ * what its `device` keys name beside them. Says in the experiment which trunk and task is where,
+ * for umb__experiment_net. */
 struct umb_exp_devices {
     struct umb_device *device[UMB_MAX_DEVICES]; /* [n] opened */
     int n;
@@ -164,6 +175,25 @@ UMB_MUST_USE enum umb_status umb__exp_read_data(struct umb_experiment *exp,
 UMB_MUST_USE enum umb_status umb__exp_read_targets(struct umb_experiment *exp,
                                                    const struct umb_yaml *map,
                                                    struct umb_exp_data *d);
+/* `points`, `within` and `swap` of a target; `augment` of a data set whose targets are read. */
+UMB_MUST_USE enum umb_status umb__exp_read_points(struct umb_experiment *exp,
+                                                  const struct umb_yaml *map,
+                                                  const struct umb_exp_data *d,
+                                                  struct umb_csv_target *t);
+UMB_MUST_USE enum umb_status umb__exp_read_augment(struct umb_experiment *exp,
+                                                   const struct umb_yaml *map,
+                                                   struct umb_exp_data *d);
+/* `balance` of a task; and what is asked for made from the labels of open data sets. */
+UMB_MUST_USE enum umb_status umb__exp_read_balance(struct umb_experiment *exp,
+                                                   struct umb_exp_task *t);
+UMB_MUST_USE enum umb_status umb__exp_bind_balance(struct umb_experiment *exp);
+/* A metric's options, NULL: none; and, of a bound task, their check against its target. */
+UMB_MUST_USE enum umb_status umb__exp_read_landmarks(struct umb_experiment *exp,
+                                                     const struct umb_yaml *node,
+                                                     const struct umb_yaml *options,
+                                                     const char *metric, struct umb_exp_task *t);
+UMB_MUST_USE enum umb_status umb__exp_bind_landmarks(struct umb_experiment *exp,
+                                                     struct umb_exp_task *t);
 /* Sets desc.path: beside the experiment, else in UMBEL_DATA. */
 UMB_MUST_USE enum umb_status umb__exp_find_data(struct umb_experiment *exp, struct umb_exp_data *d);
 UMB_MUST_USE enum umb_status umb__exp_read_tasks(struct umb_experiment *exp,

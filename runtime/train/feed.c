@@ -60,6 +60,26 @@ static enum umb_status fill_labels(struct umb_feed *f, const struct umb_slot_vie
     return st;
 }
 
+/* A sample's place in the run, over all its batches, addresses what is drawn for it. */
+static enum umb_status read_samples(struct umb_feed *f, size_t stream, int64_t batch, int64_t n,
+                                    uint8_t *images)
+{
+    const struct source *s = &f->source[stream];
+    const struct umb_exp_train *train = &f->desc.exp->train;
+    const bool changes = s->data->augments && f->desc.mode == UMB_TRAINER_TRAIN;
+    const struct umb_read read = {.dataset = s->data->dataset,
+                                  .split = f->desc.split,
+                                  .indices = s->index,
+                                  .n = n,
+                                  .images = images,
+                                  .targets = s->target,
+                                  .augment = changes ? &s->data->augment : NULL,
+                                  .seed = train->seed,
+                                  .stream = (uint32_t)stream,
+                                  .first = (uint64_t)(batch * train->batch)};
+    return umb__reader_run(f->desc.reader, &read);
+}
+
 static enum umb_status fill(struct umb_feed *f, int64_t batch)
 {
     int slot = (int)(batch % UMB_TRAINER_SLOTS);
@@ -74,8 +94,7 @@ static enum umb_status fill(struct umb_feed *f, int64_t batch)
         st = choose_samples(f, s, batch, &n[i]);
         filled->images += n[i];
         if (st != UMB_OK || n[i] == 0) { continue; }
-        st = umb__reader_read(f->desc.reader, s->data->dataset, f->desc.split, s->index, n[i],
-                              view.images[i], s->target);
+        st = read_samples(f, i, batch, n[i], view.images[i]);
     }
     if (st == UMB_OK) { st = fill_labels(f, &view, n); }
     if (st == UMB_OK) { umb__trainer_set_rows(f->desc.trainer, f->desc.mode, slot, n); }
@@ -223,6 +242,7 @@ static enum umb_status create_source(struct umb_feed *f, size_t stream)
                                     .seed = exp->train.seed,
                                     .stream = (uint32_t)stream,
                                     .shuffle = f->desc.mode == UMB_TRAINER_TRAIN};
+    if (desc.shuffle) { desc.balance = s->data->balance; }
     st = umb__sampler_create(f->ctx, &desc, &s->sampler);
     if (st != UMB_OK) { return st; }
     int64_t n = umb__sampler_batches(s->sampler);
