@@ -17,6 +17,7 @@
     row(adam) \
     row(clip_scale) \
     row(metric) \
+    row(select) \
     row(max_pool) \
     row(avg_pool) \
     row(bias) \

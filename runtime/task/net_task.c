@@ -83,6 +83,18 @@ static enum umb_status choose_sums(struct umb_net *net, const struct umb_task_de
     return UMB_OK;
 }
 
+/* Which samples it learns from, where that is not all. */
+static enum umb_status choose_samples(struct umb_net *net, const struct umb_task_desc *desc,
+                                      struct umb_net_task *t)
+{
+    void *attrs = NULL;
+    if (!desc->select_attrs) { return UMB_OK; }
+    const enum umb_status st =
+        umb__attrs_create(net->ctx, net->arena, umb__op_find("select"), desc->select_attrs, &attrs);
+    t->select_attrs = attrs;
+    return st == UMB_OK ? st : umb__fail_prefix(net->ctx, st, "task %s", desc->name);
+}
+
 /* Lets the loss infer itself once, so that a wrong shape or attribute is answered here. */
 static enum umb_status probe_loss(struct umb_net *net, const struct umb_net_task *t)
 {
@@ -150,6 +162,7 @@ enum umb_status umb_net_task(struct umb_net *net, const struct umb_task_desc *de
     st = choose_metrics(net, desc, &t);
     if (st == UMB_OK) { st = probe_loss(net, &t); }
     if (st == UMB_OK) { st = choose_sums(net, desc, &t); }
+    if (st == UMB_OK) { st = choose_samples(net, desc, &t); }
     if (st == UMB_OK) { net->task[net->n_tasks++] = t; }
     return st;
 }

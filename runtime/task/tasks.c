@@ -74,6 +74,10 @@ static enum umb_status attach_task(const struct umb_net_task *t, struct umb_grap
     g->device = t->device;
     enum umb_status st = add_inputs(t, g, &g->value[output].type, &v);
     int in[3] = {output, v.labels, v.mask};
+    if (st == UMB_OK && t->select_attrs && g->training) {
+        st = add_node(g, "select", t->select_attrs, t->name, "select", UMB_PHASE_LOSS, 3, in, out);
+        in[2] = out[0];
+    }
     if (st == UMB_OK) {
         st = add_node(g, t->loss->name, t->loss_attrs, t->name, "loss", UMB_PHASE_LOSS, 3, in, out);
     }

@@ -54,9 +54,10 @@ struct umb_net_task {
     int64_t n_classes; /* CLASSES: of the output; BINARY, ERRORS: D */
     const struct umb_metric *metric[UMB_TASK_METRICS];
     int n_metrics;
-    const void *error_attrs; /* ERRORS: of error_sums */
-    bool landmarks;          /* landmark_error is among the metrics */
-    struct umb_type label;   /* for a batch of one */
+    const void *error_attrs;  /* ERRORS: of error_sums */
+    const void *select_attrs; /* of select; NULL: all samples count */
+    bool landmarks;           /* landmark_error is among the metrics */
+    struct umb_type label;    /* for a batch of one */
     int device;
 };
 const struct umb_net_task *umb__net_task(const struct umb_net *net, int index);

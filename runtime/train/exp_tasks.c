@@ -157,8 +157,8 @@ static enum umb_status read_head(struct umb_experiment *exp, struct umb_exp_task
 static enum umb_status read_task(struct umb_experiment *exp, const struct umb_yaml *node,
                                  struct umb_exp_task *t)
 {
-    static const char *const keys[] = {"data", "target", "map",     "trunk",  "head",
-                                       "loss", "weight", "metrics", "device", "balance"};
+    static const char *const keys[] = {"data",   "target",  "map",    "trunk",   "head",  "loss",
+                                       "weight", "metrics", "device", "balance", "select"};
     t->name = node->key;
     t->node = node;
     t->weight = 1;
@@ -177,6 +177,7 @@ static enum umb_status read_task(struct umb_experiment *exp, const struct umb_ya
     if (st == UMB_OK && map) { st = read_map(exp, map, t); }
     if (st == UMB_OK && weight) { st = umb__yaml_double(exp->ctx, weight, 0, 1e6, &t->weight); }
     if (st == UMB_OK && metrics) { st = read_metrics(exp, metrics, t); }
+    if (st == UMB_OK) { st = umb__exp_read_select(exp, t); }
     return st == UMB_OK ? umb__exp_read_balance(exp, t) : st;
 }
 

@@ -71,6 +71,7 @@ struct umb_exp_task {
     const struct umb_yaml *between; /* of landmark_error; NULL: not asked for */
     const char *metric_attrs;       /* for umb_task_desc, from binding on */
     enum umb_exp_balance balance;
+    const char *select_attrs;  /* for umb_task_desc; NULL: it learns from all samples */
     const struct umb_yaml *on; /* its `device`; NULL: none */
     int device;                /* as umb_exp_trunk's */
     /* From binding on: */
@@ -187,6 +188,9 @@ UMB_MUST_USE enum umb_status umb__exp_read_augment(struct umb_experiment *exp,
 UMB_MUST_USE enum umb_status umb__exp_read_balance(struct umb_experiment *exp,
                                                    struct umb_exp_task *t);
 UMB_MUST_USE enum umb_status umb__exp_bind_balance(struct umb_experiment *exp);
+/* `select` of a task. */
+UMB_MUST_USE enum umb_status umb__exp_read_select(struct umb_experiment *exp,
+                                                  struct umb_exp_task *t);
 /* A metric's options, NULL: none; and, of a bound task, their check against its target. */
 UMB_MUST_USE enum umb_status umb__exp_read_landmarks(struct umb_experiment *exp,
                                                      const struct umb_yaml *node,

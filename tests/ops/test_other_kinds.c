@@ -17,6 +17,7 @@ static const char *const ops[] = {"cross_entropy",
                                   "class_counts",
                                   "binary_counts",
                                   "error_sums",
+                                  "select",
                                   NULL};
 
 /* A kernel may run smaller groups than its device (on llvmpipe some do): then with smaller ones. */

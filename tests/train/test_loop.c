@@ -41,7 +41,8 @@ static const char text[] =
     "balance: weights}\n"
     "  round: {data: a, target: shape, map: {round: [0], angular: [1, 2]}, head: [{dense: {units: "
     "1}}], loss: binary_cross_entropy, metrics: [f1, accuracy], balance: sampler}\n"
-    "  place: {data: b, target: position, head: [{dense: {units: 2}}], loss: mse, metrics: [mae]}\n"
+    "  place: {data: b, target: position, head: [{dense: {units: 2}}], loss: mse, metrics: [mae], "
+    "select: {loss: 0.7}}\n"
     "train: {epochs: 3, batch: 16, log_every: 1, optimizer: {adam: {rate: 0.003}}, clip_norm: 1}\n";
 
 struct rig {
