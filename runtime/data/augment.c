@@ -11,7 +11,9 @@
 #include <string.h>
 
 /* Random words of a sample: these, and room for more without moving anyone's. */
-enum { DRAW_FLIP, DRAW_X, DRAW_Y, DRAW_ZOOM, DRAW_BRIGHT, DRAW_CONTRAST, DRAWS = 16 };
+enum { DRAW_FLIP, DRAW_X, DRAW_Y, DRAW_ZOOM, DRAW_BRIGHT, DRAW_CONTRAST, DRAW_ANGLE, DRAWS = 16 };
+
+#define PI 3.14159265358979323846
 
 struct draws {
     uint64_t seed, first;
@@ -47,10 +49,13 @@ void umb__change_draw(const struct umb_augment *augment, const int64_t shape[3],
                       uint32_t stream, uint64_t place, struct umb_change *ret_change)
 {
     const struct draws d = {seed, place * DRAWS, stream};
+    const double angle = augment->rotate * (2 * draw(&d, DRAW_ANGLE) - 1) * (PI / 180);
     *ret_change = (struct umb_change){.flip = draw(&d, DRAW_FLIP) < augment->flip,
                                       .dy = pixels(&d, DRAW_Y, augment->shift, shape[0]),
                                       .dx = pixels(&d, DRAW_X, augment->shift, shape[1]),
                                       .zoom = between(&d, DRAW_ZOOM, augment->zoom),
+                                      .cosine = cos(angle),
+                                      .sine = sin(angle),
                                       .bright = factor(&d, DRAW_BRIGHT, augment->brightness),
                                       .contrast = factor(&d, DRAW_CONTRAST, augment->contrast),
                                       .fill = augment->fill};
@@ -87,6 +92,10 @@ static void change_mask(const struct umb_change *c, const int64_t shape[3], int3
     int32_t *source = scratch; /* [H,W] */
     struct umb_axis *rows = (struct umb_axis *)(source + H * W), *columns = rows + H;
     memcpy(source, mask, (size_t)(H * W) * sizeof *mask);
+    if (c->sine != 0) {
+        umb__turn_mask(c, shape, source, mask);
+        return;
+    }
     umb__axis_fill(rows, H, false, c->zoom, c->dy);
     umb__axis_fill(columns, W, c->flip, c->zoom, c->dx);
     for (int64_t y = 0; y < H; y++) {
@@ -113,13 +122,20 @@ static struct layout layout_of(const struct umb_target_info *info)
 static void move(const struct umb_change *c, const int64_t shape[3],
                  const struct umb_target_info *info, float *x, float *y)
 {
-    double u = ((double)*x - info->offset) / info->span[0] - 0.5;
-    const double v = ((double)*y - info->offset) / info->span[1] - 0.5;
+    const double W = (double)shape[1], H = (double)shape[0], *span = info->span;
+    double u = (((double)*x - info->offset) / span[0] - 0.5) * W;
+    const double v = (((double)*y - info->offset) / span[1] - 0.5) * H;
     if (c->flip) { u = -u; }
-    u = u * c->zoom + 0.5 + (double)c->dx / (double)shape[1];
-    *x = (float)(info->offset + info->span[0] * u);
-    *y = (float)(info->offset +
-                 info->span[1] * (v * c->zoom + 0.5 + (double)c->dy / (double)shape[0]));
+    const double at_x = c->zoom * (u * c->cosine - v * c->sine) + (double)c->dx;
+    const double at_y = c->zoom * (u * c->sine + v * c->cosine) + (double)c->dy;
+    *x = (float)(info->offset + span[0] * (0.5 + at_x / W));
+    *y = (float)(info->offset + span[1] * (0.5 + at_y / H));
+}
+
+/* Whether anything lies elsewhere now. */
+static bool moves(const struct umb_change *c)
+{
+    return c->flip || c->zoom != 1 || c->sine != 0 || c->dx != 0 || c->dy != 0;
 }
 
 static void swap_values(float *a, float *b)
@@ -133,7 +149,7 @@ static void change_points(const struct umb_change *c, const int64_t shape[3],
                           const struct umb_target_info *info, float *value)
 {
     const struct layout l = layout_of(info);
-    if (isnan(value[0]) || (!c->flip && c->zoom == 1 && c->dx == 0 && c->dy == 0)) { return; }
+    if (isnan(value[0]) || !moves(c)) { return; }
     for (int64_t i = 0; i < l.n; i++) {
         move(c, shape, info, &value[i * l.next], &value[i * l.next + l.y]);
     }

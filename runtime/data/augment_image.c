@@ -133,7 +133,9 @@ void umb__change_image(const struct umb_change *change, const int64_t shape[3], 
                        uint8_t *dst, void *scratch)
 {
     const int64_t n = shape[0] * shape[1] * shape[2];
-    if (change->flip || change->zoom != 1 || change->dx != 0 || change->dy != 0) {
+    if (change->sine != 0) {
+        umb__turn_image(change, shape, src, dst);
+    } else if (change->flip || change->zoom != 1 || change->dx != 0 || change->dy != 0) {
         change_places(change, shape, src, dst, scratch);
     } else {
         memcpy(dst, src, (size_t)n);

@@ -53,9 +53,10 @@ static bool zooms(const struct umb_augment *a)
 static enum umb_status read_amounts(struct umb_experiment *exp, const struct umb_yaml *node,
                                     struct umb_augment *a)
 {
-    static const char *const keys[] = {"flip", "shift", "brightness", "contrast", "zoom", "fill"};
-    static const double most[] = {1, 0.5, 1, 1};
-    double *const amount[] = {&a->flip, &a->shift, &a->brightness, &a->contrast};
+    static const char *const keys[] = {"flip",     "shift", "rotate", "brightness",
+                                       "contrast", "zoom",  "fill"};
+    static const double most[] = {1, 0.5, 180, 1, 1};
+    double *const amount[] = {&a->flip, &a->shift, &a->rotate, &a->brightness, &a->contrast};
     const struct umb_yaml *zoom = umb__yaml_get(node, "zoom");
     enum umb_status st = umb__yaml_keys(exp->ctx, node, keys, COUNT(keys));
     for (size_t i = 0; st == UMB_OK && i < COUNT(amount); i++) {
@@ -71,7 +72,7 @@ static enum umb_status check_target(struct umb_experiment *exp, const struct umb
                                     const struct umb_yaml *map, const struct umb_csv_target *t)
 {
     const size_t n = t->n_columns;
-    const bool moves = a->flip > 0 || a->shift > 0 || zooms(a);
+    const bool moves = a->flip > 0 || a->shift > 0 || a->rotate > 0 || zooms(a);
     if (t->kind != UMB_TARGET_REAL || !moves) { return UMB_OK; }
     if (t->points == UMB_POINTS_UNSAID && n > 1) {
         return umb__yaml_fail(exp->ctx, map,

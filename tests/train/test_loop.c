@@ -27,7 +27,8 @@
 static const char text[] =
     "name: small\n"
     "data:\n"
-    "  a: {format: shapes, count: 60, validation: 0.2, augment: {flip: 0.5, zoom: 0.2}}\n"
+    "  a: {format: shapes, count: 60, validation: 0.2, augment: {flip: 0.5, zoom: 0.2, rotate: "
+    "10}}\n"
     "  b: {format: shapes, count: 40, seed: 2, augment: {flip: 0.5, shift: 0.1, contrast: 0.2}}\n"
     "trunk:\n"
     "  - conv: {filters: 6, size: 3, stride: 2, bias: false}\n"

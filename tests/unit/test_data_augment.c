@@ -12,7 +12,7 @@
 
 /* Nothing changes. */
 static const struct umb_change still = {
-    .zoom = 1, .bright = 1, .contrast = 1, .fill = UMB_FILL_EDGE};
+    .zoom = 1, .cosine = 1, .bright = 1, .contrast = 1, .fill = UMB_FILL_EDGE};
 
 static _Alignas(16) uint8_t scratch[1 << 16];
 
@@ -111,6 +111,27 @@ static void a_zoom_is_about_the_centre(void **state)
     expect_image(&c, large, two, want);
     const int32_t mask[4] = {1, 2, 3, 4}, near[4] = {2, 2, 3, 3};
     expect_mask(&c, row, &mask_info, mask, near);
+}
+
+/* Clockwise by a quarter, exactly: left column up, and so on; a mirror comes before it. */
+static void a_turn_is_clockwise(void **state)
+{
+    (void)state;
+    const int64_t shape[3] = {3, 3, 1}, wide[3] = {1, 3, 1};
+    struct umb_change c = still;
+    c.cosine = 0;
+    c.sine = 1;
+    const uint8_t image[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+    const uint8_t turned[9] = {7, 4, 1, 8, 5, 2, 9, 6, 3},
+                  mirrored[9] = {9, 6, 3, 8, 5, 2, 7, 4, 1};
+    const int32_t mask[9] = {1, 2, 3, 4, 5, 6, 7, 8, 0}, after[9] = {7, 4, 1, 8, 5, 2, 0, 6, 3};
+    const uint8_t row[3] = {1, 2, 3}, filled[3] = {50, 2, 50};
+    expect_image(&c, shape, image, turned);
+    expect_mask(&c, shape, &mask_info, mask, after);
+    c.fill = 50;
+    expect_image(&c, wide, row, filled); /* what came from above and below is not known */
+    c.flip = true;
+    expect_image(&c, shape, image, mirrored);
 }
 
 static void tones_are_cut_and_rounded(void **state)
@@ -225,12 +246,15 @@ static void spots_masks_and_points_go_together(void **state)
 {
     (void)state;
     const int64_t shape[3] = {SIDE_H, SIDE_W, 1};
-    const struct umb_augment a = {.flip = 0.5, .shift = 0.1, .zoom = {0.7, 1.4}, .fill = 0};
+    const struct umb_augment a = {
+        .flip = 0.5, .shift = 0.1, .rotate = 40, .zoom = {0.7, 1.4}, .fill = 0};
     const struct umb_target_info point = {.kind = UMB_TARGET_REAL,
                                           .n_values = 2,
                                           .points = UMB_POINTS_XYXY,
                                           .span = {10, 20},
                                           .offset = 3};
+    struct umb_augment straight = a;
+    straight.rotate = 0;
     uint8_t image[SIDE_H * SIDE_W], changed[SIDE_H * SIDE_W];
     int32_t mask[SIDE_H * SIDE_W];
     int flips = 0;
@@ -240,7 +264,7 @@ static void spots_masks_and_points_go_together(void **state)
         struct umb_change c;
         struct centre spot = {0}, area = {0};
         draw_spot(x, y, image, mask);
-        umb__change_draw(&a, shape, 5, 1, (uint64_t)t, &c);
+        umb__change_draw(t % 2 ? &a : &straight, shape, 5, 1, (uint64_t)t, &c);
         umb__change_image(&c, shape, image, changed, scratch);
         umb__change_target(&c, shape, &mask_info, mask, scratch);
         umb__change_target(&c, shape, &point, p, scratch);
@@ -265,15 +289,18 @@ static void draws_keep_their_bounds_and_their_place(void **state)
     const struct umb_augment a = {.flip = 0.25,
                                   .shift = 0.1,
                                   .zoom = {0.9, 1.5},
+                                  .rotate = 20,
                                   .brightness = 0.2,
                                   .contrast = 0.3,
                                   .fill = 17};
     const struct umb_augment none = {.fill = UMB_FILL_EDGE};
-    int seen_dx[17] = {0}, flips = 0;
+    int seen_dx[17] = {0}, flips = 0, left = 0;
     struct umb_change c, again, other;
     for (uint64_t i = 0; i < 2000; i++) {
         umb__change_draw(&a, shape, 9, 0, i, &c);
         assert_true(c.dy >= -4 && c.dy <= 4 && c.dx >= -8 && c.dx <= 8);
+        assert_true(c.cosine >= cos(0.35)); /* 20° */
+        left += c.sine < 0;
         assert_true(c.zoom >= 0.9 && c.zoom <= 1.5 && fabs(c.bright - 1) <= 0.2);
         assert_true(fabs(c.contrast - 1) <= 0.3 && c.tones && c.fill == 17);
         seen_dx[c.dx + 8]++;
@@ -285,9 +312,10 @@ static void draws_keep_their_bounds_and_their_place(void **state)
         umb__change_draw(&a, shape, 10, 0, i, &other);
         assert_true(other.zoom != c.zoom);
         umb__change_draw(&none, shape, 9, 0, i, &c);
-        assert_true(!c.flip && !c.tones && c.zoom == 1 && c.dx == 0 && c.dy == 0);
+        assert_true(!c.flip && !c.tones && c.zoom == 1 && c.sine == 0 && c.dx == 0 && c.dy == 0);
     }
     assert_in_range(flips, 420, 580);
+    assert_in_range(left, 900, 1100);
     for (int i = 0; i < 17; i++) {
         assert_in_range(seen_dx[i], 70, 170);
     }
@@ -337,6 +365,7 @@ static void threads_and_batches_change_no_byte(void **state)
     const struct umb_augment a = {.flip = 0.5,
                                   .shift = 0.2,
                                   .zoom = {0.8, 1.2},
+                                  .rotate = 10,
                                   .brightness = 0.3,
                                   .contrast = 0.3,
                                   .fill = UMB_FILL_EDGE};
@@ -362,6 +391,7 @@ int main(void)
         CASE(a_flip_mirrors_pixels_and_keeps_colours),
         CASE(a_shift_brings_in_edges_or_a_fill),
         CASE(a_zoom_is_about_the_centre),
+        CASE(a_turn_is_clockwise),
         CASE(tones_are_cut_and_rounded),
         CASE(classes_change_places_in_pairs),
         CASE(landmarks_change_places_with_both_numbers),
