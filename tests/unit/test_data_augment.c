@@ -258,6 +258,7 @@ static void spots_masks_and_points_go_together(void **state)
     uint8_t image[SIDE_H * SIDE_W], changed[SIDE_H * SIDE_W];
     int32_t mask[SIDE_H * SIDE_W];
     int flips = 0;
+    double off_x = 0, off_y = 0; /* no side is favoured */
     for (int t = 0; t < 200; t++) {
         const int x = 16 + t % 17, y = 13 + t % 7;
         float p[2] = {3 + 10 * ((float)x + 0.5f) / SIDE_W, 3 + 20 * ((float)y + 0.5f) / SIDE_H};
@@ -275,9 +276,14 @@ static void spots_masks_and_points_go_together(void **state)
         const double px = (p[0] - 3) / 10 * SIDE_W, py = (p[1] - 3) / 20 * SIDE_H;
         near("spot", t, &spot, px, py);
         near("mask", t, &area, px, py);
+        off_x += spot.x / spot.sum - px;
+        off_y += spot.y / spot.sum - py;
         flips += c.flip;
     }
     assert_in_range(flips, 70, 130);
+    if (fabs(off_x / 200) > 0.02 || fabs(off_y / 200) > 0.02) {
+        fail_msg("spots lie %g %g pixels beside their points", off_x / 200, off_y / 200);
+    }
 }
 
 /* ---- draws ---- */
