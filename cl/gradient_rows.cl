@@ -2,7 +2,7 @@
  * gradient_rows.cl: what balancers do with the gradients of T tasks, rows [T,P] one behind another.
  *
  * Sums over a row are cut into chunks of `span` elements, the same for every number of cores. Lanes
- * and spans as in walk.cl; `scratch` has a float for each item.
+ * and spans as in walk.cl; `scratch` has a float for each item, for gram_tiles sixteen.
  */
 #include "walk.cl"
 
@@ -49,11 +49,22 @@ __kernel void gram_tiles(__global const float *rows_base, ulong rows_at,
         }
     }
     __global float *out = partial_base + partial_at + (pair * n_chunks + chunk) * TILE * TILE;
+#if VW > 1 /* a group is one item */
 #pragma unroll
-    for (int k = 0; k < TILE * TILE; k++) {
-        const float all = group_sum(lanes_sum(sum[k]), scratch);
-        if (get_local_id(0) == 0) { out[k] = all; }
+    for (int k = 0; k < TILE * TILE; k++) { out[k] = lanes_sum(sum[k]); }
+#else /* the items' sums as a tree, all sixteen at once */
+    const int l = get_local_id(0), L = get_local_size(0);
+#pragma unroll
+    for (int k = 0; k < TILE * TILE; k++) { scratch[k * L + l] = sum[k]; }
+    for (int h = L / 2; h > 0; h /= 2) {
+        barrier(CLK_LOCAL_MEM_FENCE);
+        for (int k = 0; k < TILE * TILE && l < h; k++) {
+            scratch[k * L + l] += scratch[k * L + l + h];
+        }
     }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int k = l; k < TILE * TILE; k += L) { out[k] = scratch[k * L]; }
+#endif
 }
 
 /* The chunks' sums, in their order, to both triangles. NDRange [pairs·16], an item a number. */

@@ -83,13 +83,14 @@ __kernel void binary_counts(__global const float *prediction, ulong prediction_a
 }
 
 /*
- * partial [chunks,D,5] = {entries, Σ|e|, Σe², Σy, Σy²} with e = x − y, of entries whose label is no
+ * partial [chunks,wide,5], of each chunk the first D = {entries, Σ|e|, Σe², Σy, Σy²} with e = x − y, of entries whose label is no
  * NaN. prediction, labels [rows,D], mask [rows/per]. NDRange [D, chunks].
  */
 __kernel void error_partials(__global const float *prediction, ulong prediction_at,
                              __global const float *labels, ulong labels_at,
                              __global const float *mask, ulong mask_at, __global float *partial,
-                             ulong partial_at, int n_rows, int per, int columns, int span)
+                             ulong partial_at, int n_rows, int per, int columns, int wide,
+                             int span)
 {
     const int d = get_global_id(0), first = get_global_id(1) * span, n = min(n_rows - first, span);
     if (n <= 0) { return; }
@@ -104,8 +105,52 @@ __kernel void error_partials(__global const float *prediction, ulong prediction_
         sum[3] += y;
         sum[4] += y * y;
     }
-    partial += partial_at + (get_global_id(1) * columns + d) * 5;
+    partial += partial_at + (get_global_id(1) * wide + d) * 5;
     for (int k = 0; k < 5; ++k) { partial[k] = sum[k]; }
+}
+
+/* The distance of two points of [points,2] or [2,points]: next to the next point, y from x to y. */
+static inline float distance_of(__global const float *a, __global const float *b, int y)
+{
+    const float dx = a[0] - b[0], dy = a[y] - b[y];
+    return sqrt(fma(dx, dx, dy * dy));
+}
+
+/*
+ * partial [chunks,D+1,5], of each chunk the last = {samples, Σ e, 0, 0, 0}, with
+ *     e = 1/points Σ_i |x_i − y_i| / |y_a − y_b|
+ * over samples whose labels are no NaN and whose points a and b lie apart. prediction, labels [N,D],
+ * D = 2·points, where point i has its x at i·next and its y that much behind by `y`. NDRange
+ * [chunks].
+ */
+__kernel void landmark_partials(__global const float *prediction, ulong prediction_at,
+                                __global const float *labels, ulong labels_at,
+                                __global const float *mask, ulong mask_at, __global float *partial,
+                                ulong partial_at, int n_rows, int columns, int span, int next,
+                                int y, int a, int b)
+{
+    const int first = get_global_id(0) * span, n = min(n_rows - first, span);
+    const int n_points = columns / 2;
+    float sum = 0.0f, count = 0.0f;
+    if (n <= 0) { return; }
+    for (int row = first; row < first + n; ++row) {
+        __global const float *truth = labels + labels_at + row * columns;
+        __global const float *answer = prediction + prediction_at + row * columns;
+        const float unit = distance_of(truth + a * next, truth + b * next, y);
+        float error = 0.0f;
+        bool counts = mask[mask_at + row] > 0.0f && unit > 0.0f;
+        for (int i = 0; i < n_points; ++i) {
+            counts = counts && !isnan(truth[i * next]) && !isnan(truth[i * next + y]);
+            error += distance_of(answer + i * next, truth + i * next, y);
+        }
+        if (!counts) { continue; }
+        sum += error / (unit * (float)n_points);
+        count += 1.0f;
+    }
+    partial += partial_at + (get_global_id(0) * (columns + 1) + columns) * 5;
+    partial[0] = count;
+    partial[1] = sum;
+    partial[2] = partial[3] = partial[4] = 0.0f;
 }
 
 /* sums [n] = Σ over chunks of partial [chunks,n], in order. NDRange [n]. */

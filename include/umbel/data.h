@@ -21,6 +21,18 @@ enum umb_target_kind {
     UMB_TARGET_PIXELS, /* int32 [H,W]: a class a pixel; −1: ignored; −1 in all: no label */
 };
 
+/* What the numbers of a REAL target are, seen from the picture. */
+enum umb_points {
+    UMB_POINTS_UNSAID, /* nobody said: where a picture is moved, only a single number may be so */
+    UMB_POINTS_NONE,   /* nothing that moves with the picture */
+    UMB_POINTS_XYXY,   /* points: x and y of the first, x and y of the next … */
+    UMB_POINTS_XXYY    /* points: all x, then all y */
+};
+/* Two that change places where the picture is mirrored: left and right eye. */
+struct umb_swap {
+    uint32_t a, b;
+};
+
 struct umb_target_info {
     const char *name; /* "label", "colour", a CSV's column … */
     enum umb_target_kind kind;
@@ -28,6 +40,11 @@ struct umb_target_info {
     int64_t n_values;               /* REAL */
     int64_t height, width;          /* PIXELS */
     const char *const *class_names; /* [n_classes], or NULL */
+    enum umb_points points;         /* REAL */
+    double span[2], offset;         /* points: value = offset + span · share, the share of the
+                                       picture's width (x) or height (y) from its left or top */
+    const struct umb_swap *swap;    /* [n_swaps] of points, or of classes (CLASS, PIXELS) */
+    size_t n_swaps;
 };
 
 /* One target of a CSV data set. */
@@ -44,6 +61,11 @@ struct umb_csv_target {
     int64_t ignore;   /* PIXELS: this index means "ignored"; −1: none */
     double scale;     /* REAL: stored value = column · scale + offset; 0 means 1 */
     double offset;
+    enum umb_points points;      /* REAL */
+    double within[2];            /* points: height and width of the picture in the columns' units;
+                                    0: pixels of the images as they are, which only goes unscaled */
+    const struct umb_swap *swap; /* [n_swaps]: points, or classes, by index */
+    size_t n_swaps;
 };
 
 struct umb_dataset_desc {

@@ -71,6 +71,12 @@ struct umb_task_desc {
     const char *const *metrics; /* NULL-terminated names, the first counts for the score; NULL: the
                                    loss's usual one */
     int device;                 /* that computes loss and metrics */
+    const char *metric_attrs;   /* for landmark_error: "points=xxyy between=0,1", the order of the
+                                   numbers (xyxy or xxyy) and the points whose distance is the
+                                   unit; else NULL */
+    const char *select_attrs;   /* in training it learns from some samples of a batch only:
+                                   "of=LOSS by=loss share=0.7", the share of the highest loss, or
+                                   by=uncertainty; NULL: from all */
 };
 UMB_MUST_USE enum umb_status umb_net_task(struct umb_net *net, const struct umb_task_desc *desc);
 

@@ -19,7 +19,9 @@ enum umb_rng_purpose {
     UMB_RNG_DATA,
     UMB_RNG_SPLIT,
     UMB_RNG_BALANCER,
-    UMB_RNG_TEST
+    UMB_RNG_TEST,
+    UMB_RNG_AUGMENT,
+    UMB_RNG_BALANCE
 };
 
 void umb__philox(const uint32_t key[2], const uint32_t counter[4], uint32_t ret_words[4]);

@@ -122,7 +122,11 @@ static enum umb_status csv_open(struct umb_dataset *ds, const struct umb_dataset
     if (st == UMB_OK) { st = read_targets(ds, desc, &csv, set); }
     if (st == UMB_OK) { st = read_planes(ds, desc, &csv, set); }
     umb__csv_finish(&csv);
-    return st == UMB_OK ? umb__image_files_settle(set->files, ds, desc) : st;
+    if (st == UMB_OK) { st = umb__image_files_settle(set->files, ds, desc); }
+    for (size_t t = 0; t < desc->n_targets && st == UMB_OK; t++) {
+        st = umb__csv_points_settle(ds, &desc->targets[t], &ds->targets[t]);
+    }
+    return st;
 }
 
 /* Indices become classes; the ignored one becomes −1, any other beyond the classes is an error. */

@@ -90,6 +90,7 @@ enum umb_status umb__csv_targets_check(struct umb_context *ctx, const struct umb
         }
         enum umb_status st = check_counts(ctx, t);
         if (st == UMB_OK) { st = check_texts(ctx, t); }
+        if (st == UMB_OK) { st = umb__csv_points_check(ctx, t, desc->height != 0, t->n_classes); }
         if (st != UMB_OK) { return st; }
     }
     return UMB_OK;
@@ -259,7 +260,8 @@ enum umb_status umb__csv_values_read(struct umb_dataset *ds, const char *path,
     info->kind = target->kind;
     info->n_classes = values->n_classes;
     info->n_values = (int64_t)values->n_values;
-    return copy_names(ds, target, info);
+    st = umb__csv_points_check(ds->ctx, target, false, (size_t)values->n_classes);
+    return st == UMB_OK ? copy_names(ds, target, info) : st;
 }
 
 void umb__csv_values_finish(struct umb_csv_values *values)

@@ -24,6 +24,12 @@ struct umb_csv_values {
 UMB_MUST_USE enum umb_status umb__csv_targets_check(struct umb_context *ctx,
                                                     const struct umb_dataset_desc *desc);
 
+/* Checks what a target says of mirrored and moved pictures; scaled: their size is not the files'.
+ * n_classes 0: not known yet. csv_points.c. */
+UMB_MUST_USE enum umb_status umb__csv_points_check(struct umb_context *ctx,
+                                                   const struct umb_csv_target *t, bool scaled,
+                                                   size_t n_classes);
+
 /*
  * Reads target t's cells into zeroed values and the data set's target info. split_of is set. On
  * failure values holds what umb__csv_values_finish frees.
@@ -33,6 +39,10 @@ UMB_MUST_USE enum umb_status umb__csv_values_read(struct umb_dataset *ds, const 
                                                   const struct umb_csv_target *target,
                                                   struct umb_target_info *info,
                                                   struct umb_csv_values *values);
+/* Once the data set's shape is settled: where the points of a target lie in the picture. */
+UMB_MUST_USE enum umb_status umb__csv_points_settle(struct umb_dataset *ds,
+                                                    const struct umb_csv_target *target,
+                                                    struct umb_target_info *info);
 void umb__csv_values_finish(struct umb_csv_values *values);
 
 #endif

@@ -14,16 +14,14 @@
 #include <string.h>
 
 struct job {
-    struct umb_dataset *ds;
-    enum umb_split split;
-    const uint32_t *indices;
-    int64_t n, chunk;
-    uint8_t *images;
-    size_t image_bytes;
-    void *const *targets; /* NULL: none wanted */
-    size_t n_targets;
+    const struct umb_read *read;
+    int64_t n, chunk, shape[3];
+    size_t image_bytes, n_targets;
     size_t *target_bytes; /* [n_targets] */
     void **rows;          /* [n_threads + 1, n_targets]: where a thread's present sample goes */
+    uint8_t *scratch;     /* [n_threads + 1, scratch_bytes]: the image as it was, and working space;
+                             NULL: nothing is changed */
+    size_t scratch_bytes, original_bytes;
     /* Under the reader's lock; failed is the lowest position that failed, n: none. */
     int64_t next, failed, n_running;
     struct job *after;
@@ -58,15 +56,38 @@ static size_t target_bytes(const struct umb_target_info *t)
     return sizeof(int32_t);
 }
 
+/* Reads the sample beside its place, and changes it on the way there. */
+static enum umb_status read_changed(const struct job *job, int64_t at, unsigned thread,
+                                    uint8_t *image, void *const *row)
+{
+    const struct umb_read *read = job->read;
+    uint8_t *original = job->scratch + thread * job->scratch_bytes;
+    uint8_t *work = original + job->original_bytes;
+    enum umb_status st =
+        umb_dataset_read(read->dataset, read->split, read->indices[at], original, row);
+    if (st != UMB_OK) { return st; }
+    struct umb_change change;
+    umb__change_draw(read->augment, job->shape, read->seed, read->stream,
+                     read->first + (uint64_t)at, &change);
+    umb__change_image(&change, job->shape, original, image, work);
+    for (size_t t = 0; row && t < job->n_targets; t++) {
+        if (!row[t]) { continue; }
+        umb__change_target(&change, job->shape, umb_dataset_target(read->dataset, t), row[t], work);
+    }
+    return UMB_OK;
+}
+
 static enum umb_status read_sample(const struct job *job, int64_t at, unsigned thread)
 {
-    void **row = job->rows + thread * job->n_targets;
-    for (size_t t = 0; job->targets && t < job->n_targets; t++) {
-        uint8_t *all = job->targets[t];
+    const struct umb_read *read = job->read;
+    uint8_t *image = read->images + (size_t)at * job->image_bytes;
+    void **row = read->targets ? job->rows + thread * job->n_targets : NULL;
+    for (size_t t = 0; row && t < job->n_targets; t++) {
+        uint8_t *all = read->targets[t];
         row[t] = all ? all + (size_t)at * job->target_bytes[t] : NULL;
     }
-    return umb_dataset_read(job->ds, job->split, job->indices[at],
-                            job->images + (size_t)at * job->image_bytes, job->targets ? row : NULL);
+    if (job->scratch) { return read_changed(job, at, thread, image, row); }
+    return umb_dataset_read(read->dataset, read->split, read->indices[at], image, row);
 }
 
 /* Takes a job whose samples are all claimed, or needless, out of the list. */
@@ -176,22 +197,34 @@ void umb__reader_destroy(struct umb_reader *r)
     umb__free(r);
 }
 
+/* What a thread needs to change images, a multiple of what any type wants to lie at. */
+static enum umb_status create_scratch(struct umb_reader *r, struct job *job)
+{
+    const size_t step = 64;
+    if (!job->read->augment) { return UMB_OK; }
+    job->original_bytes = (job->image_bytes + step - 1) / step * step;
+    job->scratch_bytes =
+        job->original_bytes + (umb__change_scratch_bytes(job->shape) + step - 1) / step * step;
+    job->scratch = umb__calloc(r->ctx, r->n_threads + 1, job->scratch_bytes);
+    return job->scratch ? UMB_OK : UMB_ERR_NO_MEMORY;
+}
+
 /* Several claims a thread, so that a slow image holds up little. */
 static enum umb_status job_init(struct umb_reader *r, struct job *job)
 {
-    int64_t shape[3];
-    umb_dataset_image_shape(job->ds, shape);
-    job->image_bytes = (size_t)(shape[0] * shape[1] * shape[2]);
+    const struct umb_read *read = job->read;
+    umb_dataset_image_shape(read->dataset, job->shape);
+    job->image_bytes = (size_t)(job->shape[0] * job->shape[1] * job->shape[2]);
     job->chunk = job->n / (4 * (int64_t)r->n_threads) + 1;
     job->failed = job->n;
-    job->n_targets = umb_dataset_n_targets(job->ds);
+    job->n_targets = umb_dataset_n_targets(read->dataset);
     job->target_bytes = umb__calloc(r->ctx, job->n_targets, sizeof *job->target_bytes);
     job->rows = umb__calloc(r->ctx, job->n_targets, (r->n_threads + 1) * sizeof *job->rows);
     if (job->target_bytes == NULL || job->rows == NULL) { return UMB_ERR_NO_MEMORY; }
     for (size_t t = 0; t < job->n_targets; t++) {
-        job->target_bytes[t] = target_bytes(umb_dataset_target(job->ds, t));
+        job->target_bytes[t] = target_bytes(umb_dataset_target(read->dataset, t));
     }
-    return UMB_OK;
+    return create_scratch(r, job);
 }
 
 static void run_job(struct umb_reader *r, struct job *job)
@@ -209,21 +242,32 @@ static void run_job(struct umb_reader *r, struct job *job)
     pthread_mutex_unlock(&r->lock);
 }
 
-enum umb_status umb__reader_read(struct umb_reader *r, struct umb_dataset *ds, enum umb_split split,
-                                 const uint32_t *indices, int64_t n, uint8_t *images,
-                                 void *const *targets)
+enum umb_status umb__reader_run(struct umb_reader *r, const struct umb_read *read)
 {
-    if (n <= 0) { return UMB_OK; }
-    struct job job = {
-        .ds = ds, .split = split, .indices = indices, .n = n, .images = images, .targets = targets};
+    if (read->n <= 0) { return UMB_OK; }
+    struct job job = {.read = read, .n = read->n};
     enum umb_status st = job_init(r, &job);
     if (st == UMB_OK) { run_job(r, &job); }
     /* What failed, and what was skipped for it, is read here: it fails again with its own message,
      * or has healed. */
-    for (int64_t at = job.failed; at < n && st == UMB_OK; at++) {
+    for (int64_t at = job.failed; at < job.n && st == UMB_OK; at++) {
         st = read_sample(&job, at, r->n_threads);
     }
+    umb__free(job.scratch);
     umb__free(job.rows);
     umb__free(job.target_bytes);
     return st;
+}
+
+enum umb_status umb__reader_read(struct umb_reader *r, struct umb_dataset *ds, enum umb_split split,
+                                 const uint32_t *indices, int64_t n, uint8_t *images,
+                                 void *const *targets)
+{
+    const struct umb_read read = {.dataset = ds,
+                                  .split = split,
+                                  .indices = indices,
+                                  .n = n,
+                                  .images = images,
+                                  .targets = targets};
+    return umb__reader_run(r, &read);
 }

@@ -10,8 +10,10 @@ struct umb_sampler {
     uint64_t seed;
     uint32_t stream;
     bool shuffle;
-    int64_t pass;    /* that `order` is of; −1: none yet */
-    uint32_t *order; /* [count] */
+    const struct umb_balance *balance;
+    int64_t pass;      /* that `order` is of; −1: none yet */
+    uint32_t *order;   /* [count] */
+    uint32_t *scratch; /* [count], for balance */
 };
 
 enum umb_status umb__sampler_create(struct umb_context *ctx, const struct umb_sampler_desc *desc,
@@ -35,9 +37,11 @@ enum umb_status umb__sampler_create(struct umb_context *ctx, const struct umb_sa
                               .seed = desc->seed,
                               .stream = desc->stream,
                               .shuffle = desc->shuffle,
+                              .balance = desc->balance,
                               .pass = -1};
     s->order = umb__calloc(ctx, (size_t)count, sizeof *s->order);
-    if (s->order == NULL) {
+    if (s->balance) { s->scratch = umb__calloc(ctx, (size_t)count, sizeof *s->scratch); }
+    if (s->order == NULL || (s->balance && s->scratch == NULL)) {
         umb__sampler_destroy(s);
         return UMB_ERR_NO_MEMORY;
     }
@@ -48,6 +52,7 @@ enum umb_status umb__sampler_create(struct umb_context *ctx, const struct umb_sa
 void umb__sampler_destroy(struct umb_sampler *s)
 {
     if (s == NULL) { return; }
+    umb__free(s->scratch);
     umb__free(s->order);
     umb__free(s);
 }
@@ -68,7 +73,9 @@ static uint64_t pass_seed(const struct umb_sampler *s, int64_t pass)
 
 static void begin_pass(struct umb_sampler *s, int64_t pass)
 {
-    if (s->shuffle) {
+    if (s->balance) {
+        umb__balance_pass(s->balance, s->seed, s->stream, pass, s->scratch, s->order);
+    } else if (s->shuffle) {
         umb__random_permutation(pass_seed(s, pass), UMB_RNG_SHUFFLE, s->stream, s->order,
                                 (size_t)s->count);
     } else {

@@ -11,6 +11,8 @@
 #ifndef UMB_SAMPLER_H
 #define UMB_SAMPLER_H
 
+#include "augment.h"
+#include "class_balance.h"
 #include <umbel/data.h>
 
 struct umb_sampler; /* one stream, one split */
@@ -19,8 +21,9 @@ struct umb_sampler_desc {
     enum umb_split split;
     int64_t batch;
     uint64_t seed;
-    uint32_t stream; /* index of the stream: its own permutation */
-    bool shuffle;    /* false: in order */
+    uint32_t stream;                   /* index of the stream: its own permutation */
+    bool shuffle;                      /* false: in order */
+    const struct umb_balance *balance; /* draws classes equally often; NULL: every sample once */
 };
 UMB_MUST_USE enum umb_status umb__sampler_create(struct umb_context *ctx,
                                                  const struct umb_sampler_desc *desc,
@@ -43,5 +46,20 @@ void umb__reader_destroy(struct umb_reader *r);
 UMB_MUST_USE enum umb_status umb__reader_read(struct umb_reader *r, struct umb_dataset *ds,
                                               enum umb_split split, const uint32_t *indices,
                                               int64_t n, uint8_t *images, void *const *targets);
+
+/* The same with pictures changed at random: sample i by the draws of place first + i (augment.h).
+ */
+struct umb_read {
+    struct umb_dataset *dataset;
+    enum umb_split split;
+    const uint32_t *indices; /* [n] */
+    int64_t n;
+    uint8_t *images;
+    void *const *targets;
+    const struct umb_augment *augment; /* NULL: as they are */
+    uint64_t seed, first;
+    uint32_t stream;
+};
+UMB_MUST_USE enum umb_status umb__reader_run(struct umb_reader *r, const struct umb_read *read);
 
 #endif

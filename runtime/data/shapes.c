@@ -144,7 +144,11 @@ static enum umb_status shapes_open(struct umb_dataset *ds, const struct umb_data
          .kind = UMB_TARGET_CLASS,
          .n_classes = N_COLOURS,
          .class_names = colour_names},
-        {.name = "position", .kind = UMB_TARGET_REAL, .n_values = 2},
+        {.name = "position",
+         .kind = UMB_TARGET_REAL,
+         .n_values = 2,
+         .points = UMB_POINTS_XYXY,
+         .span = {1, 1}},
         {.name = "mask", .kind = UMB_TARGET_PIXELS, .n_classes = 2}};
     for (int i = 0; i < 4; i++) {
         ds->targets[i] = targets[i];

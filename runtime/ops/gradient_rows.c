@@ -93,7 +93,7 @@ static enum umb_status gram_emit(struct umb_emit *e)
     s.groups *= (size_t)n_pairs;
     const struct umb_emit_launch first = umb__spread_launch(&s, &gram_tiles, options);
     st = umb__emit_launch(e, &first, e->in[0], partial, T, P, s.span, n_tiles, n_chunks,
-                          s.local * sizeof(float));
+                          TILE * TILE * s.local * sizeof(float));
     const struct umb_emit_launch second = {.kernel = &gram_finish,
                                            .options = options,
                                            .dimensions = 1,

@@ -7,10 +7,36 @@
  */
 #include "spread.h"
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 #define BINARY_CELLS 4 /* tn, fp, fn, tp */
 #define SUMS 5         /* entries, Σ|e|, Σe², Σy, Σy² */
+
+/* error_sums: with points, a row more: the samples, and the sum of their mean distance between
+ * answer and label as a share of that between two points. Orders as in enum umb_points. */
+enum { ORDER_NONE, ORDER_XYXY, ORDER_XXYY };
+struct error_attrs {
+    int points;
+    int64_t between[2];
+};
+
+static const char *const orders[] = {"none", "xyxy", "xxyy", NULL};
+static const struct umb_attr_desc error_attrs[] = {
+    {.name = "points",
+     .type = UMB_ATTR_CHOICE,
+     .offset = offsetof(struct error_attrs, points),
+     .fallback = "none",
+     .choices = orders,
+     .help = "whether columns are x and y of points in turn, or all x and then all y"},
+    {.name = "between",
+     .type = UMB_ATTR_PAIR,
+     .offset = offsetof(struct error_attrs, between),
+     .min = 0,
+     .max = INT32_MAX,
+     .fallback = "0,1",
+     .help = "the two points whose distance is the unit"},
+    {0}};
 
 /* Inference. */
 
@@ -66,12 +92,34 @@ static enum umb_status binary_infer(struct umb_infer *io)
     return st == UMB_OK ? expect(io, 3, "counts", UMB_I32, &counts) : st;
 }
 
+static enum umb_status check_points(const struct umb_infer *io, const struct error_attrs *a)
+{
+    const struct umb_shape *x = &io->in[0].shape;
+    const int64_t columns = umb__shape_channels(x), n = columns / 2;
+    char got[UMB_SHAPE_TEXT];
+    if (x->rank != 2 || columns % 2 != 0) {
+        return umb__fail(io->ctx, UMB_ERR_INVALID,
+                         "points: predictions have shape %s; expected "
+                         "[N,D] with an x and a y for each point",
+                         umb__shape_text(x, got, sizeof got));
+    }
+    if (a->between[0] < n && a->between[1] < n && a->between[0] != a->between[1]) { return UMB_OK; }
+    return umb__fail(io->ctx, UMB_ERR_INVALID,
+                     "between: points %lld and %lld; expected two different ones of 0 … %lld",
+                     (long long)a->between[0], (long long)a->between[1], (long long)n - 1);
+}
+
 static enum umb_status error_infer(struct umb_infer *io)
 {
     const struct umb_shape *x = &io->in[0].shape;
+    const struct error_attrs *a = io->attrs;
+    const bool points = a->points != ORDER_NONE;
+    enum umb_status st = expect_inputs(io, UMB_F32, x);
+    if (st == UMB_OK && points) { st = check_points(io, a); }
     io->n_out = 1;
-    io->out[0] = (struct umb_type){.dtype = UMB_F32, .shape = matrix(umb__shape_channels(x), SUMS)};
-    return expect_inputs(io, UMB_F32, x);
+    io->out[0] =
+        (struct umb_type){.dtype = UMB_F32, .shape = matrix(umb__shape_channels(x) + points, SUMS)};
+    return st;
 }
 
 /* References. */
@@ -131,9 +179,54 @@ static void binary_reference(const struct umb_reference *r)
     each_entry(r, count_binary, r->in[3].data, BINARY_CELLS);
 }
 
+/* Where the x of a point lies, and how far behind it its y. */
+struct order {
+    int64_t next, y;
+};
+
+static struct order order_of(const struct error_attrs *a, int64_t columns)
+{
+    return a->points == ORDER_XYXY ? (struct order){2, 1} : (struct order){1, columns / 2};
+}
+
+static double distance_of(const double *a, const double *b, int64_t y)
+{
+    return hypot(a[0] - b[0], a[y] - b[y]);
+}
+
+/* The sample's mean distance in units of that between two points; NaN: it does not count. */
+static double landmark_error(const double *x, const double *y, int64_t n, struct order o,
+                             const int64_t *between)
+{
+    const double unit = distance_of(y + between[0] * o.next, y + between[1] * o.next, o.y);
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        sum += distance_of(x + i * o.next, y + i * o.next, o.y);
+        if (isnan(y[i * o.next]) || isnan(y[i * o.next + o.y])) { return NAN; }
+    }
+    return unit > 0 ? sum / (unit * (double)n) : NAN;
+}
+
+static void landmark_reference(const struct umb_reference *r, const struct error_attrs *a)
+{
+    const struct dims d = dims_of(r->in[0].type);
+    const struct order o = order_of(a, d.columns);
+    double *sums = r->out[0].data + d.columns * SUMS;
+    for (int64_t row = 0; row < d.rows; row++) {
+        const int64_t at = row * d.columns;
+        const double e =
+            landmark_error(r->in[0].data + at, r->in[1].data + at, d.columns / 2, o, a->between);
+        if (isnan(e) || !(r->in[2].data[row] > 0)) { continue; }
+        sums[0] += 1;
+        sums[1] += e;
+    }
+}
+
 static void error_reference(const struct umb_reference *r)
 {
+    const struct error_attrs *a = r->attrs;
     each_entry(r, sum_errors, r->out[0].data, SUMS);
+    if (a->points != ORDER_NONE) { landmark_reference(r, a); }
 }
 
 /* Kernels. */
@@ -143,7 +236,9 @@ static const struct umb_kernel class_kernel = {"class_counts", "metric.cl", "cla
 static const struct umb_kernel binary_kernel = {"binary_counts", "metric.cl", "binary_counts",
                                                 "rrrmiiii"};
 static const struct umb_kernel partials_kernel = {"error_partials", "metric.cl", "error_partials",
-                                                  "rrrwiiii"};
+                                                  "rrrwiiiii"};
+static const struct umb_kernel landmark_kernel = {"landmark_partials", "metric.cl",
+                                                  "landmark_partials", "rrrwiiiiiii"};
 static const struct umb_kernel sums_kernel = {"error_sums", "metric.cl", "error_sums", "rwii"};
 
 /* Rows an item, at least, and items at most. */
@@ -182,21 +277,37 @@ static enum umb_status binary_emit(struct umb_emit *e)
                             (int)d.per, (int)d.columns, span);
 }
 
+static enum umb_status emit_landmarks(struct umb_emit *e, const struct dims *d, int partial,
+                                      int span, size_t chunks)
+{
+    const struct error_attrs *a = e->p.attrs;
+    const struct order o = order_of(a, d->columns);
+    const struct umb_emit_launch launch = {
+        .kernel = &landmark_kernel, .dimensions = 1, .global = {chunks}};
+    return umb__emit_launch(e, &launch, e->in[0], e->in[1], e->in[2], partial, (int)d->rows,
+                            (int)d->columns, span, (int)o.next, (int)o.y, (int)a->between[0],
+                            (int)a->between[1]);
+}
+
 static enum umb_status error_emit(struct umb_emit *e)
 {
+    const struct error_attrs *a = e->p.attrs;
+    const bool points = a->points != ORDER_NONE;
     const struct dims d = dims_of(&e->p.in[0]);
     struct umb_emit_launch first = {.kernel = &partials_kernel,
                                     .dimensions = 2,
                                     .global = {(size_t)d.columns},
                                     .local = {1, umb__spread_local(e->p.caps)}};
     const int span = span_of(e, &d, &first.global[1]);
-    const size_t n = (size_t)d.columns * SUMS, chunks = first.global[1];
+    const int wide = (int)d.columns + points;
+    const size_t n = (size_t)wide * SUMS, chunks = first.global[1];
     int partial = -1;
     enum umb_status st = umb__emit_temp(e, chunks * n * sizeof(float), &partial);
     if (st == UMB_OK) {
         st = umb__emit_launch(e, &first, e->in[0], e->in[1], e->in[2], partial, (int)d.rows,
-                              (int)d.per, (int)d.columns, span);
+                              (int)d.per, (int)d.columns, wide, span);
     }
+    if (st == UMB_OK && points) { st = emit_landmarks(e, &d, partial, span, chunks); }
     const struct umb_emit_launch last = {.kernel = &sums_kernel, .dimensions = 1, .global = {n}};
     if (st == UMB_OK) { st = umb__emit_launch(e, &last, partial, e->out[0], (int)n, (int)chunks); }
     return st;
@@ -238,6 +349,10 @@ static const struct umb_op_case error_cases[] = {
     {.in = "1,1 1,1 1:positive"},
     {.in = "64,3 64,3 64:mask", .flags = UMB_CASE_BENCH},
     {.in = "3,31,37,2 3,31,37,2 3:mask"},
+    {.in = "64,10 64,10 64:mask", .attrs = "points=xxyy between=0,1", .flags = UMB_CASE_BENCH},
+    {.in = "1,4 1,4 1:positive", .attrs = "points=xyxy between=1,0"},
+    {.in = "1031,6 1031,6 1031:mask", .attrs = "points=xyxy between=0,2"},
+    {.in = "2049,6 2049,6 2049:mask", .attrs = "points=xxyy between=2,1"},
     {0}};
 
 static const struct umb_op class_counts = {.name = "class_counts",
@@ -259,6 +374,8 @@ static const struct umb_op binary_counts = {.name = "binary_counts",
 static const struct umb_op error_sums = {.name = "error_sums",
                                          .min_in = 3,
                                          .max_in = 3,
+                                         .attrs = error_attrs,
+                                         .attrs_bytes = sizeof(struct error_attrs),
                                          .infer = error_infer,
                                          .reference = error_reference,
                                          .flops = error_flops,

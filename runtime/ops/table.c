@@ -18,6 +18,7 @@
     row(clip_scale) \
     row(soft_share) \
     row(metric) \
+    row(select) \
     row(max_pool) \
     row(avg_pool) \
     row(bias) \

@@ -145,6 +145,13 @@ static double error_rmse(const struct umb_tally *t, int64_t n)
     return sqrt(mean_error(t, n, 2));
 }
 
+/* The mean over samples of their points' mean distance, in the row behind the outputs. */
+static double error_landmarks(const struct umb_tally *t, int64_t n)
+{
+    const double *sums = &t->errors[5 * n];
+    return sums[0] > 0 ? sums[1] / sums[0] : NAN;
+}
+
 /* 1 − Σe²/Σ(y−ȳ)², averaged over the outputs whose labels vary. */
 static double error_r2(const struct umb_tally *t, int64_t n)
 {
@@ -173,6 +180,7 @@ static const struct umb_metric metrics[] = {
     {"mse", UMB_JUDGE_ERRORS, true, error_mse},
     {"rmse", UMB_JUDGE_ERRORS, true, error_rmse},
     {"r2", UMB_JUDGE_ERRORS, false, error_r2},
+    {"landmark_error", UMB_JUDGE_ERRORS, true, error_landmarks},
 };
 
 const struct umb_metric *umb__metric_find(const char *name, enum umb_judge judge)
@@ -181,6 +189,11 @@ const struct umb_metric *umb__metric_find(const char *name, enum umb_judge judge
         if (metrics[i].judge == judge && strcmp(metrics[i].name, name) == 0) { return &metrics[i]; }
     }
     return NULL;
+}
+
+const struct umb_metric *umb__metric_landmarks(void)
+{
+    return umb__metric_find("landmark_error", UMB_JUDGE_ERRORS);
 }
 
 void umb__metric_names(enum umb_judge judge, const char **ret_names, size_t n)

@@ -59,8 +59,40 @@ static enum umb_status choose_metrics(struct umb_net *net, const struct umb_task
                              UMB_TASK_METRICS);
         }
         t->metric[t->n_metrics++] = m;
+        t->landmarks = t->landmarks || m == umb__metric_landmarks();
     }
     return UMB_OK;
+}
+
+/* How errors are summed: with landmarks, where that is a metric. */
+static enum umb_status choose_sums(struct umb_net *net, const struct umb_task_desc *desc,
+                                   struct umb_net_task *t)
+{
+    const struct umb_op *op = umb__op_find("error_sums");
+    void *attrs = NULL;
+    if (t->judge != UMB_JUDGE_ERRORS) { return UMB_OK; }
+    if (t->landmarks != (desc->metric_attrs != NULL)) {
+        return umb__fail(net->ctx, UMB_ERR_INVALID,
+                         "task %s: landmark_error %s; expected it with the order of the points and "
+                         "the two between which the unit lies",
+                         desc->name, t->landmarks ? "without metric_attrs" : "is no metric");
+    }
+    enum umb_status st = umb__attrs_create(net->ctx, net->arena, op, desc->metric_attrs, &attrs);
+    t->error_attrs = attrs;
+    if (st != UMB_OK) { return umb__fail_prefix(net->ctx, st, "task %s", desc->name); }
+    return UMB_OK;
+}
+
+/* Which samples it learns from, where that is not all. */
+static enum umb_status choose_samples(struct umb_net *net, const struct umb_task_desc *desc,
+                                      struct umb_net_task *t)
+{
+    void *attrs = NULL;
+    if (!desc->select_attrs) { return UMB_OK; }
+    const enum umb_status st =
+        umb__attrs_create(net->ctx, net->arena, umb__op_find("select"), desc->select_attrs, &attrs);
+    t->select_attrs = attrs;
+    return st == UMB_OK ? st : umb__fail_prefix(net->ctx, st, "task %s", desc->name);
 }
 
 /* Lets the loss infer itself once, so that a wrong shape or attribute is answered here. */
@@ -129,6 +161,8 @@ enum umb_status umb_net_task(struct umb_net *net, const struct umb_task_desc *de
     t.loss_attrs = attrs;
     st = choose_metrics(net, desc, &t);
     if (st == UMB_OK) { st = probe_loss(net, &t); }
+    if (st == UMB_OK) { st = choose_sums(net, desc, &t); }
+    if (st == UMB_OK) { st = choose_samples(net, desc, &t); }
     if (st == UMB_OK) { net->task[net->n_tasks++] = t; }
     return st;
 }

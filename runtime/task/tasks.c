@@ -59,7 +59,7 @@ static enum umb_status add_errors(const struct umb_net_task *t, struct umb_graph
 {
     int in[3] = {output, v->labels, v->mask}, out[UMB_OP_MAX_OUT];
     enum umb_status st =
-        add_node(g, "error_sums", NULL, t->name, "errors", UMB_PHASE_LOSS, 3, in, out);
+        add_node(g, "error_sums", t->error_attrs, t->name, "errors", UMB_PHASE_LOSS, 3, in, out);
     if (st != UMB_OK) { return st; }
     v->errors = out[0];
     g->value[out[0]].output = true;
@@ -74,6 +74,10 @@ static enum umb_status attach_task(const struct umb_net_task *t, struct umb_grap
     g->device = t->device;
     enum umb_status st = add_inputs(t, g, &g->value[output].type, &v);
     int in[3] = {output, v.labels, v.mask};
+    if (st == UMB_OK && t->select_attrs && g->training) {
+        st = add_node(g, "select", t->select_attrs, t->name, "select", UMB_PHASE_LOSS, 3, in, out);
+        in[2] = out[0];
+    }
     if (st == UMB_OK) {
         st = add_node(g, t->loss->name, t->loss_attrs, t->name, "loss", UMB_PHASE_LOSS, 3, in, out);
     }

@@ -25,7 +25,8 @@ struct umb_tally {
     int64_t n_counts;
     int64_t *counts; /* CLASSES: [C][C] true, predicted; BINARY: [D][4] tn fp fn tp */
     int64_t n_values;
-    double *errors; /* ERRORS: [D][5] count, Σ|e|, Σe², Σy, Σy² */
+    double *errors; /* ERRORS: [D][5] count, Σ|e|, Σe², Σy, Σy²; with landmarks one more: samples,
+                       Σ of their error, 0, 0, 0 */
 };
 
 /* A metric is a row. compute gets a tally that has seen at least one sample; NaN where it is
@@ -37,6 +38,7 @@ struct umb_metric {
     double (*compute)(const struct umb_tally *tally, int64_t n_classes);
 };
 const struct umb_metric *umb__metric_find(const char *name, enum umb_judge judge); /* NULL: none */
+const struct umb_metric *umb__metric_landmarks(void); /* "landmark_error" */
 /* Names of the judge's metrics, NULL-terminated, the usual first one first; at most n. */
 void umb__metric_names(enum umb_judge judge, const char **ret_names, size_t n);
 /* A metric's value as the score counts it: higher is better. */
@@ -53,7 +55,10 @@ struct umb_net_task {
     int64_t n_classes; /* CLASSES: of the output; BINARY, ERRORS: D */
     const struct umb_metric *metric[UMB_TASK_METRICS];
     int n_metrics;
-    struct umb_type label; /* for a batch of one */
+    const void *error_attrs;  /* ERRORS: of error_sums */
+    const void *select_attrs; /* of select; NULL: all samples count */
+    bool landmarks;           /* landmark_error is among the metrics */
+    struct umb_type label;    /* for a batch of one */
     int device;
 };
 const struct umb_net_task *umb__net_task(const struct umb_net *net, int index);
@@ -73,8 +78,9 @@ struct umb_net_values {
     int image[UMB_NET_MAX_IMAGES]; /* u8 [batch,H,W,C], INPUT */
 };
 /* The net once more for some of the batch's rows, all of it on one device: the parameters are the
- * same values, states of its own, and where it is asked for, an input of its own that tells how many
- * of those rows are real (g->rows_value). `part` 0, 1 … keeps names and random numbers apart. */
+ * same values, states of its own, and where it is asked for, an input of its own that tells how
+ * many of those rows are real (g->rows_value). `part` 0, 1 … keeps names and random numbers apart.
+ */
 struct umb_net_part {
     int part, device;
     int64_t first, count; /* rows of each stream */

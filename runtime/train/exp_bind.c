@@ -130,6 +130,7 @@ enum umb_status umb__exp_bind_tasks(struct umb_experiment *exp)
         t->n_classes = info->kind == UMB_TARGET_REAL ? 0 : info->n_classes;
         t->class_names = info->class_names;
         if (t->n_groups) { st = bind_map(exp, t, info); }
+        if (st == UMB_OK) { st = umb__exp_bind_landmarks(exp, t); }
     }
     return st;
 }
@@ -249,7 +250,8 @@ enum umb_status umb__experiment_open(struct umb_experiment *exp)
     for (size_t i = 0; st == UMB_OK && i < exp->n_data; i++) {
         st = take_shapes(exp, &exp->data[i]);
     }
-    return st == UMB_OK ? bind(exp) : st;
+    if (st == UMB_OK) { st = bind(exp); }
+    return st == UMB_OK ? umb__exp_bind_balance(exp) : st;
 }
 
 /* As JSON text. */
@@ -261,10 +263,11 @@ static json_t *target_json(const struct umb_target_info *info)
         json_t *name = json_string(info->class_names[c]); /* NULL: not UTF-8 */
         json_array_append_new(names, name ? name : json_sprintf("class %lld", (long long)c));
     }
-    return json_pack("{s:s, s:i, s:I, s:I, s:I, s:I, s:o}", "name", info->name, "kind",
-                     (int)info->kind, "classes", (json_int_t)info->n_classes, "values",
-                     (json_int_t)info->n_values, "height", (json_int_t)info->height, "width",
-                     (json_int_t)info->width, "class_names", names);
+    return json_pack("{s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:o}", "name", info->name, "kind",
+                     (int)info->kind, "points", (int)info->points, "classes",
+                     (json_int_t)info->n_classes, "values", (json_int_t)info->n_values, "height",
+                     (json_int_t)info->height, "width", (json_int_t)info->width, "class_names",
+                     names);
 }
 
 static json_t *shape_json(const struct umb_exp_data *d)
@@ -338,6 +341,12 @@ static bool read_target(struct umb_experiment *exp, const json_t *row, struct um
         return false;
     }
     info->kind = (enum umb_target_kind)kind;
+    int64_t points = UMB_POINTS_UNSAID; /* older checkpoints say nothing */
+    if (json_object_get(row, "points") &&
+        (!read_count(row, "points", 0, &points) || points > UMB_POINTS_XXYY)) {
+        return false;
+    }
+    info->points = (enum umb_points)points;
     return read_count(row, "classes", 0, &info->n_classes) &&
            read_count(row, "values", 0, &info->n_values) &&
            read_count(row, "height", 0, &info->height) &&

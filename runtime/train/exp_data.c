@@ -24,7 +24,7 @@ static const struct data_key {
     {"format", ALL},   {"path", ALL & ~SHAPES}, {"normalize", ALL},     {"size", ALL},
     {"channels", ALL}, {"validation", ALL},     {"test", FOLDER | CSV}, {"limit", ALL},
     {"seed", ALL},     {"image_column", CSV},   {"split_column", CSV},  {"targets", CSV},
-    {"count", SHAPES}, {"inputs", CSV},
+    {"count", SHAPES}, {"inputs", CSV},         {"augment", ALL},
 };
 
 static enum umb_status read_format(struct umb_experiment *exp, const struct umb_yaml *map,
@@ -237,6 +237,7 @@ static enum umb_status read_one(struct umb_experiment *exp, const struct umb_yam
     if (st == UMB_OK) { st = read_count(exp, map, "seed", 0, INT64_MAX, &seed); }
     if (st == UMB_OK) { st = read_count(exp, map, "count", 4, 10000000, &d->desc.count); }
     if (st == UMB_OK && format == CSV) { st = read_csv(exp, map, d); }
+    if (st == UMB_OK) { st = umb__exp_read_augment(exp, map, d); }
     d->desc.seed = (uint64_t)seed;
     if (st == UMB_OK) { st = umb__exp_read_inputs(exp, map, d); }
     if (st != UMB_OK || format == SHAPES) { return st; }

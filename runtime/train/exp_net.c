@@ -331,9 +331,9 @@ static enum umb_status add_task(struct builder *b, const struct umb_exp_task *t,
     struct umb_shape shape = umb_net_shape(b->net, output);
     enum umb_status st = umb__exp_check_output(exp, t, &shape);
     if (st != UMB_OK) { return st; }
-    struct umb_task_desc desc = {t->name,       output,    t->loss,
-                                 t->loss_attrs, t->weight, (const char *const *)t->metrics,
-                                 t->device};
+    struct umb_task_desc desc = {t->name,       output,          t->loss,
+                                 t->loss_attrs, t->weight,       (const char *const *)t->metrics,
+                                 t->device,     t->metric_attrs, t->select_attrs};
     st = umb_net_task(b->net, &desc);
     return st == UMB_OK ? st : umb__yaml_fail_prefix(exp->ctx, t->node, st);
 }

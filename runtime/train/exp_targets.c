@@ -74,9 +74,10 @@ static enum umb_status read_type(struct umb_experiment *exp, const struct umb_ya
 static enum umb_status check_target_keys(struct umb_experiment *exp, const struct umb_yaml *map,
                                          const struct umb_csv_target *t)
 {
-    static const char *const classes[] = {"column", "type", "classes"};
-    static const char *const real[] = {"column", "columns", "type", "scale", "offset"};
-    static const char *const pixels[] = {"column", "type", "classes", "ignore"};
+    static const char *const classes[] = {"column", "type", "classes", "swap"};
+    static const char *const real[] = {"column", "columns", "type",   "scale",
+                                       "offset", "points",  "within", "swap"};
+    static const char *const pixels[] = {"column", "type", "classes", "ignore", "swap"};
     switch (t->kind) {
     case UMB_TARGET_CLASS:
         return umb__yaml_keys(exp->ctx, map, classes, COUNT(classes));
@@ -105,7 +106,7 @@ static enum umb_status read_classes(struct umb_experiment *exp, const struct umb
 }
 
 static enum umb_status read_target(struct umb_experiment *exp, const struct umb_yaml *map,
-                                   struct umb_csv_target *t)
+                                   const struct umb_exp_data *d, struct umb_csv_target *t)
 {
     const struct umb_yaml *scale = umb__yaml_get(map, "scale"),
                           *offset = umb__yaml_get(map, "offset"),
@@ -125,7 +126,7 @@ static enum umb_status read_target(struct umb_experiment *exp, const struct umb_
     }
     if (st == UMB_OK && offset) { st = umb__yaml_double(exp->ctx, offset, -1e9, 1e9, &t->offset); }
     if (st == UMB_OK && ignore) { st = umb__yaml_int(exp->ctx, ignore, 0, 255, &t->ignore); }
-    return st;
+    return st == UMB_OK ? umb__exp_read_points(exp, map, d, t) : st;
 }
 
 enum umb_status umb__exp_read_targets(struct umb_experiment *exp, const struct umb_yaml *map,
@@ -144,7 +145,7 @@ enum umb_status umb__exp_read_targets(struct umb_experiment *exp, const struct u
         umb__arena_calloc(exp->tree->arena, node->n_items, sizeof *targets);
     if (!targets) { return UMB_ERR_NO_MEMORY; }
     for (size_t i = 0; st == UMB_OK && i < node->n_items; i++) {
-        st = read_target(exp, node->item[i], &targets[i]);
+        st = read_target(exp, node->item[i], d, &targets[i]);
     }
     d->desc.targets = targets;
     d->desc.n_targets = node->n_items;

@@ -79,7 +79,8 @@ static enum umb_status read_loss(struct umb_experiment *exp, struct umb_exp_task
 static enum umb_status read_metric(struct umb_experiment *exp, const struct umb_yaml *node,
                                    struct umb_exp_task *t, size_t index)
 {
-    enum umb_status st = umb__yaml_text(exp->ctx, node, &t->metrics[index]);
+    const struct umb_yaml *options = NULL;
+    enum umb_status st = umb__exp_choice(exp->ctx, node, "metric", &t->metrics[index], &options);
     if (st != UMB_OK) { return st; }
     const char *name = t->metrics[index];
     if (!umb__metric_find(name, t->judge)) {
@@ -98,7 +99,7 @@ static enum umb_status read_metric(struct umb_experiment *exp, const struct umb_
             return umb__yaml_fail(exp->ctx, node, "'%s' is there twice; expected it once", name);
         }
     }
-    return UMB_OK;
+    return umb__exp_read_landmarks(exp, node, options, name, t);
 }
 
 static enum umb_status read_metrics(struct umb_experiment *exp, const struct umb_yaml *node,
@@ -156,8 +157,8 @@ static enum umb_status read_head(struct umb_experiment *exp, struct umb_exp_task
 static enum umb_status read_task(struct umb_experiment *exp, const struct umb_yaml *node,
                                  struct umb_exp_task *t)
 {
-    static const char *const keys[] = {"data", "target", "map",     "trunk", "head",
-                                       "loss", "weight", "metrics", "device"};
+    static const char *const keys[] = {"data",   "target",  "map",    "trunk",   "head",  "loss",
+                                       "weight", "metrics", "device", "balance", "select"};
     t->name = node->key;
     t->node = node;
     t->weight = 1;
@@ -176,7 +177,8 @@ static enum umb_status read_task(struct umb_experiment *exp, const struct umb_ya
     if (st == UMB_OK && map) { st = read_map(exp, map, t); }
     if (st == UMB_OK && weight) { st = umb__yaml_double(exp->ctx, weight, 0, 1e6, &t->weight); }
     if (st == UMB_OK && metrics) { st = read_metrics(exp, metrics, t); }
-    return st;
+    if (st == UMB_OK) { st = umb__exp_read_select(exp, t); }
+    return st == UMB_OK ? umb__exp_read_balance(exp, t) : st;
 }
 
 /* What early_stop watches must be something that is measured. */

@@ -160,6 +160,7 @@ void umb__experiment_destroy(struct umb_experiment *exp)
 {
     if (!exp) { return; }
     for (size_t i = 0; i < exp->n_data; i++) {
+        umb__balance_destroy(exp->data[i].balance);
         umb_dataset_close(exp->data[i].dataset);
         umb__exp_close_inputs(&exp->data[i]);
     }

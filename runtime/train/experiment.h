@@ -10,7 +10,9 @@
 #ifndef UMB_EXPERIMENT_H
 #define UMB_EXPERIMENT_H
 
+#include "augment.h"
 #include "balance.h"
+#include "class_balance.h"
 #include "exp_parts.h"
 #include "op.h"
 #include "schedule.h"
@@ -31,6 +33,8 @@ struct umb_exp_data {
     struct umb_dataset_desc desc;
     size_t n_norm;
     double mean[UMB_MAX_NORM], std[UMB_MAX_NORM];
+    struct umb_augment augment; /* of training pictures; only where it is said: augments */
+    bool augments;
     bool used;  /* by a task */
     int stream; /* in the net; −1 before, and for what no task uses */
     /* Samples with several images (exp_inputs.c). Of the further ones input, desc, norm, dataset,
@@ -44,6 +48,7 @@ struct umb_exp_data {
     int64_t shape[3];            /* H, W, C */
     size_t n_targets;
     struct umb_target_info *target;
+    struct umb_balance *balance; /* draws a task's classes equally often; NULL: no task asks */
 };
 
 struct umb_exp_trunk {
@@ -52,6 +57,9 @@ struct umb_exp_trunk {
     const struct umb_yaml *on; /* its `device`; NULL: none */
     int device;                /* among the run's; 0 until exp_devices.c has chosen */
 };
+
+/* How a task makes up for classes of unequal numbers. */
+enum umb_exp_balance { UMB_BALANCE_NONE, UMB_BALANCE_WEIGHTS, UMB_BALANCE_SAMPLER };
 
 /* Derived classes: which labels make class i of a task. */
 struct umb_exp_group {
@@ -69,7 +77,11 @@ struct umb_exp_task {
     const char *loss, *loss_attrs;
     enum umb_judge judge;
     double weight;
-    const char **metrics;      /* NULL-terminated, or NULL */
+    const char **metrics;           /* NULL-terminated, or NULL */
+    const struct umb_yaml *between; /* of landmark_error; NULL: not asked for */
+    const char *metric_attrs;       /* for umb_task_desc, from binding on */
+    enum umb_exp_balance balance;
+    const char *select_attrs;  /* for umb_task_desc; NULL: it learns from all samples */
     const struct umb_yaml *on; /* its `device`; NULL: none */
     int device;                /* as umb_exp_trunk's */
     /* From binding on: */
@@ -207,6 +219,28 @@ UMB_MUST_USE enum umb_status umb__exp_open_inputs(struct umb_experiment *exp,
 void umb__exp_close_inputs(struct umb_exp_data *d);
 /* The image of that number, 0 … n_more. */
 const struct umb_exp_data *umb__exp_input(const struct umb_exp_data *d, size_t index);
+/* `points`, `within` and `swap` of a target; `augment` of a data set whose targets are read. */
+UMB_MUST_USE enum umb_status umb__exp_read_points(struct umb_experiment *exp,
+                                                  const struct umb_yaml *map,
+                                                  const struct umb_exp_data *d,
+                                                  struct umb_csv_target *t);
+UMB_MUST_USE enum umb_status umb__exp_read_augment(struct umb_experiment *exp,
+                                                   const struct umb_yaml *map,
+                                                   struct umb_exp_data *d);
+/* `balance` of a task; and what is asked for made from the labels of open data sets. */
+UMB_MUST_USE enum umb_status umb__exp_read_balance(struct umb_experiment *exp,
+                                                   struct umb_exp_task *t);
+UMB_MUST_USE enum umb_status umb__exp_bind_balance(struct umb_experiment *exp);
+/* `select` of a task. */
+UMB_MUST_USE enum umb_status umb__exp_read_select(struct umb_experiment *exp,
+                                                  struct umb_exp_task *t);
+/* A metric's options, NULL: none; and, of a bound task, their check against its target. */
+UMB_MUST_USE enum umb_status umb__exp_read_landmarks(struct umb_experiment *exp,
+                                                     const struct umb_yaml *node,
+                                                     const struct umb_yaml *options,
+                                                     const char *metric, struct umb_exp_task *t);
+UMB_MUST_USE enum umb_status umb__exp_bind_landmarks(struct umb_experiment *exp,
+                                                     struct umb_exp_task *t);
 /* Sets desc.path: beside the experiment, else in UMBEL_DATA. */
 UMB_MUST_USE enum umb_status umb__exp_find_data(struct umb_experiment *exp, struct umb_exp_data *d);
 UMB_MUST_USE enum umb_status umb__exp_read_tasks(struct umb_experiment *exp,

@@ -45,19 +45,6 @@ static enum umb_status choose_samples(struct umb_feed *f, struct source *s, int6
     return umb__sampler_batch(s->sampler, batch, s->index, ret_n);
 }
 
-/* All images of n samples; targets come with the first. */
-static enum umb_status read_images(struct umb_feed *f, const struct source *s, int64_t n,
-                                   const struct umb_slot_view *view)
-{
-    enum umb_status st = UMB_OK;
-    for (size_t k = 0; st == UMB_OK && k <= s->data->n_more; k++) {
-        st = umb__reader_read(f->desc.reader, umb__exp_input(s->data, k)->dataset, f->desc.split,
-                              s->index, n, view->images[(size_t)s->data->image + k],
-                              k ? NULL : s->target);
-    }
-    return st;
-}
-
 static enum umb_status fill_labels(struct umb_feed *f, const struct umb_slot_view *view,
                                    const int64_t *n)
 {
@@ -69,6 +56,38 @@ static enum umb_status fill_labels(struct umb_feed *f, const struct umb_slot_vie
         const struct source *s = &f->source[stream];
         st = umb__labels_fill(exp, task, s->target[task->target], s->index, n[stream],
                               view->labels[t], view->mask[t]);
+    }
+    return st;
+}
+
+/* Image k of n samples; targets come with the first. A sample's place in the run, over all its
+ * batches, addresses what is drawn for it: the same for all its images. */
+static enum umb_status read_image(struct umb_feed *f, size_t stream, size_t k, int64_t batch,
+                                  int64_t n, uint8_t *images)
+{
+    const struct source *s = &f->source[stream];
+    const struct umb_exp_train *train = &f->desc.exp->train;
+    const bool changes = s->data->augments && f->desc.mode == UMB_TRAINER_TRAIN;
+    const struct umb_read read = {.dataset = umb__exp_input(s->data, k)->dataset,
+                                  .split = f->desc.split,
+                                  .indices = s->index,
+                                  .n = n,
+                                  .images = images,
+                                  .targets = k ? NULL : s->target,
+                                  .augment = changes ? &s->data->augment : NULL,
+                                  .seed = train->seed,
+                                  .stream = (uint32_t)stream,
+                                  .first = (uint64_t)(batch * train->batch)};
+    return umb__reader_run(f->desc.reader, &read);
+}
+
+static enum umb_status read_images(struct umb_feed *f, size_t stream, int64_t batch, int64_t n,
+                                   const struct umb_slot_view *view)
+{
+    const struct umb_exp_data *data = f->source[stream].data;
+    enum umb_status st = UMB_OK;
+    for (size_t k = 0; st == UMB_OK && k <= data->n_more; k++) {
+        st = read_image(f, stream, k, batch, n, view->images[(size_t)data->image + k]);
     }
     return st;
 }
@@ -86,7 +105,7 @@ static enum umb_status fill(struct umb_feed *f, int64_t batch)
         struct source *s = &f->source[i];
         st = choose_samples(f, s, batch, &n[i]);
         filled->images += n[i] * (int64_t)(1 + s->data->n_more);
-        if (st == UMB_OK && n[i] > 0) { st = read_images(f, s, n[i], &view); }
+        if (st == UMB_OK && n[i] > 0) { st = read_images(f, i, batch, n[i], &view); }
     }
     if (st == UMB_OK) { st = fill_labels(f, &view, n); }
     if (st == UMB_OK) { umb__trainer_set_rows(f->desc.trainer, f->desc.mode, slot, n); }
@@ -234,6 +253,7 @@ static enum umb_status create_source(struct umb_feed *f, size_t stream)
                                     .seed = exp->train.seed,
                                     .stream = (uint32_t)stream,
                                     .shuffle = f->desc.mode == UMB_TRAINER_TRAIN};
+    if (desc.shuffle) { desc.balance = s->data->balance; }
     st = umb__sampler_create(f->ctx, &desc, &s->sampler);
     if (st != UMB_OK) { return st; }
     int64_t n = umb__sampler_batches(s->sampler);

@@ -234,7 +234,7 @@ static enum umb_status make_tallies(struct umb_trainer *tr)
         bool errors = task->judge == UMB_JUDGE_ERRORS;
         y->n_counts =
             errors ? 0 : task->n_classes * (task->judge == UMB_JUDGE_CLASSES ? task->n_classes : 4);
-        y->n_values = errors ? 5 * task->n_classes : 0;
+        y->n_values = errors ? 5 * (task->n_classes + task->landmarks) : 0;
         y->counts = umb__arena_calloc(tr->arena, (size_t)y->n_counts + 1, sizeof *y->counts);
         y->errors = umb__arena_calloc(tr->arena, (size_t)y->n_values + 1, sizeof *y->errors);
         if (!y->counts || !y->errors) { return UMB_ERR_NO_MEMORY; }

@@ -74,6 +74,42 @@ static void errors_by_hand(void **state)
     direct_close(&d);
 }
 
+/* 3-4-5 triangles: points 0 and 1 lie 5 apart. Sample 1 has no label, 2 is masked, in 3 the two
+ * points are one; sample 4 is off by 10 and 0. */
+static void landmarks_by_hand(void **state)
+{
+    (void)state;
+    const struct umb_shape shape = direct_shape(2, 5, 4), n = direct_shape(1, 5, 0);
+    const float x[20] = {3,      4, 3, 4, /**/ 0, 0, 0, 0, /**/ NAN, 0, 0, 0,
+                         /**/ 0, 0, 0, 0, /**/ 8, 6, 3, 4};
+    const float y[20] = {0,      0, 3, 4, /**/ NAN, 0, 3, 4, /**/ 0, 0, 3, 4,
+                         /**/ 1, 1, 1, 1, /**/ 0,   0, 3, 4};
+    const float mask[5] = {1, 1, 0, 1, 1};
+    struct direct d = direct_open("error_sums", "points=xyxy between=0,1");
+    direct_f32(&d, &shape, x);
+    direct_f32(&d, &shape, y);
+    direct_f32(&d, &n, mask);
+    direct_device(&d);
+    const float expected[5] = {2, 0.5f + 1, 0, 0, 0};
+    assert_close("landmarks", (const float *)direct_out(&d, 0) + 20, expected, 5, 1e-6);
+    direct_close(&d);
+}
+
+static void wrong_points_are_refused(void **state)
+{
+    (void)state;
+    const struct umb_shape shape = direct_shape(2, 5, 4), n = direct_shape(1, 5, 0);
+    struct direct d = direct_open("error_sums", "points=xxyy between=0,2");
+    direct_f32(&d, &shape, NULL);
+    direct_f32(&d, &shape, NULL);
+    direct_f32(&d, &n, NULL);
+    const char *got = direct_refusal(&d);
+    if (!strstr(got, "points 0 and 2; expected two different ones of 0 … 1")) {
+        fail_msg("got '%s'", got);
+    }
+    direct_close(&d);
+}
+
 static void wrong_counts_are_refused(void **state)
 {
     (void)state;
@@ -94,10 +130,9 @@ int main(void)
 {
     static const char *const ops[] = {"class_counts", "binary_counts", "error_sums", NULL};
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(classes_by_hand),
-        cmocka_unit_test(answers_by_hand),
-        cmocka_unit_test(errors_by_hand),
-        cmocka_unit_test(wrong_counts_are_refused),
+        cmocka_unit_test(classes_by_hand),          cmocka_unit_test(answers_by_hand),
+        cmocka_unit_test(errors_by_hand),           cmocka_unit_test(landmarks_by_hand),
+        cmocka_unit_test(wrong_points_are_refused), cmocka_unit_test(wrong_counts_are_refused),
     };
     return harness_main("metrics",
                         &(struct harness){.ops = ops, .tests = tests, .n_tests = COUNT(tests)});

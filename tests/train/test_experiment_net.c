@@ -86,6 +86,54 @@ static void layers_are_named_by_op_and_number(void **state)
     drop(&r);
 }
 
+/* Weights are n/(C·n_c), behind the map, of training samples alone; the loss's other keys stay. */
+static void weights_balance_classes(void **state)
+{
+    (void)state;
+    struct rig r;
+    build(&r, "data: {a: {format: shapes, count: 60, validation: 0.3}}\n"
+              "trunk: [{conv: {filters: 2, size: 3, stride: 4}}, flatten]\n"
+              "tasks:\n"
+              "  a: {target: shape, head: [{dense: {units: 4}}], balance: weights,\n"
+              "      loss: {cross_entropy: {label_smoothing: 0.1}}}\n"
+              "  b: {target: shape, map: {x: [1], y: [0, 3]}, head: [{dense: {units: 1}}],\n"
+              "      loss: binary_cross_entropy, balance: weights}\n");
+    const struct umb_exp_data *d = &r.exp->data[0];
+    int n[4] = {0};
+    for (int64_t i = 0; i < umb_dataset_count(d->dataset, UMB_SPLIT_TRAIN); i++) {
+        int32_t label;
+        void *targets[4] = {&label, NULL, NULL, NULL};
+        assert_int_equal(umb_dataset_read(d->dataset, UMB_SPLIT_TRAIN, i, NULL, targets), UMB_OK);
+        n[label]++;
+    }
+    char want[160];
+    const double all = n[0] + n[1] + n[2] + n[3];
+    snprintf(want, sizeof want, "label_smoothing=0.1 class_weights=%.9g,%.9g,%.9g,%.9g",
+             all / (4 * n[0]), all / (4 * n[1]), all / (4 * n[2]), all / (4 * n[3]));
+    assert_string_equal(r.exp->task[0].loss_attrs, want);
+    snprintf(want, sizeof want, "pos_weight=%.9g", (double)n[1] / (n[0] + n[3]));
+    assert_string_equal(r.exp->task[1].loss_attrs, want);
+    drop(&r);
+}
+
+/* What a landmark metric needs is known from a checkpoint's text, too. */
+static void points_are_known_without_data(void **state)
+{
+    (void)state;
+    struct rig r;
+    build(&r, "data: {a: {format: shapes, count: 40}}\n"
+              "trunk: [{conv: {filters: 2, size: 3, stride: 4}}, flatten]\n"
+              "tasks:\n"
+              "  a: {target: position, head: [{dense: {units: 2}}], loss: mse}\n");
+    char *json = NULL;
+    assert_int_equal(umb__experiment_shapes(r.exp, &json), UMB_OK);
+    r.exp->data[0].target[2].points = UMB_POINTS_UNSAID;
+    assert_int_equal(umb__experiment_bind(r.exp, json, "test"), UMB_OK);
+    assert_int_equal(r.exp->data[0].target[2].points, UMB_POINTS_XYXY);
+    umb__free(json);
+    drop(&r);
+}
+
 static void repeats_have_their_own_parameters(void **state)
 {
     (void)state;
@@ -302,6 +350,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(layers_are_named_by_op_and_number),
+        cmocka_unit_test(weights_balance_classes),
+        cmocka_unit_test(points_are_known_without_data),
         cmocka_unit_test(repeats_have_their_own_parameters),
         cmocka_unit_test(streams_of_one_shape_pass_the_trunk_once),
         cmocka_unit_test(streams_of_two_shapes_share_the_trunk_too),

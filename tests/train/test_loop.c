@@ -23,12 +23,13 @@
 #include <cmocka.h>
 
 /* Two streams of unequal length, dropout, batch statistics, a partial last batch, every kind of
- * label: whatever has state. */
+ * label, changed pictures, balanced classes: whatever has state. */
 static const char text[] =
     "name: small\n"
     "data:\n"
-    "  a: {format: shapes, count: 60, validation: 0.2}\n"
-    "  b: {format: shapes, count: 40, seed: 2}\n"
+    "  a: {format: shapes, count: 60, validation: 0.2, augment: {flip: 0.5, zoom: 0.2, rotate: "
+    "10}}\n"
+    "  b: {format: shapes, count: 40, seed: 2, augment: {flip: 0.5, shift: 0.1, contrast: 0.2}}\n"
     "trunk:\n"
     "  - conv: {filters: 6, size: 3, stride: 2, bias: false}\n"
     "  - batch_norm: {}\n"
@@ -37,10 +38,12 @@ static const char text[] =
     "  - flatten: {}\n"
     "  - dropout: {rate: 0.3}\n"
     "tasks:\n"
-    "  shape: {data: a, target: shape, head: [{dense: {units: 4}}], loss: cross_entropy}\n"
+    "  shape: {data: a, target: shape, head: [{dense: {units: 4}}], loss: cross_entropy, "
+    "balance: weights}\n"
     "  round: {data: a, target: shape, map: {round: [0], angular: [1, 2]}, head: [{dense: {units: "
-    "1}}], loss: binary_cross_entropy, metrics: [f1, accuracy]}\n"
-    "  place: {data: b, target: position, head: [{dense: {units: 2}}], loss: mse, metrics: [mae]}\n"
+    "1}}], loss: binary_cross_entropy, metrics: [f1, accuracy], balance: sampler}\n"
+    "  place: {data: b, target: position, head: [{dense: {units: 2}}], loss: mse, metrics: [mae], "
+    "select: {loss: 0.7}}\n"
     "train: {epochs: 3, batch: 16, log_every: 1, optimizer: {adam: {rate: 0.003}}, clip_norm: 1}\n";
 
 struct rig {

@@ -130,6 +130,19 @@ static void yes_never_said_is_zero(void **state)
 
 /* ---- numbers: count, Σ|e|, Σe², Σy, Σy² of each output ---- */
 
+/* Two outputs, and behind them 4 faces with errors of 0.1, 0.2, 0.2 and 0.3. */
+static void landmarks_of_all_batches(void **state)
+{
+    (void)state;
+    double errors[15] = {4, 3, 5, 10, 30, /**/ 4, 1, 1, 2, 4, /**/ 4, 0.8, 0, 0, 0};
+    struct umb_tally t = {.n_values = 15, .errors = errors};
+    expect(UMB_JUDGE_ERRORS, "landmark_error", &t, 2, 0.8 / 4);
+    expect(UMB_JUDGE_ERRORS, "mae", &t, 2, 4.0 / 8);
+    errors[10] = 0; /* none whose unit was more than 0 */
+    expect(UMB_JUDGE_ERRORS, "landmark_error", &t, 2, NAN);
+    assert_true(umb__metric_landmarks()->lower_is_better);
+}
+
 /* Output 0: labels 1 2 3 4, answers 1 3 3 2. Output 1: labels 0 2 of two samples, answers 1 2. */
 static void two_numbers(void **state)
 {
@@ -164,7 +177,8 @@ static void names_belong_to_a_judge(void **state)
     const char *names[UMB_TASK_METRICS + 1] = {0};
     umb__metric_names(UMB_JUDGE_ERRORS, names, UMB_TASK_METRICS);
     assert_string_equal(names[0], "mae");
-    assert_null(names[4]);
+    assert_string_equal(names[4], "landmark_error");
+    assert_null(names[5]);
     const char *one[2] = {0};
     umb__metric_names(UMB_JUDGE_CLASSES, one, 1);
     assert_string_equal(one[0], "accuracy");
@@ -193,6 +207,7 @@ int main(void)
         cmocka_unit_test(large_counts),
         cmocka_unit_test(two_yes_or_no_outputs),
         cmocka_unit_test(yes_never_said_is_zero),
+        cmocka_unit_test(landmarks_of_all_batches),
         cmocka_unit_test(two_numbers),
         cmocka_unit_test(r2_of_equal_labels),
         cmocka_unit_test(names_belong_to_a_judge),
