@@ -6,7 +6,8 @@
  */
 #include "walk.cl"
 
-#define TILE 4 /* rows of a tile */
+#define TILE 4   /* rows of a tile */
+#define TERMS 32 /* that are added one after another */
 
 /*
  * gram[s,t] = Σ_i rows[s,i]·rows[t,i], in two launches. The first makes partial[pair, chunk, 16]: of
@@ -28,34 +29,44 @@ __kernel void gram_tiles(__global const float *rows_base, ulong rows_at,
     }
     const int b = a + pair - first;
     __global const float *s[TILE], *t[TILE];
-    lanes_t sum[TILE * TILE];
+    lanes_t all[TILE * TILE];
 #pragma unroll
     for (int k = 0; k < TILE; k++) {
         s[k] = rows + (size_t)min(a * TILE + k, T - 1) * (size_t)P;
         t[k] = rows + (size_t)min(b * TILE + k, T - 1) * (size_t)P;
     }
 #pragma unroll
-    for (int k = 0; k < TILE * TILE; k++) { sum[k] = (lanes_t)0.0f; }
-    const int end = chunk * span + min(P - chunk * span, span);
-    for (int i = chunk * span + (int)get_local_id(0) * VW; i < end; i += (int)get_local_size(0) * VW) {
-        lanes_t x[TILE];
+    for (int k = 0; k < TILE * TILE; k++) { all[k] = (lanes_t)0.0f; }
+    const int end = chunk * span + min(P - chunk * span, span), step = (int)get_local_size(0) * VW;
+    int i = chunk * span + (int)get_local_id(0) * VW;
+    while (i < end) { /* sums of a few terms, added to the others: so rounding stays small */
+        lanes_t sum[TILE * TILE];
 #pragma unroll
-        for (int k = 0; k < TILE; k++) { x[k] = lanes_load(t[k] + i, end - i); }
+        for (int k = 0; k < TILE * TILE; k++) { sum[k] = (lanes_t)0.0f; }
+        for (const int stop = min(end, i + TERMS * step); i < stop; i += step) {
+            lanes_t x[TILE];
 #pragma unroll
-        for (int j = 0; j < TILE; j++) {
-            const lanes_t y = lanes_load(s[j] + i, end - i);
+            for (int k = 0; k < TILE; k++) { x[k] = lanes_load(t[k] + i, end - i); }
 #pragma unroll
-            for (int k = 0; k < TILE; k++) { sum[j * TILE + k] = fma(y, x[k], sum[j * TILE + k]); }
+            for (int j = 0; j < TILE; j++) {
+                const lanes_t y = lanes_load(s[j] + i, end - i);
+#pragma unroll
+                for (int k = 0; k < TILE; k++) {
+                    sum[j * TILE + k] = fma(y, x[k], sum[j * TILE + k]);
+                }
+            }
         }
+#pragma unroll
+        for (int k = 0; k < TILE * TILE; k++) { all[k] += sum[k]; }
     }
     __global float *out = partial_base + partial_at + (pair * n_chunks + chunk) * TILE * TILE;
 #if VW > 1 /* a group is one item */
 #pragma unroll
-    for (int k = 0; k < TILE * TILE; k++) { out[k] = lanes_sum(sum[k]); }
+    for (int k = 0; k < TILE * TILE; k++) { out[k] = lanes_sum(all[k]); }
 #else /* the items' sums as a tree, all sixteen at once */
     const int l = get_local_id(0), L = get_local_size(0);
 #pragma unroll
-    for (int k = 0; k < TILE * TILE; k++) { scratch[k * L + l] = sum[k]; }
+    for (int k = 0; k < TILE * TILE; k++) { scratch[k * L + l] = all[k]; }
     for (int h = L / 2; h > 0; h /= 2) {
         barrier(CLK_LOCAL_MEM_FENCE);
         for (int k = 0; k < TILE * TILE && l < h; k++) {
