@@ -39,6 +39,7 @@
     row(dropout) \
     row(upsample) \
     row(gradient_rows) \
+    row(gather) \
     row(transfer) \
     row(host)
 /* clang-format on */

@@ -82,7 +82,7 @@ static enum umb_status add_facts(struct rows *r, const char *name, int n_more, c
     n = 2 * r->T;
     if (r->losses < 0) {
         const enum umb_status st =
-            add_node(r->g, "concat", NULL, "balancer.losses", n, in, &r->losses);
+            add_node(r->g, "gather", NULL, "balancer.losses", n, in, &r->losses);
         if (st != UMB_OK) { return st; }
     }
     n = 0;
@@ -91,7 +91,7 @@ static enum umb_status add_facts(struct rows *r, const char *name, int n_more, c
         in[n++] = more[k];
     }
     *ret_facts = r->losses;
-    return n == 1 ? UMB_OK : add_node(r->g, "concat", NULL, name, n, in, ret_facts);
+    return n == 1 ? UMB_OK : add_node(r->g, "gather", NULL, name, n, in, ret_facts);
 }
 
 static enum umb_status add_host(struct rows *r, const char *name, umb_host_fn call, int facts,
