@@ -39,17 +39,17 @@ __kernel void gram_tiles(__global const float *rows_base, ulong rows_at,
     for (int k = 0; k < TILE * TILE; k++) { all[k] = (lanes_t)0.0f; }
     const int end = chunk * span + min(P - chunk * span, span), step = (int)get_local_size(0) * VW;
     int i = chunk * span + (int)get_local_id(0) * VW;
-    while (i < end) { /* sums of a few terms, added to the others: so rounding stays small */
+    while (i + VW <= end) { /* sums of a few terms, added to the others: so rounding stays small */
         lanes_t sum[TILE * TILE];
 #pragma unroll
         for (int k = 0; k < TILE * TILE; k++) { sum[k] = (lanes_t)0.0f; }
-        for (const int stop = min(end, i + TERMS * step); i < stop; i += step) {
+        for (const int stop = min(end - VW + 1, i + TERMS * step); i < stop; i += step) {
             lanes_t x[TILE];
 #pragma unroll
-            for (int k = 0; k < TILE; k++) { x[k] = lanes_load(t[k] + i, end - i); }
+            for (int k = 0; k < TILE; k++) { x[k] = LANES_LOAD(t[k] + i); }
 #pragma unroll
             for (int j = 0; j < TILE; j++) {
-                const lanes_t y = lanes_load(s[j] + i, end - i);
+                const lanes_t y = LANES_LOAD(s[j] + i);
 #pragma unroll
                 for (int k = 0; k < TILE; k++) {
                     sum[j * TILE + k] = fma(y, x[k], sum[j * TILE + k]);
@@ -59,6 +59,18 @@ __kernel void gram_tiles(__global const float *rows_base, ulong rows_at,
 #pragma unroll
         for (int k = 0; k < TILE * TILE; k++) { all[k] += sum[k]; }
     }
+#if VW > 1
+    if (i < end) {
+#pragma unroll
+        for (int j = 0; j < TILE; j++) {
+            const lanes_t y = lanes_load(s[j] + i, end - i);
+#pragma unroll
+            for (int k = 0; k < TILE; k++) {
+                all[j * TILE + k] = fma(y, lanes_load(t[k] + i, end - i), all[j * TILE + k]);
+            }
+        }
+    }
+#endif
     __global float *out = partial_base + partial_at + (pair * n_chunks + chunk) * TILE * TILE;
 #if VW > 1 /* a group is one item */
 #pragma unroll

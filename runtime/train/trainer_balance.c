@@ -277,16 +277,12 @@ enum umb_status umb__balancing_result(struct umb_trainer *tr)
 void umb__balancing_learn(void *user, int slot, const float *in, float *out)
 {
     struct umb_trainer_balance *b = user;
-    double loss[UMB_MAX_TASKS], after[UMB_MAX_TASKS];
+    double loss[UMB_MAX_TASKS];
     pthread_mutex_lock(&b->lock);
     struct umb_balance_step *s = &b->slot[slot];
     struct umb_balance_facts f = facts_of(b, s->step, s->rate);
     read_losses(b, in, loss);
     f.loss = loss;
-    if (b->has_after) {
-        read_losses(b, in + 2 * b->T, after);
-        f.loss_after = after;
-    }
     memcpy(s->weight, b->weight, sizeof s->weight);
     b->row->learn(b->attrs, &f, b->state);
     struct umb_balance_step next = {.step = s->step + 1};
@@ -295,6 +291,21 @@ void umb__balancing_learn(void *user, int slot, const float *in, float *out)
     memcpy(b->weight, next.weight, sizeof b->weight);
     write_weights(b, b->weight, out);
     pthread_mutex_unlock(&b->lock);
+}
+
+void umb__balancing_learn_after(void *user, int slot, const float *in, float *out)
+{
+    struct umb_trainer_balance *b = user;
+    double loss[UMB_MAX_TASKS], after[UMB_MAX_TASKS];
+    pthread_mutex_lock(&b->lock);
+    struct umb_balance_facts f = facts_of(b, b->slot[slot].step, b->slot[slot].rate);
+    read_losses(b, in, loss);
+    read_losses(b, in + 2 * b->T, after);
+    f.loss = loss;
+    f.loss_after = after;
+    b->row->learn(b->attrs, &f, b->state);
+    pthread_mutex_unlock(&b->lock);
+    out[0] = 0;
 }
 
 void umb__balancing_weigh(void *user, int slot, const float *in, float *out)
@@ -316,7 +327,7 @@ void umb__balancing_weigh(void *user, int slot, const float *in, float *out)
         f.excess = excess;
     }
     weigh(b, &f, s);
-    if (b->row->learn) { b->row->learn(b->attrs, &f, b->state); }
+    if (b->row->learn && !b->row->needs_second_forward) { b->row->learn(b->attrs, &f, b->state); }
     memcpy(b->weight, s->weight, sizeof b->weight);
     write_weights(b, s->weight, out);
     pthread_mutex_unlock(&b->lock);

@@ -50,8 +50,7 @@ struct umb_trainer_balance {
     uint64_t seed;
     bool sgd;
     double task_weight[UMB_MAX_TASKS];
-    int n_grams;    /* of the facts that the host gets, to be added up */
-    bool has_after; /* losses behind the update among them */
+    int n_grams; /* of the facts that the host gets, to be added up */
     int64_t n_state;
     double *state;                /* [n_state] */
     double weight[UMB_MAX_TASKS]; /* LEARNED: of the coming step; else of the latest */
@@ -74,9 +73,10 @@ UMB_MUST_USE enum umb_status umb__balancing_prepare(struct umb_trainer *tr, int 
                                                     float *weights);
 /* After it: the host's failures. */
 UMB_MUST_USE enum umb_status umb__balancing_result(struct umb_trainer *tr);
-/* Functions of op host: losses and totals [2T] (and those behind the update, has_after), then what
- * the balancer needs, to weights [T], or factors [2T]. user: the umb_trainer_balance. */
+/* Functions of op host: losses and totals [2T] (learn_after: and those behind the update), then
+ * what the balancer needs, to weights [T], or factors [2T]. user: the umb_trainer_balance. */
 void umb__balancing_learn(void *user, int slot, const float *in, float *out);
+void umb__balancing_learn_after(void *user, int slot, const float *in, float *out);
 void umb__balancing_weigh(void *user, int slot, const float *in, float *out);
 void umb__balancing_mix(void *user, int slot, const float *in, float *out);
 
@@ -111,6 +111,10 @@ UMB_MUST_USE enum umb_status umb__balancing_differentiate(struct umb_trainer *tr
                                                           struct umb_trainer_side *side,
                                                           bool between,
                                                           struct umb_trainer_gradients *ret);
+/* Behind all passes, for balancers that want the losses of the same batch behind the update: the
+ * net once more. */
+UMB_MUST_USE enum umb_status umb__balancing_look_again(struct umb_trainer *tr,
+                                                       struct umb_trainer_side *side);
 /* Behind packing: has the rows combined into their places in the gradients. */
 UMB_MUST_USE enum umb_status umb__balancing_combine(struct umb_trainer *tr, struct umb_graph *g,
                                                     const struct umb_trainer_gradients *d,

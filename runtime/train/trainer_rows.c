@@ -514,7 +514,7 @@ enum umb_status umb__balancing_differentiate(struct umb_trainer *tr, struct umb_
         d.gradient = umb__arena_calloc(g->arena, (size_t)r.n + 1, sizeof *d.gradient);
         st = d.gradient ? differentiate_sum(&r, frozen, d.gradient) : UMB_ERR_NO_MEMORY;
     }
-    if (st == UMB_OK && b->kind == UMB_BALANCE_LEARNED && !b->has_after) { st = add_learning(&r); }
+    if (st == UMB_OK && b->kind == UMB_BALANCE_LEARNED) { st = add_learning(&r); }
     side->weights = b->kind == UMB_BALANCE_UPLOADED ? r.weights : -1;
     if (st == UMB_OK) { *ret = d; }
     return st;
