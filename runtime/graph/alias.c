@@ -60,9 +60,8 @@ static bool join_is_free(const struct umb_graph *g, const struct umb_node *n)
 {
     for (int k = 0; k < n->n_in; k++) {
         const struct umb_value *v = &g->value[n->in[k]];
-        if (v->kind != UMB_VALUE_TEMP || v->base >= 0 || v->producer < 0) {
-            return false;
-        }
+        const bool read = v->output && !(n->op->flags & UMB_OP_SMALL);
+        if (v->kind != UMB_VALUE_TEMP || v->base >= 0 || read || v->producer < 0) { return false; }
         for (int j = 0; j < k; j++) {
             if (n->in[j] == n->in[k]) { return false; }
         }

@@ -23,7 +23,7 @@ static const struct umb_op_case cases[] = {
     {.in = "1", .flags = UMB_CASE_NO_GRAD}, {.in = "1 1 17 5", .flags = UMB_CASE_NO_GRAD}, {0}};
 
 static const struct umb_op gather = {.name = "gather",
-                                     .flags = UMB_OP_JOIN,
+                                     .flags = UMB_OP_JOIN | UMB_OP_SMALL,
                                      .min_in = 1,
                                      .max_in = 1024,
                                      .infer = infer,

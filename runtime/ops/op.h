@@ -212,6 +212,8 @@ struct umb_op_case {
 /* rows of the outputs follow from the same rows of the inputs, and grad may be shown views (`rows`)
  * of some streams' rows of them all; rows of values without streams are shown whole */
 #define UMB_OP_BY_ROWS 64u
+/* a UMB_OP_JOIN so small that all of it may be read by the host where it reads an input */
+#define UMB_OP_SMALL 128u
 
 struct umb_op {
     const char *name;
