@@ -50,6 +50,7 @@ struct umb_trainer_balance {
     uint64_t seed;
     bool sgd;
     double task_weight[UMB_MAX_TASKS];
+    const char *task_name[UMB_MAX_TASKS];
     int n_grams; /* of the facts that the host gets, to be added up */
     int64_t n_state;
     double *state;                /* [n_state] */
