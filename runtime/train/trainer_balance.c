@@ -84,6 +84,7 @@ enum umb_status umb__balancing_create(struct umb_trainer *tr, const struct umb_b
     if (st != UMB_OK) { return st; }
     for (int t = 0; t < b->T; t++) {
         b->task_weight[t] = umb__net_task(tr->net, t)->weight;
+        b->task_name[t] = umb__net_task(tr->net, t)->name;
     }
     choose_kind(b);
     st = check_gradients(b, desc);
@@ -208,6 +209,38 @@ static void note_failure(struct umb_trainer_balance *b, enum umb_status st, int6
              (long long)step, umb_context_error(b->ctx));
 }
 
+static void note_task(struct umb_trainer_balance *b, int t, const char *what, double value,
+                      int64_t step)
+{
+    if (b->status != UMB_OK) { return; }
+    b->status = UMB_ERR_INVALID;
+    snprintf(b->message, sizeof b->message,
+             "task '%.80s': the %s is %s at step %lld, and balancer %s cannot weigh it; a smaller "
+             "rate or clip_norm may help",
+             b->task_name[t], what, isnan(value) ? "not a number" : "infinite", (long long)step,
+             b->row->name);
+}
+
+/* Losses of tasks with labels, and their gradients, must be finite: NaN stands for no label from
+ * here on. in: losses and totals. */
+static bool are_finite(struct umb_trainer_balance *b, const float *in, const double *gram,
+                       int64_t step)
+{
+    bool finite = true;
+    for (int t = 0; t < b->T; t++) {
+        const bool counts = in[b->T + t] != 0 && b->task_weight[t] > 0;
+        const double loss = (double)in[t], square = gram ? gram[t * b->T + t] : 0;
+        if (!counts || (isfinite(loss) && isfinite(square))) { continue; }
+        finite = false;
+        if (isfinite(loss)) {
+            note_task(b, t, "gradient", square, step);
+        } else {
+            note_task(b, t, "loss", loss, step);
+        }
+    }
+    return finite;
+}
+
 /* Of the update's direction Σ w g: no longer than that. */
 static void clip(const struct umb_balance_result *r, int T, const double *gram)
 {
@@ -284,7 +317,7 @@ void umb__balancing_learn(void *user, int slot, const float *in, float *out)
     read_losses(b, in, loss);
     f.loss = loss;
     memcpy(s->weight, b->weight, sizeof s->weight);
-    b->row->learn(b->attrs, &f, b->state);
+    if (are_finite(b, in, NULL, s->step)) { b->row->learn(b->attrs, &f, b->state); }
     struct umb_balance_step next = {.step = s->step + 1};
     f = facts_of(b, next.step, s->rate);
     weigh(b, &f, &next);
@@ -303,7 +336,9 @@ void umb__balancing_learn_after(void *user, int slot, const float *in, float *ou
     read_losses(b, in + 2 * b->T, after);
     f.loss = loss;
     f.loss_after = after;
-    b->row->learn(b->attrs, &f, b->state);
+    if (are_finite(b, in, NULL, f.step) && are_finite(b, in + 2 * b->T, NULL, f.step)) {
+        b->row->learn(b->attrs, &f, b->state);
+    }
     pthread_mutex_unlock(&b->lock);
     out[0] = 0;
 }
@@ -326,8 +361,12 @@ void umb__balancing_weigh(void *user, int slot, const float *in, float *out)
         excess[t] = (double)in[2 * b->T + t];
         f.excess = excess;
     }
-    weigh(b, &f, s);
-    if (b->row->learn && !b->row->needs_second_forward) { b->row->learn(b->attrs, &f, b->state); }
+    if (are_finite(b, in, f.gram, s->step)) {
+        weigh(b, &f, s);
+        if (b->row->learn && !b->row->needs_second_forward) {
+            b->row->learn(b->attrs, &f, b->state);
+        }
+    }
     memcpy(b->weight, s->weight, sizeof b->weight);
     write_weights(b, s->weight, out);
     pthread_mutex_unlock(&b->lock);
@@ -349,7 +388,9 @@ void umb__balancing_mix(void *user, int slot, const float *in, float *out)
         take[t] = 0;
     }
     const enum umb_status st = umb__balance_check(b->row->needs, &f);
-    if (st == UMB_OK) {
+    if (!are_finite(b, in, gram, f.step)) {
+        /* what is kept stays as it is */
+    } else if (st == UMB_OK) {
         b->row->mix(b->attrs, &f, b->state, keep, take);
     } else {
         note_failure(b, st, f.step);
