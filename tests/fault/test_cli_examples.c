@@ -1,6 +1,6 @@
 /*
- * test_cli_sharing.c: the examples of sharing, trained in a short form by the command. Those whose
- * data are not there are skipped, and said to be.
+ * test_cli_examples.c: the examples, trained in a short form by the command. Those whose data are
+ * not there are skipped, and said to be. Two inputs and MultiMNIST: tests/train/test_sharing_examples.c.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +16,8 @@
 
 #define FEW_FACES "--set data.faces.limit=64"
 #define FEW_IMAGES "--set data.digits.limit=64 --set data.clothes.limit=64"
+#define FEW_DIGITS "--set data.digits.limit=64"
+#define FEW_PHOTOS "--set data.photos.limit=32"
 
 static char data_root[512]; /* $UMBEL_DATA, which the fixture takes out, or what lies beside */
 
@@ -24,8 +26,8 @@ static void train(const char *name, const char *limits, const char *data, const 
 {
     const char *source = getenv("UMBEL_TEST_SOURCE");
     char line[2048], there[1024];
-    snprintf(there, sizeof there, "%s/%s", data_root, data);
-    if (access(there, R_OK) != 0) {
+    snprintf(there, sizeof there, "%s/%s", data_root, data ? data : "");
+    if (data && access(there, R_OK) != 0) {
         print_message("# %s: its data are not here\n", name);
         skip();
     }
@@ -67,6 +69,54 @@ static void task_graph(void **state)
     train("task-graph", FEW_FACES, "mtfl/labels.csv", "glasses");
 }
 
+static void mnist_fashion(void **state)
+{
+    (void)state;
+    train("mnist-fashion", FEW_IMAGES " --set train.balancer=mgda", "fashion-mnist", "garment");
+}
+
+static void balancing(void **state)
+{
+    (void)state;
+    train("balancing", "--set data.shapes.count=64", NULL, "position");
+}
+
+static void soft_sharing(void **state)
+{
+    (void)state;
+    train("soft-sharing", FEW_IMAGES, "fashion-mnist", "garment");
+}
+
+static void related_tasks(void **state)
+{
+    (void)state;
+    train("related-tasks", FEW_FACES, "mtfl/labels.csv", "glasses");
+}
+
+static void faces(void **state)
+{
+    (void)state;
+    train("faces", FEW_FACES, "mtfl/labels.csv", "landmarks");
+}
+
+static void cifar10(void **state)
+{
+    (void)state;
+    train("cifar10", FEW_PHOTOS, "cifar10", "object");
+}
+
+static void many_heads(void **state)
+{
+    (void)state;
+    train("many-heads", FEW_DIGITS, "mnist", "head16");
+}
+
+static void fine_tune(void **state)
+{
+    (void)state;
+    train("fine-tune", "--set data.clothes.limit=64", "fashion-mnist", "garment");
+}
+
 int main(void)
 {
     const char *data = getenv("UMBEL_DATA"), *source = getenv("UMBEL_TEST_SOURCE");
@@ -78,7 +128,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(residual_sharing), cmocka_unit_test(cross_stitch),
         cmocka_unit_test(mixture),          cmocka_unit_test(attention),
-        cmocka_unit_test(task_graph),
+        cmocka_unit_test(task_graph),       cmocka_unit_test(mnist_fashion),
+        cmocka_unit_test(balancing),        cmocka_unit_test(soft_sharing),
+        cmocka_unit_test(related_tasks),    cmocka_unit_test(faces),
+        cmocka_unit_test(cifar10),          cmocka_unit_test(many_heads),
+        cmocka_unit_test(fine_tune),
     };
-    return cmocka_run_group_tests_name("cli_sharing", tests, enter, leave);
+    return cmocka_run_group_tests_name("cli_examples", tests, enter, leave);
 }
