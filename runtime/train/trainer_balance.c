@@ -99,6 +99,7 @@ enum umb_status umb__balancing_create(struct umb_trainer *tr, const struct umb_b
     }
     b->weighs_heads =
         desc->heads == UMB_HEADS_USUAL ? b->row->weighs_heads : desc->heads == UMB_HEADS_WEIGHTED;
+    if (b->row->needs == UMB_BALANCE_ELEMENTS) { b->weighs_heads = false; } /* there is no weight */
     b->by_rows = b->T > 1 && (b->kind == UMB_BALANCE_BY_GRADIENTS ||
                               (!b->weighs_heads && b->row->weighs_heads));
     b->n_state = b->row->n_state(b->attrs, b->T);
@@ -129,6 +130,14 @@ struct umb_balance_step umb__trainer_balance_step(const struct umb_trainer *tr, 
     const struct umb_balance_step s = b->slot[slot];
     pthread_mutex_unlock(&b->lock);
     return s;
+}
+
+void umb__balancing_absent(struct umb_trainer *tr, int slot, int task)
+{
+    struct umb_trainer_balance *b = tr->balance;
+    pthread_mutex_lock(&b->lock);
+    b->slot[slot].weight[task] = 0;
+    pthread_mutex_unlock(&b->lock);
 }
 
 /* ---- facts ---- */
@@ -256,6 +265,9 @@ enum umb_status umb__balancing_prepare(struct umb_trainer *tr, int slot, double 
     pthread_mutex_lock(&b->lock);
     *s = (struct umb_balance_step){.step = tr->n_steps + 1, .rate = rate};
     if (b->every > 1) { memcpy(s->weight, b->weight, sizeof s->weight); }
+    for (int t = 0; b->row->needs == UMB_BALANCE_ELEMENTS && t < b->T; t++) {
+        s->weight[t] = 1; /* of what the device chooses */
+    }
     if (b->kind == UMB_BALANCE_UPLOADED) {
         const struct umb_balance_facts f = facts_of(b, s->step, rate);
         weigh(b, &f, s);

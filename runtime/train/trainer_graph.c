@@ -91,7 +91,7 @@ static enum umb_status add_updates(struct umb_trainer *tr, int mode, struct umb_
         st = umb__graph_pack_shared(g, d->gradient, d->n, d->shared, &p->params, &p->gradients);
     }
     g->device = 0;
-    if (st == UMB_OK && d->rows >= 0) {
+    if (st == UMB_OK && trains) {
         st = umb__balancing_combine(tr, g, d, packed[0].gradients);
     }
     if (st != UMB_OK || !trains) { return st; }

@@ -480,16 +480,6 @@ static enum umb_status differentiate_by_rows(struct rows *r, const bool *frozen,
     return st == UMB_OK ? list_gradients(r, d) : st;
 }
 
-/* Weights of the coming step, behind all that reads those of this one. */
-static enum umb_status add_learning(struct rows *r)
-{
-    int facts, weights;
-    enum umb_status st = add_facts(r, "balancer.facts", 0, NULL, &facts);
-    if (st == UMB_OK) { st = add_host(r, "balancer", umb__balancing_learn, facts, r->T, &weights); }
-    if (st == UMB_OK) { keep(r, weights, r->weights); }
-    return st;
-}
-
 enum umb_status umb__balancing_differentiate(struct umb_trainer *tr, struct umb_trainer_side *side,
                                              bool between, struct umb_trainer_gradients *ret)
 {
@@ -504,7 +494,7 @@ enum umb_status umb__balancing_differentiate(struct umb_trainer *tr, struct umb_
                      .n = g->n_values,
                      .weights = -1,
                      .losses = -1};
-    struct umb_trainer_gradients d = {.rows = -1, .n = r.n, .weights = -1};
+    struct umb_trainer_gradients d = {.rows = -1, .n = r.n, .weights = -1, .to_learn = -1};
     bool *frozen;
     enum umb_status st = umb__trainer_frozen(tr, g, &frozen);
     if (st != UMB_OK) { return st; }
@@ -514,7 +504,10 @@ enum umb_status umb__balancing_differentiate(struct umb_trainer *tr, struct umb_
         d.gradient = umb__arena_calloc(g->arena, (size_t)r.n + 1, sizeof *d.gradient);
         st = d.gradient ? differentiate_sum(&r, frozen, d.gradient) : UMB_ERR_NO_MEMORY;
     }
-    if (st == UMB_OK && b->kind == UMB_BALANCE_LEARNED && !b->has_after) { st = add_learning(&r); }
+    if (st == UMB_OK && b->kind == UMB_BALANCE_LEARNED && !b->has_after) {
+        st = add_facts(&r, "balancer.facts", 0, NULL, &d.to_learn);
+        d.weights = r.weights;
+    }
     side->weights = b->kind == UMB_BALANCE_UPLOADED ? r.weights : -1;
     if (st == UMB_OK) { *ret = d; }
     return st;
@@ -557,6 +550,20 @@ static enum umb_status combine_run(struct umb_trainer *tr, struct umb_graph *g,
     return UMB_OK;
 }
 
+/* Weights of the coming step, behind all that reads those of this one. */
+static enum umb_status add_learning(struct umb_trainer *tr, struct umb_graph *g,
+                                    const struct umb_trainer_gradients *d)
+{
+    int weights;
+    const struct umb_host_attrs attrs = {
+        .call = umb__balancing_learn, .user = tr->balance, .n_out = tr->n_tasks};
+    const enum umb_status st = add_node(g, "host", &attrs, "balancer", 1, &d->to_learn, &weights);
+    if (st != UMB_OK) { return st; }
+    g->value[weights].base = d->weights;
+    g->value[weights].base_offset = 0;
+    return UMB_OK;
+}
+
 enum umb_status umb__balancing_combine(struct umb_trainer *tr, struct umb_graph *g,
                                        const struct umb_trainer_gradients *d, int gradients)
 {
@@ -576,5 +583,5 @@ enum umb_status umb__balancing_combine(struct umb_trainer *tr, struct umb_graph 
         end = v->base_offset + bytes;
         at += (int64_t)(bytes / sizeof(float));
     }
-    return st;
+    return st == UMB_OK && d->to_learn >= 0 ? add_learning(tr, g, d) : st;
 }

@@ -198,6 +198,7 @@ static void add_report(struct umb_trainer *tr, int mode, int slot, int task, dou
             y->errors[i] += (double)errors[i];
         }
     }
+    if (total == 0 && umb__trainer_trains(mode)) { umb__balancing_absent(tr, slot, task); }
     if (ret_loss) { *ret_loss = total != 0 ? loss : NAN; }
 }
 
