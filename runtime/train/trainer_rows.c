@@ -406,13 +406,41 @@ static enum umb_status go_on(struct rows *r, const bool *frozen, struct stops *s
     return st;
 }
 
+/* Frozen ones have places where another training plan may not freeze them: rows are as long then.
+ */
+static bool keeps_place(const struct rows *r, int v)
+{
+    bool running;
+    return r->tr->parts.refreezes && !r->stop &&
+           umb__trainer_is_frozen(r->tr, r->g->value[v].name, &running);
+}
+
+static bool has_rows(const struct rows *r)
+{
+    bool any = false;
+    for (int v = 0; v < r->n; v++) {
+        any = any || (r->shared[v] && n_rows_of(r, v));
+    }
+    return any;
+}
+
+/* Plans that have rows of the same parameters use the same memory for them. */
+static const char *name_rows(const struct rows *r, const struct umb_trainer_gradients *d)
+{
+    if (!r->stop) { return "gradient_rows"; }
+    return umb__arena_printf(r->g->arena, "%s.%d.rows", r->g->value[d->in_rows[0]].name,
+                             d->n_in_rows);
+}
+
 /* The parameters with rows, in their order. */
 static enum umb_status list_rows(const struct rows *r, struct umb_trainer_gradients *d)
 {
     d->in_rows = umb__arena_calloc(r->g->arena, (size_t)r->n + 1, sizeof *d->in_rows);
     if (!d->in_rows) { return UMB_ERR_NO_MEMORY; }
     for (int v = 0; v < r->n; v++) {
-        if (r->shared[v] && n_rows_of(r, v)) { d->in_rows[d->n_in_rows++] = v; }
+        if (r->shared[v] && (n_rows_of(r, v) || keeps_place(r, v))) {
+            d->in_rows[d->n_in_rows++] = v;
+        }
     }
     return UMB_OK;
 }
@@ -466,10 +494,11 @@ static enum umb_status differentiate_by_rows(struct rows *r, const bool *frozen,
     if (st == UMB_OK) { st = differentiate_rows(r, frozen); }
     if (st == UMB_OK) { st = list_rows(r, d); }
     if (st == UMB_OK && d->n_in_rows) {
-        st = lay_rows(r, "gradient_rows", d->n_in_rows, d->in_rows, &d->rows);
+        const char *name = name_rows(r, d);
+        st = name ? lay_rows(r, name, d->n_in_rows, d->in_rows, &d->rows) : UMB_ERR_NO_MEMORY;
     }
     if (st == UMB_OK) { st = lay_stops(r, at_stops, &stops); }
-    if (st == UMB_OK && asks && !d->n_in_rows && !stops.n) { st = nothing_shared(r); }
+    if (st == UMB_OK && asks && !has_rows(r) && !stops.n) { st = nothing_shared(r); }
     if (st == UMB_OK && asks && !drops) { st = ask_host(r, &d->rows, !at_stops); }
     if (st == UMB_OK) { st = go_on(r, frozen, &stops); }
     d->n = r->n;
