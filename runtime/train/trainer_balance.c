@@ -266,7 +266,7 @@ enum umb_status umb__balancing_prepare(struct umb_trainer *tr, int slot, double 
     *s = (struct umb_balance_step){.step = tr->n_steps + 1, .rate = rate};
     if (b->every > 1) { memcpy(s->weight, b->weight, sizeof s->weight); }
     for (int t = 0; b->row->needs == UMB_BALANCE_ELEMENTS && t < b->T; t++) {
-        s->weight[t] = 1; /* of what the device chooses */
+        s->weight[t] = b->task_weight[t] > 0; /* of what the device chooses */
     }
     if (b->kind == UMB_BALANCE_UPLOADED) {
         const struct umb_balance_facts f = facts_of(b, s->step, rate);
