@@ -35,6 +35,7 @@ struct twin {
     double *first, *theta;   /* [n] at the beginning, now */
     double *gradient, *kept; /* [T][n] of this step, times the tasks' weights; kept over steps */
     double weight[UMB_MAX_TASKS];
+    bool labelled[UMB_MAX_TASKS]; /* in the latest step; a weight is told only then */
     int64_t step;
 };
 
@@ -46,5 +47,7 @@ void twin_step(struct twin *t, double rate);
 /* Fails unless the session has the twin's parameters, within that share of the farthest that one
  * has gone, and its latest step had the twin's weights. */
 void twin_compare(const struct twin *t, double tolerance, const char *what);
+/* The parameters alone, where several weights give one direction. */
+void twin_compare_parameters(const struct twin *t, double tolerance, const char *what);
 
 #endif
