@@ -125,7 +125,7 @@ static enum umb_status find_waits(struct run *r, int step, struct waits *w)
         const int before = p->schedule.wait[i], from = p->steps.step[before].device;
         if (from != device) {
             st = add_bridged(p, from, p->event[before], device, w);
-        } else if (!r->one_queue) {
+        } else if (!r->one_queue || p->steps.step[step].host) { /* the host stands in no queue */
             add_wait(w, p->event[before]);
         }
     }
