@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "trainer_internal.h"
@@ -84,6 +85,7 @@ enum umb_status umb__balancing_create(struct umb_trainer *tr, const struct umb_b
     if (st != UMB_OK) { return st; }
     for (int t = 0; t < b->T; t++) {
         b->task_weight[t] = umb__net_task(tr->net, t)->weight;
+        b->task_name[t] = umb__net_task(tr->net, t)->name;
     }
     choose_kind(b);
     st = check_gradients(b, desc);
@@ -130,6 +132,14 @@ struct umb_balance_step umb__trainer_balance_step(const struct umb_trainer *tr, 
     const struct umb_balance_step s = b->slot[slot];
     pthread_mutex_unlock(&b->lock);
     return s;
+}
+
+void umb__balancing_between(struct umb_trainer *tr, int slot)
+{
+    struct umb_trainer_balance *b = tr->balance;
+    pthread_mutex_lock(&b->lock);
+    memcpy(b->slot[slot].weight, b->weight, sizeof b->weight);
+    pthread_mutex_unlock(&b->lock);
 }
 
 void umb__balancing_absent(struct umb_trainer *tr, int slot, int task)
@@ -208,13 +218,21 @@ static void compare(const struct umb_trainer_balance *b, const double *gram,
     s->conflicts = n ? (double)below / n : 0;
 }
 
-/* The first failure counts. The caller holds the lock. */
+/* The first failure counts. A rule knows tasks by number, and begins with the one at fault. The
+ * caller holds the lock. */
 static void note_failure(struct umb_trainer_balance *b, enum umb_status st, int64_t step)
 {
+    const char *said = umb_context_error(b->ctx);
+    char *rest;
     if (b->status != UMB_OK) { return; }
     b->status = st;
-    snprintf(b->message, sizeof b->message, "balancer %s at step %lld: %.160s", b->row->name,
-             (long long)step, umb_context_error(b->ctx));
+    const int n = snprintf(b->message, sizeof b->message,
+                           "balancer %s at step %lld: ", b->row->name, (long long)step);
+    const long t = strncmp(said, "task ", 5) == 0 ? strtol(said + 5, &rest, 10) : -1;
+    const bool named = t >= 0 && t < b->T && *rest == ':';
+    snprintf(b->message + n, sizeof b->message - (size_t)n, "%s%.64s%s%.140s",
+             named ? "task '" : "", named ? b->task_name[t] : "", named ? "'" : "",
+             named ? rest : said);
 }
 
 /* Of the update's direction Σ w g: no longer than that. */
@@ -264,7 +282,6 @@ enum umb_status umb__balancing_prepare(struct umb_trainer *tr, int slot, double 
     struct umb_balance_step *s = &b->slot[slot];
     pthread_mutex_lock(&b->lock);
     *s = (struct umb_balance_step){.step = tr->n_steps + 1, .rate = rate};
-    if (b->every > 1) { memcpy(s->weight, b->weight, sizeof s->weight); }
     for (int t = 0; b->row->needs == UMB_BALANCE_ELEMENTS && t < b->T; t++) {
         s->weight[t] = b->task_weight[t] > 0; /* of what the device chooses */
     }

@@ -50,8 +50,9 @@ struct umb_trainer_balance {
     uint64_t seed;
     bool sgd;
     double task_weight[UMB_MAX_TASKS];
-    int n_grams;    /* of the facts that the host gets, to be added up */
-    bool has_after; /* losses behind the update among them */
+    const char *task_name[UMB_MAX_TASKS]; /* the net's */
+    int n_grams;                          /* of the facts that the host gets, to be added up */
+    bool has_after;                       /* losses behind the update among them */
     int64_t n_state;
     double *state;                /* [n_state] */
     double weight[UMB_MAX_TASKS]; /* LEARNED: of the coming step; else of the latest */
@@ -74,6 +75,8 @@ UMB_MUST_USE enum umb_status umb__balancing_prepare(struct umb_trainer *tr, int 
                                                     float *weights);
 /* After it: the host's failures. */
 UMB_MUST_USE enum umb_status umb__balancing_result(struct umb_trainer *tr);
+/* The run of that slot does not compare gradients; those before it are over. */
+void umb__balancing_between(struct umb_trainer *tr, int slot);
 /* That task had no label in the run of that slot, which is over. */
 void umb__balancing_absent(struct umb_trainer *tr, int slot, int task);
 /* Functions of op host: losses and totals [2T] (and those behind the update, has_after), then what

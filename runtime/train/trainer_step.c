@@ -152,6 +152,7 @@ static enum umb_status submit_train(struct umb_trainer *tr, int slot)
     }
     if (st != UMB_OK) { return st; }
     tr->between[slot] = between;
+    if (between) { umb__balancing_between(tr, slot); }
     return between ? submit_between(tr, slot)
                    : umb__plan_submit(tr->side[UMB_TRAINER_TRAIN].plan, slot);
 }
