@@ -327,11 +327,12 @@ static void update(struct twin *t, double rate)
     }
 }
 
-/* Losses of the same batch behind the update, where the balancer learns from them. */
+/* Losses of the same batch behind the update, where the trainer has the balancer learn from them.
+ */
 static void learn(struct twin *t, struct umb_balance_facts *f)
 {
     double after[UMB_MAX_TASKS];
-    if (t->row->needs_second_forward) {
+    if (t->row->needs_second_forward && t->s->tr->balance->has_after) {
         put_inputs(t, &t->lab);
         (void)lab_evaluate(&t->lab);
         read_losses(t, after);

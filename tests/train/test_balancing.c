@@ -56,10 +56,6 @@ static void a_step_is_what_it_is_in_double(void **state)
 {
     const struct umb_balancer *row = *state;
     const struct umb_balancing b = balancing_of(row);
-    if (row->needs_second_forward) {
-        print_message("# %s: its second forward pass is not there\n", row->name);
-        skip();
-    }
     for (int k = 0; k < BALANCE_NETS; k++) {
         struct balance_net n = balance_net(world.ctx, k);
         compare(&n, &b, STEPS);
@@ -71,7 +67,6 @@ static void so_it_is_with_heads_the_other_way(void **state)
 {
     const struct umb_balancer *row = *state;
     struct umb_balancing b = balancing_of(row);
-    if (row->needs_second_forward) { skip(); }
     b.heads = row->weighs_heads ? UMB_HEADS_UNWEIGHTED : UMB_HEADS_WEIGHTED;
     for (int k = 0; k < 2; k++) {
         struct balance_net n = balance_net(world.ctx, k);
@@ -85,7 +80,6 @@ static void so_it_is_of_other_gradients(void **state)
 {
     const struct umb_balancer *row = *state;
     struct umb_balancing b = balancing_of(row);
-    if (row->needs != UMB_BALANCE_GRAM) { skip(); }
     for (int k = 0; k < 2; k++) {
         struct balance_net n = balance_net(world.ctx, k);
         for (int g = 0; g < 3; g++) {
