@@ -169,11 +169,10 @@ static enum umb_status ask_host(struct run *r, int step, struct waits *w)
 {
     struct umb_plan *p = r->p;
     const int device = p->steps.step[step].device;
-    struct umb_host_run *run = &p->host_run[step];
     umb_event *called = NULL;
-    *run = (struct umb_host_run){p, &p->steps.step[step]};
-    const enum umb_status st = umb__bridge_call(p->bridge[device], p->side[device].device, w->event,
-                                                w->n, call_host, run, r->slot, &called);
+    const enum umb_status st =
+        umb__bridge_call(p->bridge[device], p->side[device].device, w->event, w->n, call_host,
+                         &p->host_run[step], r->slot, &called);
     if (st != UMB_OK) { return st; }
     w->bridged[w->n_bridged++] = called;
     w->event[0] = called;
