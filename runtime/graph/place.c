@@ -320,7 +320,10 @@ enum umb_status umb__plan_bind(struct umb_plan *p)
     p->bound = umb__arena_calloc(p->arena, p->steps.n + 1, sizeof(struct umb_bound_step *));
     p->event = umb__arena_calloc(p->arena, p->steps.n + 1, sizeof(umb_event *));
     p->host_run = umb__arena_calloc(p->arena, p->steps.n + 1, sizeof *p->host_run);
-    enum umb_status st = p->bound && p->event ? UMB_OK : UMB_ERR_NO_MEMORY;
+    enum umb_status st = p->bound && p->event && p->host_run ? UMB_OK : UMB_ERR_NO_MEMORY;
+    for (size_t i = 0; st == UMB_OK && i < p->steps.n; i++) {
+        p->host_run[i] = (struct umb_host_run){p, &p->steps.step[i]};
+    }
     for (int d = 0; st == UMB_OK && d < p->n_devices; d++) {
         st = bind_side(p, d);
     }

@@ -34,7 +34,7 @@ struct umb_plan_slot {
 };
 
 struct umb_plan;
-struct umb_host_run { /* what the host's thread is told of a step */
+struct umb_host_run { /* what the host's thread is told of a step; never written again */
     const struct umb_plan *p;
     const struct umb_step *step;
 };

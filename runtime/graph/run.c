@@ -125,7 +125,7 @@ static enum umb_status find_waits(struct run *r, int step, struct waits *w)
         const int before = p->schedule.wait[i], from = p->steps.step[before].device;
         if (from != device) {
             st = add_bridged(p, from, p->event[before], device, w);
-        } else if (!r->one_queue) {
+        } else if (!r->one_queue || p->steps.step[step].host) { /* the host stands in no queue */
             add_wait(w, p->event[before]);
         }
     }
@@ -169,11 +169,10 @@ static enum umb_status ask_host(struct run *r, int step, struct waits *w)
 {
     struct umb_plan *p = r->p;
     const int device = p->steps.step[step].device;
-    struct umb_host_run *run = &p->host_run[step];
     umb_event *called = NULL;
-    *run = (struct umb_host_run){p, &p->steps.step[step]};
-    const enum umb_status st = umb__bridge_call(p->bridge[device], p->side[device].device, w->event,
-                                                w->n, call_host, run, r->slot, &called);
+    const enum umb_status st =
+        umb__bridge_call(p->bridge[device], p->side[device].device, w->event, w->n, call_host,
+                         &p->host_run[step], r->slot, &called);
     if (st != UMB_OK) { return st; }
     w->bridged[w->n_bridged++] = called;
     w->event[0] = called;

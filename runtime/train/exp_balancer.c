@@ -43,7 +43,7 @@ static enum umb_status read_gradient(struct umb_experiment *exp, const struct um
     return st;
 }
 
-/* Class A never looks at gradients. */
+/* Class A never looks at gradients; C and D need all of them in every step. */
 static enum umb_status read_gradient_keys(struct umb_experiment *exp, const struct umb_yaml *map)
 {
     struct umb_exp_balancer *b = &exp->train.balancer;
@@ -54,6 +54,12 @@ static enum umb_status read_gradient_keys(struct umb_experiment *exp, const stru
         return umb__yaml_fail(exp->ctx, any,
                               "%s does not look at gradients; expected no %s, or a balancer that "
                               "does, as cagrad",
+                              b->name, any->key);
+    }
+    if (any && b->row->class_letter != 'B') {
+        return umb__yaml_fail(exp->ctx, any,
+                              "%s looks at every shared parameter's gradient in every step; "
+                              "expected no %s, or a balancer of class B, as cagrad",
                               b->name, any->key);
     }
     enum umb_status st = gradient ? read_gradient(exp, gradient) : UMB_OK;

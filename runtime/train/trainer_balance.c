@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "trainer_internal.h"
@@ -100,6 +101,7 @@ enum umb_status umb__balancing_create(struct umb_trainer *tr, const struct umb_b
     }
     b->weighs_heads =
         desc->heads == UMB_HEADS_USUAL ? b->row->weighs_heads : desc->heads == UMB_HEADS_WEIGHTED;
+    if (b->row->needs == UMB_BALANCE_ELEMENTS) { b->weighs_heads = false; } /* there is no weight */
     b->by_rows = b->T > 1 && (b->kind == UMB_BALANCE_BY_GRADIENTS ||
                               (!b->weighs_heads && b->row->weighs_heads));
     b->n_state = b->row->n_state(b->attrs, b->T);
@@ -130,6 +132,22 @@ struct umb_balance_step umb__trainer_balance_step(const struct umb_trainer *tr, 
     const struct umb_balance_step s = b->slot[slot];
     pthread_mutex_unlock(&b->lock);
     return s;
+}
+
+void umb__balancing_between(struct umb_trainer *tr, int slot)
+{
+    struct umb_trainer_balance *b = tr->balance;
+    pthread_mutex_lock(&b->lock);
+    memcpy(b->slot[slot].weight, b->weight, sizeof b->weight);
+    pthread_mutex_unlock(&b->lock);
+}
+
+void umb__balancing_absent(struct umb_trainer *tr, int slot, int task)
+{
+    struct umb_trainer_balance *b = tr->balance;
+    pthread_mutex_lock(&b->lock);
+    b->slot[slot].weight[task] = 0;
+    pthread_mutex_unlock(&b->lock);
 }
 
 /* ---- facts ---- */
@@ -200,13 +218,21 @@ static void compare(const struct umb_trainer_balance *b, const double *gram,
     s->conflicts = n ? (double)below / n : 0;
 }
 
-/* The first failure counts. The caller holds the lock. */
+/* The first failure counts. A rule knows tasks by number, and begins with the one at fault. The
+ * caller holds the lock. */
 static void note_failure(struct umb_trainer_balance *b, enum umb_status st, int64_t step)
 {
+    const char *said = umb_context_error(b->ctx);
+    char *rest;
     if (b->status != UMB_OK) { return; }
     b->status = st;
-    snprintf(b->message, sizeof b->message, "balancer %s at step %lld: %.160s", b->row->name,
-             (long long)step, umb_context_error(b->ctx));
+    const int n = snprintf(b->message, sizeof b->message,
+                           "balancer %s at step %lld: ", b->row->name, (long long)step);
+    const long t = strncmp(said, "task ", 5) == 0 ? strtol(said + 5, &rest, 10) : -1;
+    const bool named = t >= 0 && t < b->T && *rest == ':';
+    snprintf(b->message + n, sizeof b->message - (size_t)n, "%s%.64s%s%.140s",
+             named ? "task '" : "", named ? b->task_name[t] : "", named ? "'" : "",
+             named ? rest : said);
 }
 
 static void note_task(struct umb_trainer_balance *b, int t, const char *what, double value,
@@ -288,7 +314,9 @@ enum umb_status umb__balancing_prepare(struct umb_trainer *tr, int slot, double 
     struct umb_balance_step *s = &b->slot[slot];
     pthread_mutex_lock(&b->lock);
     *s = (struct umb_balance_step){.step = tr->n_steps + 1, .rate = rate};
-    if (b->every > 1) { memcpy(s->weight, b->weight, sizeof s->weight); }
+    for (int t = 0; b->row->needs == UMB_BALANCE_ELEMENTS && t < b->T; t++) {
+        s->weight[t] = b->task_weight[t] > 0; /* of what the device chooses */
+    }
     if (b->kind == UMB_BALANCE_UPLOADED) {
         const struct umb_balance_facts f = facts_of(b, s->step, rate);
         weigh(b, &f, s);

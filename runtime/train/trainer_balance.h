@@ -50,8 +50,8 @@ struct umb_trainer_balance {
     uint64_t seed;
     bool sgd;
     double task_weight[UMB_MAX_TASKS];
-    const char *task_name[UMB_MAX_TASKS];
-    int n_grams; /* of the facts that the host gets, to be added up */
+    const char *task_name[UMB_MAX_TASKS]; /* the net's */
+    int n_grams;                          /* of the facts that the host gets, to be added up */
     int64_t n_state;
     double *state;                /* [n_state] */
     double weight[UMB_MAX_TASKS]; /* LEARNED: of the coming step; else of the latest */
@@ -74,6 +74,10 @@ UMB_MUST_USE enum umb_status umb__balancing_prepare(struct umb_trainer *tr, int 
                                                     float *weights);
 /* After it: the host's failures. */
 UMB_MUST_USE enum umb_status umb__balancing_result(struct umb_trainer *tr);
+/* The run of that slot does not compare gradients; those before it are over. */
+void umb__balancing_between(struct umb_trainer *tr, int slot);
+/* That task had no label in the run of that slot, which is over. */
+void umb__balancing_absent(struct umb_trainer *tr, int slot, int task);
 /* Functions of op host: losses and totals [2T] (learn_after: and those behind the update), then
  * what the balancer needs, to weights [T], or factors [2T]. user: the umb_trainer_balance. */
 void umb__balancing_learn(void *user, int slot, const float *in, float *out);
@@ -105,7 +109,8 @@ struct umb_trainer_gradients {
                  order */
     int *in_rows; /* [n_in_rows] parameters */
     int n_in_rows;
-    int weights; /* that combine the rows */
+    int weights;  /* that combine the rows */
+    int to_learn; /* facts from which the coming step's follow behind that; −1: none */
 };
 /* trainer_rows.c. Differentiates; `between`: for steps that do not compare gradients. */
 UMB_MUST_USE enum umb_status umb__balancing_differentiate(struct umb_trainer *tr,
@@ -116,7 +121,8 @@ UMB_MUST_USE enum umb_status umb__balancing_differentiate(struct umb_trainer *tr
  * net once more. */
 UMB_MUST_USE enum umb_status umb__balancing_look_again(struct umb_trainer *tr,
                                                        struct umb_trainer_side *side);
-/* Behind packing: has the rows combined into their places in the gradients. */
+/* Behind packing: has the rows combined into their places in the gradients, and behind that the
+ * weights learned for the coming step. */
 UMB_MUST_USE enum umb_status umb__balancing_combine(struct umb_trainer *tr, struct umb_graph *g,
                                                     const struct umb_trainer_gradients *d,
                                                     int gradients);

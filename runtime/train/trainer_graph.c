@@ -2,6 +2,7 @@
  * A trainer's graphs: the net for training, evaluation or prediction, differentiated, its
  * parameters packed and updated, behind every pass.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -76,6 +77,19 @@ static enum umb_status add_update(struct umb_trainer *tr, struct umb_trainer_sid
     return name ? umb__trainer_add_ranges(tr, g, &side->groups, name, n, in) : UMB_ERR_NO_MEMORY;
 }
 
+/* Parameters lie where the training plan has them, which puts those that tasks share first. */
+static void follow_training(const struct umb_trainer *tr, struct umb_graph *g)
+{
+    const struct umb_graph *train = tr->side[UMB_TRAINER_TRAIN].graph;
+    for (int v = 0; tr->balance->by_rows && v < g->n_values; v++) {
+        struct umb_value *value = &g->value[v];
+        if (value->kind != UMB_VALUE_PARAM || value->base < 0) { continue; }
+        const int w = umb__graph_find_value(train, value->name);
+        assert(w >= 0);
+        value->base_offset = train->value[w].base_offset;
+    }
+}
+
 /* Packs each device's parameters, and in training updates them, behind the clipping where that is
  * wanted. */
 static enum umb_status add_updates(struct umb_trainer *tr, int mode, struct umb_trainer_side *side,
@@ -91,9 +105,8 @@ static enum umb_status add_updates(struct umb_trainer *tr, int mode, struct umb_
         st = umb__graph_pack_shared(g, d->gradient, d->n, d->shared, &p->params, &p->gradients);
     }
     g->device = 0;
-    if (st == UMB_OK && d->rows >= 0) {
-        st = umb__balancing_combine(tr, g, d, packed[0].gradients);
-    }
+    if (st == UMB_OK && trains) { st = umb__balancing_combine(tr, g, d, packed[0].gradients); }
+    if (st == UMB_OK && !trains) { follow_training(tr, g); }
     if (st != UMB_OK || !trains) { return st; }
     if (packed[0].params >= 0) {
         tr->packed_bytes = umb__type_bytes(&g->value[packed[0].params].type);

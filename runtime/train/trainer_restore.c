@@ -194,6 +194,29 @@ static enum umb_status keep_plan(struct umb_trainer *tr, struct plan_basis basis
     return UMB_OK;
 }
 
+/* Tasks' gradients, but not what a balancer keeps of them over steps. */
+static bool is_rows(const struct umb_value *v)
+{
+    const size_t n = strlen(v->name);
+    return v->kind == UMB_VALUE_STATE && v->base < 0 && n >= 4 &&
+           strcmp(v->name + n - 4, "rows") == 0 && strcmp(v->name, UMB_BALANCE_ROWS) != 0;
+}
+
+static enum umb_status clear_rows(struct umb_trainer *tr, int mode)
+{
+    const struct umb_graph *g = tr->side[mode].graph;
+    enum umb_status st = UMB_OK;
+    for (int v = 0; st == UMB_OK && g && v < g->n_values; v++) {
+        if (!is_rows(&g->value[v])) { continue; }
+        const size_t bytes = umb__type_bytes(&g->value[v].type);
+        void *zeros = umb__calloc(tr->ctx, bytes, 1);
+        st = zeros ? umb__store_write(tr->store, g->value[v].name, 0, bytes, zeros)
+                   : UMB_ERR_NO_MEMORY;
+        umb__free(zeros);
+    }
+    return st;
+}
+
 /* The gradients' places are not those of what is frozen now; the norm counts all of them. */
 static enum umb_status clear_gradients(struct umb_trainer *tr)
 {
@@ -209,7 +232,8 @@ static enum umb_status clear_gradients(struct umb_trainer *tr)
         st = zeros ? umb__store_write(tr->store, name, 0, bytes, zeros) : UMB_ERR_NO_MEMORY;
         umb__free(zeros);
     }
-    return st;
+    if (st == UMB_OK) { st = clear_rows(tr, UMB_TRAINER_TRAIN); }
+    return st == UMB_OK ? clear_rows(tr, UMB_TRAINER_BETWEEN) : st;
 }
 
 enum umb_status umb__trainer_refreeze(struct umb_trainer *tr, char *frozen)

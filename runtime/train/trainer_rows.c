@@ -406,13 +406,41 @@ static enum umb_status go_on(struct rows *r, const bool *frozen, struct stops *s
     return st;
 }
 
+/* Frozen ones have places where another training plan may not freeze them: rows are as long then.
+ */
+static bool keeps_place(const struct rows *r, int v)
+{
+    bool running;
+    return r->tr->parts.refreezes && !r->stop &&
+           umb__trainer_is_frozen(r->tr, r->g->value[v].name, &running);
+}
+
+static bool has_rows(const struct rows *r)
+{
+    bool any = false;
+    for (int v = 0; v < r->n; v++) {
+        any = any || (r->shared[v] && n_rows_of(r, v));
+    }
+    return any;
+}
+
+/* Plans that have rows of the same parameters use the same memory for them. */
+static const char *name_rows(const struct rows *r, const struct umb_trainer_gradients *d)
+{
+    if (!r->stop) { return "gradient_rows"; }
+    return umb__arena_printf(r->g->arena, "%s.%d.rows", r->g->value[d->in_rows[0]].name,
+                             d->n_in_rows);
+}
+
 /* The parameters with rows, in their order. */
 static enum umb_status list_rows(const struct rows *r, struct umb_trainer_gradients *d)
 {
     d->in_rows = umb__arena_calloc(r->g->arena, (size_t)r->n + 1, sizeof *d->in_rows);
     if (!d->in_rows) { return UMB_ERR_NO_MEMORY; }
     for (int v = 0; v < r->n; v++) {
-        if (r->shared[v] && n_rows_of(r, v)) { d->in_rows[d->n_in_rows++] = v; }
+        if (r->shared[v] && (n_rows_of(r, v) || keeps_place(r, v))) {
+            d->in_rows[d->n_in_rows++] = v;
+        }
     }
     return UMB_OK;
 }
@@ -466,10 +494,11 @@ static enum umb_status differentiate_by_rows(struct rows *r, const bool *frozen,
     if (st == UMB_OK) { st = differentiate_rows(r, frozen); }
     if (st == UMB_OK) { st = list_rows(r, d); }
     if (st == UMB_OK && d->n_in_rows) {
-        st = lay_rows(r, "gradient_rows", d->n_in_rows, d->in_rows, &d->rows);
+        const char *name = name_rows(r, d);
+        st = name ? lay_rows(r, name, d->n_in_rows, d->in_rows, &d->rows) : UMB_ERR_NO_MEMORY;
     }
     if (st == UMB_OK) { st = lay_stops(r, at_stops, &stops); }
-    if (st == UMB_OK && asks && !d->n_in_rows && !stops.n) { st = nothing_shared(r); }
+    if (st == UMB_OK && asks && !has_rows(r) && !stops.n) { st = nothing_shared(r); }
     if (st == UMB_OK && asks && !drops) { st = ask_host(r, &d->rows, !at_stops); }
     if (st == UMB_OK) { st = go_on(r, frozen, &stops); }
     d->n = r->n;
@@ -478,16 +507,6 @@ static enum umb_status differentiate_by_rows(struct rows *r, const bool *frozen,
     d->gradient = umb__arena_calloc(r->g->arena, (size_t)r->n + 1, sizeof *d->gradient);
     if (!d->gradient) { return UMB_ERR_NO_MEMORY; }
     return st == UMB_OK ? list_gradients(r, d) : st;
-}
-
-/* Weights of the coming step, behind all that reads those of this one. */
-static enum umb_status add_learning(struct rows *r)
-{
-    int facts, weights;
-    enum umb_status st = add_facts(r, "balancer.facts", 0, NULL, &facts);
-    if (st == UMB_OK) { st = add_host(r, "balancer", umb__balancing_learn, facts, r->T, &weights); }
-    if (st == UMB_OK) { keep(r, weights, r->weights); }
-    return st;
 }
 
 enum umb_status umb__balancing_differentiate(struct umb_trainer *tr, struct umb_trainer_side *side,
@@ -504,7 +523,7 @@ enum umb_status umb__balancing_differentiate(struct umb_trainer *tr, struct umb_
                      .n = g->n_values,
                      .weights = -1,
                      .losses = -1};
-    struct umb_trainer_gradients d = {.rows = -1, .n = r.n, .weights = -1};
+    struct umb_trainer_gradients d = {.rows = -1, .n = r.n, .weights = -1, .to_learn = -1};
     bool *frozen;
     enum umb_status st = umb__trainer_frozen(tr, g, &frozen);
     if (st != UMB_OK) { return st; }
@@ -514,7 +533,10 @@ enum umb_status umb__balancing_differentiate(struct umb_trainer *tr, struct umb_
         d.gradient = umb__arena_calloc(g->arena, (size_t)r.n + 1, sizeof *d.gradient);
         st = d.gradient ? differentiate_sum(&r, frozen, d.gradient) : UMB_ERR_NO_MEMORY;
     }
-    if (st == UMB_OK && b->kind == UMB_BALANCE_LEARNED) { st = add_learning(&r); }
+    if (st == UMB_OK && b->kind == UMB_BALANCE_LEARNED) {
+        st = add_facts(&r, "balancer.facts", 0, NULL, &d.to_learn);
+        d.weights = r.weights;
+    }
     side->weights = b->kind == UMB_BALANCE_UPLOADED ? r.weights : -1;
     if (st == UMB_OK) { *ret = d; }
     return st;
@@ -557,6 +579,20 @@ static enum umb_status combine_run(struct umb_trainer *tr, struct umb_graph *g,
     return UMB_OK;
 }
 
+/* Weights of the coming step, behind all that reads those of this one. */
+static enum umb_status add_learning(struct umb_trainer *tr, struct umb_graph *g,
+                                    const struct umb_trainer_gradients *d)
+{
+    int weights;
+    const struct umb_host_attrs attrs = {
+        .call = umb__balancing_learn, .user = tr->balance, .n_out = tr->n_tasks};
+    const enum umb_status st = add_node(g, "host", &attrs, "balancer", 1, &d->to_learn, &weights);
+    if (st != UMB_OK) { return st; }
+    g->value[weights].base = d->weights;
+    g->value[weights].base_offset = 0;
+    return UMB_OK;
+}
+
 enum umb_status umb__balancing_combine(struct umb_trainer *tr, struct umb_graph *g,
                                        const struct umb_trainer_gradients *d, int gradients)
 {
@@ -576,5 +612,5 @@ enum umb_status umb__balancing_combine(struct umb_trainer *tr, struct umb_graph 
         end = v->base_offset + bytes;
         at += (int64_t)(bytes / sizeof(float));
     }
-    return st;
+    return st == UMB_OK && d->to_learn >= 0 ? add_learning(tr, g, d) : st;
 }

@@ -152,6 +152,7 @@ static enum umb_status submit_train(struct umb_trainer *tr, int slot)
     }
     if (st != UMB_OK) { return st; }
     tr->between[slot] = between;
+    if (between) { umb__balancing_between(tr, slot); }
     return between ? submit_between(tr, slot)
                    : umb__plan_submit(tr->side[UMB_TRAINER_TRAIN].plan, slot);
 }
@@ -198,6 +199,7 @@ static void add_report(struct umb_trainer *tr, int mode, int slot, int task, dou
             y->errors[i] += (double)errors[i];
         }
     }
+    if (total == 0 && umb__trainer_trains(mode)) { umb__balancing_absent(tr, slot, task); }
     if (ret_loss) { *ret_loss = total != 0 ? loss : NAN; }
 }
 

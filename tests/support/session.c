@@ -52,7 +52,8 @@ struct session session_open(struct umb_context *ctx, const struct session_desc *
                                  .more = desc->more,
                                  .n_more = desc->n_more,
                                  .shares = desc->shares,
-                                 .soft = desc->soft};
+                                 .soft = desc->soft,
+                                 .balancing = desc->balancing};
     if (desc->parts) {
         d.init = desc->parts->init;
         d.parts = desc->parts->parts;

@@ -23,6 +23,7 @@ struct session_desc {
     /* Whose init, parts, frozen and refreezes are taken; NULL: none. */
     const struct umb_trainer_desc *parts;
     const struct umb_soft_sharing *soft;
+    const struct umb_balancing *balancing; /* NULL: equal */
 };
 struct session {
     struct umb_context *ctx;

@@ -123,6 +123,11 @@ static void mistakes_are_answered(void **state)
         {"balancer: {gls: {every: 2}}\n",
          "e.yaml:1: balancer.gls.every: gls does not look at gradients; expected no every, or a "
          "balancer that does, as cagrad"},
+        {"balancer: {db_mtl: {every: 2}}\n",
+         "e.yaml:1: balancer.db_mtl.every: db_mtl looks at every shared parameter's gradient in "
+         "every step; expected no every, or a balancer of class B, as cagrad"},
+        {"balancer: {graddrop: {gradient: representation}}\n",
+         "e.yaml:1: balancer.graddrop.gradient: graddrop looks at every"},
         {"balancer: fixed\n", "e.yaml:1: balancer: fixed: weights: missing; expected a weight for "
                               "each task, in the order of the tasks"},
     };
