@@ -70,6 +70,29 @@ static void add_labels(struct umb_text *out, const struct umb_label_set *sets, s
     umb__text_add(out, "</tbody></table></div>\n");
 }
 
+/* Gradients. */
+
+static void add_number(struct umb_text *out, double value)
+{
+    if (isfinite(value)) {
+        umb__text_printf(out, "%.3f", value);
+    } else {
+        umb__text_add(out, "–");
+    }
+}
+
+void umb__relate_gradients_note(const struct umb_gradient_summary *s, struct umb_text *out)
+{
+    umb__text_printf(
+        out,
+        "gradients of %lld batches after %lld steps, means; conflict: cosine below %g; "
+        "affinity of a step of %g; first order against exact: Pearson ",
+        (long long)s->batches, (long long)s->steps, s->threshold, s->rate);
+    add_number(out, s->pearson);
+    umb__text_add(out, ", Spearman ");
+    add_number(out, s->spearman);
+}
+
 /* The page. */
 
 static size_t add_maps(struct umb_text *out, const struct umb_relations *r)
@@ -115,6 +138,11 @@ static void add_page(struct umb_text *out, const struct umb_relate_page *page)
     umb__html(out, page->name);
     umb__text_add(out, ": relations between tasks</h2>\n");
     if (page->sets) { add_labels(out, page->sets, page->relations->T); }
+    if (page->gradients) {
+        umb__text_add(out, "<p>");
+        umb__relate_gradients_note(page->gradients, out);
+        umb__text_add(out, "</p>\n");
+    }
     add_relations(out, page->relations);
     umb__text_add(out, "</section></main></body></html>\n");
 }
