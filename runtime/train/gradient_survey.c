@@ -9,6 +9,7 @@
 #include "task_gradients.h"
 #include "trainer_internal.h"
 #include <math.h>
+#include <string.h>
 
 #define MOST_READERS 4U
 #define DRAWS_OF_LOOKS (UINT64_C(1) << 62) /* apart from those of training steps */
@@ -235,9 +236,37 @@ static void read_mean(const struct mean *m, size_t n, double *ret_value)
     }
 }
 
-void umb__gradient_survey_affinity(const struct umb_gradient_survey *s, double *ret_affinity)
+void umb__gradient_survey_affinity(const struct umb_gradient_survey *s, double *ret_first,
+                                   double *ret_exact)
 {
-    read_mean(&s->exact, s->T * s->T, ret_affinity);
+    read_mean(&s->first, s->T * s->T, ret_first);
+    read_mean(&s->exact, s->T * s->T, ret_exact);
+}
+
+size_t umb__gradient_survey_n_tasks(const struct umb_gradient_survey *s)
+{
+    return s->T;
+}
+
+static void forget_mean(struct mean *m, size_t n)
+{
+    memset(m->sum, 0, n * sizeof *m->sum);
+    memset(m->n, 0, n * sizeof *m->n);
+}
+
+void umb__gradient_survey_forget(struct umb_gradient_survey *s)
+{
+    const size_t pairs = s->T * s->T;
+    for (int k = 0; k < s->n_parts; k++) {
+        struct part *p = &s->part[k];
+        forget_mean(&p->cosine, pairs);
+        forget_mean(&p->magnitude, pairs);
+        memset(p->conflicts->steps, 0, pairs * sizeof *p->conflicts->steps);
+        memset(p->conflicts->below, 0, pairs * sizeof *p->conflicts->below);
+    }
+    forget_mean(&s->first, pairs);
+    forget_mean(&s->exact, pairs);
+    s->looked = 0;
 }
 
 /* Of pairs: what a step for a task does to itself is another matter. */

@@ -53,7 +53,11 @@ UMB_MUST_USE enum umb_status umb__gradient_survey_summary(const struct umb_gradi
  * the batches in which they were defined. */
 UMB_MUST_USE enum umb_status umb__gradient_survey_relations(const struct umb_gradient_survey *s,
                                                             struct umb_relations *relations);
-/* [T,T] the exact affinities alone; NaN: never defined. */
-void umb__gradient_survey_affinity(const struct umb_gradient_survey *s, double *ret_affinity);
+/* [T,T] affinities to first order, and exact ones; NaN: never defined. */
+void umb__gradient_survey_affinity(const struct umb_gradient_survey *s, double *ret_first,
+                                   double *ret_exact);
+size_t umb__gradient_survey_n_tasks(const struct umb_gradient_survey *s);
+/* Forgets what was seen. */
+void umb__gradient_survey_forget(struct umb_gradient_survey *s);
 
 #endif
