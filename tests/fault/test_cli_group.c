@@ -139,6 +139,33 @@ static void wrong_input_is_answered(void **state)
     expect("umbel --help", 0, "group");
 }
 
+/* Two tasks that want the opposite of one head. */
+static const char against[] =
+    "name: against\n"
+    "data:\n"
+    "  a: {format: shapes, count: 120}\n"
+    "trunk: [{max_pool: {size: 4}}, {flatten: {}}, {dense: {units: 4, activation: relu}}]\n"
+    "tasks:\n"
+    "  warm: {target: colour, map: {no: [0, 1, 2], yes: [3, 4, 5]}, head: [{dense: {name: answer, "
+    "units: 1}}], loss: binary_cross_entropy}\n"
+    "  cold: {target: colour, map: {no: [3, 4, 5], yes: [0, 1, 2]}, head: [{dense: {share: "
+    "warm.answer, units: 1}}], loss: binary_cross_entropy}\n"
+    "  place: {target: position, head: [{dense: {units: 2}}], loss: mse}\n"
+    "train: {epochs: 5, batch: 12, balancer: mgda, seed: 1}\n";
+
+/* While they train, where gradients are compared; once a pair. */
+static void tasks_that_pull_are_named(void **state)
+{
+    (void)state;
+    write_file("against.yaml", against);
+    expect("umbel train against.yaml --out pull", 0,
+           "warn: tasks warm and cold pull against each other: mean cosine -");
+    expect("grep -c 'warm and cold pull' pull/log.txt", 0, "1\n");
+    expect("grep 'warm and cold pull' pull/log.txt", 0, "over epoch 4");
+    expect("umbel train against.yaml --set train.balancer=equal --out blind", 0, "report");
+    expect("grep -c pull blind/log.txt", 1, "0");
+}
+
 static int set_up(void **state)
 {
     if (enter(state) != 0) { return -1; }
@@ -153,6 +180,7 @@ int main(void)
         cmocka_unit_test(runs_are_what_training_by_hand_gives),
         cmocka_unit_test(affinities_are_the_runs_mean),
         cmocka_unit_test(it_goes_on),
+        cmocka_unit_test(tasks_that_pull_are_named),
         cmocka_unit_test(wrong_input_is_answered),
     };
     return cmocka_run_group_tests(tests, set_up, leave);
