@@ -191,7 +191,7 @@ static enum umb_status differentiate(struct umb_task_gradients *d, struct rows *
         seeds[t] = s->task[t].loss;
         dseeds[t] = name ? umb__graph_value(g, name, UMB_VALUE_CONSTANT, &one) : -1;
         if (dseeds[t] < 0) { return UMB_ERR_NO_MEMORY; }
-        g->value[dseeds[t]].constant = 1;
+        g->value[dseeds[t]].constant = umb__net_task(d->tr->net, t)->weight;
     }
     r->n = g->n_values;
     enum umb_status st = find_others(d, g, seeds, &r->others);
@@ -367,14 +367,16 @@ static void copy_inputs(struct umb_task_gradients *d, int which, int slot, uint6
     }
 }
 
-static enum umb_status run(const struct side *s, int T, double *ret_loss)
+static enum umb_status run(const struct umb_task_gradients *d, int which, double *ret_loss)
 {
+    const struct side *s = &d->side[which];
     enum umb_status st = umb__plan_submit(s->plan, 0);
     if (st == UMB_OK) { st = umb__plan_wait(s->plan, 0); }
-    for (int t = 0; st == UMB_OK && t < T; t++) {
+    for (int t = 0; st == UMB_OK && t < d->T; t++) {
+        const double weight = umb__net_task(d->tr->net, t)->weight;
         const float *loss = umb__plan_output(s->plan, 0, s->task[t].loss);
         const float *total = umb__plan_output(s->plan, 0, s->task[t].total);
-        ret_loss[t] = *total != 0 ? (double)*loss : (double)NAN;
+        ret_loss[t] = *total != 0 ? weight * (double)*loss : (double)NAN;
     }
     return st;
 }
@@ -398,7 +400,7 @@ enum umb_status umb__task_gradients_look(struct umb_task_gradients *d, int slot,
     const struct umb_graph *g = d->side[LOOK].graph;
     copy_inputs(d, LOOK, slot, draw);
     copy_inputs(d, AGAIN, slot, draw);
-    enum umb_status st = run(&d->side[LOOK], d->T, ret_loss);
+    enum umb_status st = run(d, LOOK, ret_loss);
     for (int k = 0; st == UMB_OK && k < d->n_layers; k++) {
         struct layer *l = &d->layer[k];
         const size_t bytes = (size_t)(d->T * l->length) * sizeof *l->row;
@@ -431,7 +433,7 @@ enum umb_status umb__task_gradients_after(struct umb_task_gradients *d, double r
     for (int t = 0; st == UMB_OK && t < d->T; t++) {
         move(d, t, rate);
         st = give(d, d->moved);
-        if (st == UMB_OK) { st = run(&d->side[AGAIN], d->T, ret_after + t * d->T); }
+        if (st == UMB_OK) { st = run(d, AGAIN, ret_after + t * d->T); }
     }
     const enum umb_status back = give(d, d->param);
     return st == UMB_OK ? back : st;

@@ -3,10 +3,10 @@
  *
  * Beside a trainer stand a graph, plans and a store of their own: what is looked at is a copy of
  * the trainer's parameters, so that looking changes neither them nor running statistics. The batch
- * is one that lies in a slot of the trainer and was not submitted. Gradients are of unweighted
- * losses, of the parameters that two tasks or more lead to and that are not frozen; in training
- * mode, with the batch's own statistics, and with one drawing of dropout for all that is asked of a
- * batch.
+ * is one that lies in a slot of the trainer and was not submitted. Losses are times their tasks'
+ * weights, as balancers see them. Gradients are of the parameters that two tasks or more lead to
+ * and that are not frozen; in training mode, with the batch's own statistics, and with one drawing
+ * of dropout for all that is asked of a batch.
  *
  *   trainer's slot ──► rows [T,P] of each layer ──► Gram matrices [T,T], losses [T]
  *   θ − η·row i    ──► losses again: what a step for task i does to each
