@@ -25,7 +25,8 @@ void umb__relate_gradients_note(const struct umb_gradient_summary *s, struct umb
 UMB_MUST_USE enum umb_status umb__relate_page_write(struct umb_context *ctx,
                                                     const struct umb_relate_page *page,
                                                     const char *path);
-/* The heat maps alone, SVG, at path; *ret_written false: there is nothing to draw. */
+/* The heat maps alone, SVG, without those of layers, at path; *ret_written false: there is nothing
+ * to draw. */
 UMB_MUST_USE enum umb_status umb__relate_svg_write(struct umb_context *ctx,
                                                    const struct umb_relate_page *page,
                                                    const char *path, bool *ret_written);
