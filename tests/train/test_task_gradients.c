@@ -281,6 +281,42 @@ static void nothing_shared_is_refused(void **state)
     umb_net_destroy(net);
 }
 
+static enum umb_status look_once(struct umb_trainer *tr)
+{
+    double gram[MOST_GRAMS * 16], loss[MOST_TASKS], after[16];
+    struct umb_task_gradients *d = NULL;
+    enum umb_status st = umb__task_gradients_create(tr, &d);
+    if (st == UMB_OK) { st = umb__task_gradients_follow(d); }
+    if (st == UMB_OK) { st = umb__task_gradients_look(d, 0, DRAW, gram, loss); }
+    if (st == UMB_OK) { st = umb__task_gradients_after(d, RATE, after); }
+    umb__task_gradients_destroy(d);
+    return st;
+}
+
+/* Some of the allocations, one after another: a refusal, and nothing is left. */
+static void without_memory_it_is_refused(void **state)
+{
+    (void)state;
+    struct umb_net *net = test_net_two_streams(world.ctx);
+    struct session s = open_session(net);
+    session_fill(&s, 0);
+    session_fill_slot(&s, 0);
+    must(look_once(s.tr)); /* kernels are built and kept */
+    const uint64_t live = umb__alloc_live();
+    int failures = 0;
+    enum umb_status st = UMB_ERR_NO_MEMORY;
+    for (uint64_t k = 1; st != UMB_OK; k += 5, failures++) {
+        umb__alloc_fail_at(k);
+        st = look_once(s.tr);
+        umb__alloc_fail_at(0);
+        assert_true(st == UMB_OK || st == UMB_ERR_NO_MEMORY);
+        if (umb__alloc_live() != live) { fail_msg("allocation %d leaves memory", (int)k); }
+    }
+    assert_true(failures > 20);
+    session_close(&s);
+    umb_net_destroy(net);
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
@@ -289,6 +325,7 @@ int main(void)
         cmocka_unit_test(looking_changes_nothing),
         cmocka_unit_test(no_label_no_gradient),
         cmocka_unit_test(nothing_shared_is_refused),
+        cmocka_unit_test(without_memory_it_is_refused),
     };
     return cmocka_run_group_tests(cases, open_world, close_world);
 }
