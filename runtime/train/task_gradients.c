@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "trainer_copy.h"
 #include "trainer_internal.h"
-#include "trainer_state.h"
 
 /* Two graphs that pack their parameters alike: one has gradients, one only losses. */
 enum { LOOK, AGAIN, N_SIDES };
@@ -238,22 +238,10 @@ static enum umb_status pack(struct umb_task_gradients *d, struct side *s)
 static enum umb_status build(struct umb_task_gradients *d, int which)
 {
     struct side *s = &d->side[which];
-    const struct umb_trainer *tr = d->tr;
     enum umb_status st = build_forward(d, s);
     if (st == UMB_OK && which == LOOK) { st = add_rows(d); }
     if (st == UMB_OK) { st = pack(d, s); }
-    if (st == UMB_OK && tr->fuses) {
-        st = umb__graph_fuse(s->graph, umb_device_get_caps(tr->device));
-    }
-    if (st == UMB_OK) { st = umb__graph_alias(s->graph); }
-    const struct umb_plan_desc desc = {.device = tr->device,
-                                       .graph = s->graph,
-                                       .store = d->store,
-                                       .n_queues = tr->queues,
-                                       .n_slots = 1,
-                                       .merge = tr->merges,
-                                       .tuning = tr->tuning};
-    return st == UMB_OK ? umb__plan_create(tr->ctx, &desc, &s->plan) : st;
+    return st == UMB_OK ? umb__trainer_copy_plan(d->tr, s->graph, d->store, &s->plan) : st;
 }
 
 enum umb_status umb__task_gradients_create(struct umb_trainer *tr,
@@ -310,26 +298,6 @@ const char *umb__task_gradients_layer(const struct umb_task_gradients *d, int la
 
 /* ---- parameters ---- */
 
-/* One of the trainer's tensors; moments of its optimizer are not among the net's. */
-static enum umb_status take_tensor(struct umb_trainer *tr, const struct umb_tensor_place *p,
-                                   void *user)
-{
-    struct umb_task_gradients *d = user;
-    const struct umb_graph *g = d->side[LOOK].graph;
-    const int v = strcmp(p->name, p->value->name) == 0 ? umb__graph_find_value(g, p->name) : -1;
-    if (v < 0) { return UMB_OK; }
-    if (g->value[v].kind == UMB_VALUE_PARAM) {
-        float *to = d->param + g->value[v].base_offset / sizeof(float);
-        return umb__store_read(tr->store, p->buffer, p->offset, p->bytes, to);
-    }
-    void *copy = umb__calloc(tr->ctx, p->bytes, 1);
-    enum umb_status st =
-        copy ? umb__store_read(tr->store, p->buffer, p->offset, p->bytes, copy) : UMB_ERR_NO_MEMORY;
-    if (st == UMB_OK) { st = umb__store_write(d->store, g->value[v].name, 0, p->bytes, copy); }
-    umb__free(copy);
-    return st;
-}
-
 static enum umb_status give(struct umb_task_gradients *d, const float *param)
 {
     const char *name = d->side[LOOK].graph->value[d->side[LOOK].params].name;
@@ -338,34 +306,14 @@ static enum umb_status give(struct umb_task_gradients *d, const float *param)
 
 enum umb_status umb__task_gradients_follow(struct umb_task_gradients *d)
 {
-    enum umb_status st = umb__trainer_settle(d->tr);
-    if (st == UMB_OK) { st = umb__trainer_for_tensors(d->tr, take_tensor, d); }
-    return st == UMB_OK ? give(d, d->param) : st;
+    const struct umb_graph *g = d->side[LOOK].graph;
+    const enum umb_status st = umb__trainer_copy_tensors(d->tr, g, d->store);
+    if (st != UMB_OK) { return st; }
+    return umb__store_read(d->store, g->value[d->side[LOOK].params].name, 0,
+                           d->n_packed * sizeof *d->param, d->param);
 }
 
 /* ---- batches ---- */
-
-static void copy_inputs(struct umb_task_gradients *d, int which, int slot, uint64_t draw)
-{
-    const struct umb_trainer_side *from = &d->tr->side[UMB_TRAINER_TRAIN];
-    const struct side *to = &d->side[which];
-    const uint64_t seed = d->tr->seed;
-    const uint32_t key[4] = {(uint32_t)seed, (uint32_t)(seed >> 32), (uint32_t)draw,
-                             (uint32_t)(draw >> 32)};
-    for (int v = 0; v < to->graph->n_values; v++) {
-        const struct umb_value *value = &to->graph->value[v];
-        if (value->kind != UMB_VALUE_INPUT || value->base >= 0) { continue; }
-        void *input = umb__plan_input(to->plan, 0, v);
-        if (v == to->graph->random_value) {
-            memcpy(input, key, sizeof key);
-            continue;
-        }
-        const int w = umb__graph_find_value(from->graph, value->name);
-        if (w >= 0) {
-            memcpy(input, umb__plan_input(from->plan, slot, w), umb__type_bytes(&value->type));
-        }
-    }
-}
 
 static enum umb_status run(const struct umb_task_gradients *d, int which, double *ret_loss)
 {
@@ -398,8 +346,9 @@ enum umb_status umb__task_gradients_look(struct umb_task_gradients *d, int slot,
                                          double *ret_gram, double *ret_loss)
 {
     const struct umb_graph *g = d->side[LOOK].graph;
-    copy_inputs(d, LOOK, slot, draw);
-    copy_inputs(d, AGAIN, slot, draw);
+    for (int i = 0; i < N_SIDES; i++) {
+        umb__trainer_copy_inputs(d->tr, slot, draw, d->side[i].graph, d->side[i].plan);
+    }
     enum umb_status st = run(d, LOOK, ret_loss);
     for (int k = 0; st == UMB_OK && k < d->n_layers; k++) {
         struct layer *l = &d->layer[k];
