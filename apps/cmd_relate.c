@@ -12,7 +12,7 @@
 static bool json, gradients;
 static const char *out;
 static struct cli_list sets, runs;
-static struct gradient_wishes wishes;
+static struct gradient_wishes wishes = {.features = true};
 
 static const struct cli_option options[] = {
     {"--out", CLI_TEXT, &out, "DIR",

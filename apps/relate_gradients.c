@@ -21,6 +21,7 @@ enum umb_status survey_create(const struct session *s, const struct cli *cli,
                                             .trainer = s->trainer,
                                             .rate = s->exp->train.schedule.rate,
                                             .threshold = 0,
+                                            .features = w->features,
                                             .stop = stop};
     enum umb_status st = parse(cli, "--rate", w->rate, 1e-12, 1e6, &desc.rate);
     if (st == UMB_OK) { st = parse(cli, "--threshold", w->threshold, -1, 1, &desc.threshold); }

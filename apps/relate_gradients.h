@@ -13,6 +13,7 @@ struct gradient_wishes {
     const char *rate, *threshold;
     const char *from; /* a run whose parameters are taken */
     int64_t epochs, batches;
+    bool features; /* CKA too */
 };
 
 /* The survey of a trainer that is built. Without a rate it is the experiment's first. */

@@ -6,12 +6,14 @@
 #include "feed.h"
 #include "relate.h"
 #include "system.h"
+#include "task_features.h"
 #include "task_gradients.h"
 #include "trainer_internal.h"
 #include <math.h>
 #include <string.h>
 
 #define MOST_READERS 4U
+#define FEATURE_SAMPLES 256
 #define DRAWS_OF_LOOKS (UINT64_C(1) << 62) /* apart from those of training steps */
 
 /* A mean over the batches in which a pair was defined. */
@@ -31,6 +33,7 @@ struct umb_gradient_survey {
     struct umb_gradient_survey_desc desc;
     struct umb_arena *arena;
     struct umb_task_gradients *gradients;
+    struct umb_task_features *features; /* NULL: not wanted */
     struct umb_reader *reader;
     struct umb_feed *feed;
     size_t T;
@@ -112,6 +115,9 @@ enum umb_status umb__gradient_survey_create(struct umb_context *ctx,
     s->T = desc->exp->n_tasks;
     st = umb__arena_create(ctx, &s->arena);
     if (st == UMB_OK) { st = umb__task_gradients_create(desc->trainer, &s->gradients); }
+    if (st == UMB_OK && desc->features) {
+        st = umb__task_features_create(desc->trainer, FEATURE_SAMPLES, &s->features);
+    }
     if (st == UMB_OK) { st = make_parts(s); }
     if (st == UMB_OK) { st = open_feed(s); }
     if (st == UMB_OK) { umb__trainer_set_epoch_steps(desc->trainer, umb__feed_batches(s->feed)); }
@@ -131,6 +137,7 @@ void umb__gradient_survey_destroy(struct umb_gradient_survey *s)
     for (int k = 0; s->part && k < s->n_parts; k++) {
         umb__conflicts_destroy(s->part[k].conflicts);
     }
+    umb__task_features_destroy(s->features);
     umb__task_gradients_destroy(s->gradients);
     umb__arena_destroy(s->arena);
     umb__free(s);
@@ -180,6 +187,7 @@ static enum umb_status look(struct umb_gradient_survey *s, int slot, int64_t bat
     const size_t pairs = s->T * s->T;
     enum umb_status st = umb__task_gradients_look(
         s->gradients, slot, DRAWS_OF_LOOKS + (uint64_t)batch, s->gram, s->loss);
+    if (st == UMB_OK && s->features) { st = umb__task_features_look(s->features, slot); }
     if (st == UMB_OK) { st = umb__task_gradients_after(s->gradients, s->desc.rate, s->after); }
     if (st != UMB_OK) { return st; }
     for (int k = 0; k < s->n_parts; k++) {
@@ -223,7 +231,8 @@ enum umb_status umb__gradient_survey_train(struct umb_gradient_survey *s, int64_
 enum umb_status umb__gradient_survey_look(struct umb_gradient_survey *s, int64_t n)
 {
     s->steps = umb_trainer_n_steps(s->desc.trainer);
-    const enum umb_status st = umb__task_gradients_follow(s->gradients);
+    enum umb_status st = umb__task_gradients_follow(s->gradients);
+    if (st == UMB_OK && s->features) { st = umb__task_features_follow(s->features); }
     return st == UMB_OK ? go(s, n, look) : st;
 }
 
@@ -325,7 +334,12 @@ static enum umb_status add_part(const struct umb_gradient_survey *s, struct umb_
 enum umb_status umb__gradient_survey_relations(const struct umb_gradient_survey *s,
                                                struct umb_relations *relations)
 {
+    double *cka;
     enum umb_status st = add_part(s, relations, 0);
+    if (st == UMB_OK && s->features) {
+        st = umb__relations_add(relations, "cka", NULL, &cka);
+        if (st == UMB_OK) { st = umb__task_features_cka(s->features, cka); }
+    }
     if (st == UMB_OK) { st = add(relations, "affinity", NULL, &s->first); }
     if (st == UMB_OK) { st = add(relations, "affinity_exact", NULL, &s->exact); }
     for (int k = 1; st == UMB_OK && k < s->n_parts; k++) {

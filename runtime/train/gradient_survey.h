@@ -21,6 +21,7 @@ struct umb_gradient_survey_desc {
     struct umb_trainer *trainer;
     double rate;                       /* η of the steps that affinity tries */
     double threshold;                  /* of a cosine, below which two tasks conflict */
+    bool features;                     /* also keeps what heads read, for CKA */
     const volatile sig_atomic_t *stop; /* not 0: UMB_ERR_INTERRUPTED; may be NULL */
 };
 /* UMB_ERR_INVALID: tasks share nothing that is trained, there are no training data, or a number
@@ -50,7 +51,8 @@ struct umb_gradient_summary {
 UMB_MUST_USE enum umb_status umb__gradient_survey_summary(const struct umb_gradient_survey *s,
                                                           struct umb_gradient_summary *ret_summary);
 /* Adds cosine, magnitude and conflict, of all and by layer, affinity and affinity_exact: means over
- * the batches in which they were defined. */
+ * the batches in which they were defined; and cka, of the last look's first samples, where features
+ * were wanted. */
 UMB_MUST_USE enum umb_status umb__gradient_survey_relations(const struct umb_gradient_survey *s,
                                                             struct umb_relations *relations);
 /* [T,T] affinities to first order, and exact ones; NaN: never defined. */

@@ -114,7 +114,7 @@ static void gradients_are_compared(void **state)
     assert_non_null(strstr(output, "conflict: cosine below 0.1; affinity of a step of 0.01; "));
     assert_non_null(strstr(output, "training for 3 steps"));
     assert_non_null(strstr(output, "conv1 "));
-    expect(SAME(SOME "--gradients", "h"), 0, "16 heat maps show what is said");
+    expect(SAME(SOME "--gradients", "h"), 0, "17 heat maps show what is said");
     expect("umbel train " SOME "--out run", 0, "");
     expect("umbel relate " SOME "--epochs 1 --json 2>/dev/null", 0, "\"affinity_exact\"");
     memcpy(first, output, sizeof first);

@@ -1,8 +1,10 @@
 /*
- * Tasks' gradients beside a trainer: Gram matrices of layers, losses, and losses behind a step for
- * one task, against the same net in double; and that looking changes nothing.
+ * Tasks' gradients and features beside a trainer: Gram matrices of layers, losses, and losses
+ * behind a step for one task, against the same net in double; and that looking changes nothing.
  */
 #include "task_gradients.h"
+
+#include "task_features.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -17,6 +19,7 @@
 #include "alloc.h"
 #include "lab.h"
 #include "nets.h"
+#include "relate.h"
 #include "session.h"
 #include "world.h"
 
@@ -281,6 +284,77 @@ static void nothing_shared_is_refused(void **state)
     umb_net_destroy(net);
 }
 
+/* Three tasks on one stream, the last two on one value; and one on a stream of its own. a and b get
+ * what the first two read. */
+static struct umb_net *with_features(struct umb_context *ctx, int *a, int *b)
+{
+    struct umb_net *net = test_net(ctx);
+    int h = test_stream(ctx, net, "one", 6, 6, 2);
+    const int other = test_layer(ctx, net, "flatten", NULL, test_stream(ctx, net, "two", 3, 3, 1));
+    h = test_layer(ctx, net, "conv", "filters=4 size=3 activation=relu", h);
+    h = test_layer(ctx, net, "flatten", NULL, h);
+    h = test_layer(ctx, net, "dropout", "rate=0.5", h);
+    *a = test_layer(ctx, net, "dense", "units=5 activation=relu", h);
+    *b = test_layer(ctx, net, "dense", "units=7 activation=tanh", h);
+    test_task(ctx, net, "a", test_layer(ctx, net, "dense", "units=3", *a), "cross_entropy", 1);
+    test_task(ctx, net, "b", test_layer(ctx, net, "dense", "units=2", *b), "mse", 1);
+    test_task(ctx, net, "c", test_layer(ctx, net, "dense", "units=2 activation=tanh", *b), "mse",
+              1);
+    test_task(ctx, net, "d", test_layer(ctx, net, "dense", "units=2", other), "mse", 1);
+    return net;
+}
+
+/* [n,d] of a value, as floats. */
+static float *floats_of(const struct lab *lab, int value, size_t *ret_d)
+{
+    const int64_t n = lab_count(lab, value);
+    float *x = umb__calloc(lab->ctx, (size_t)n, sizeof *x);
+    for (int64_t i = 0; i < n; i++) {
+        x[i] = (float)lab->data[value][i];
+    }
+    *ret_d = (size_t)(n / lab->batch);
+    return x;
+}
+
+/* As in evaluation, and of the first samples alone: a second batch finds no room. */
+static void features_are_what_heads_read(void **state)
+{
+    (void)state;
+    double cka[MOST_TASKS * MOST_TASKS], expected;
+    size_t d_a, d_b;
+    int a, b;
+    struct umb_net *net = with_features(world.ctx, &a, &b);
+    struct session s = open_session(net);
+    struct umb_task_features *f = NULL;
+    session_train(&s, 0, 3);
+    session_fill(&s, 3);
+    session_fill_slot(&s, 0);
+    must(umb__task_features_create(s.tr, 6, &f));
+    must(umb__task_features_follow(f));
+    must(umb__task_features_look(f, 0));
+    struct lab lab = lab_open(world.ctx, net, 6, false, 1);
+    fill_lab(&lab, &s, 0);
+    session_fill(&s, 4);
+    session_fill_slot(&s, 0);
+    must(umb__task_features_look(f, 0));
+    must(umb__task_features_cka(f, cka));
+    (void)lab_evaluate(&lab);
+    float *x = floats_of(&lab, lab.values.value[a], &d_a),
+          *y = floats_of(&lab, lab.values.value[b], &d_b);
+    must(umb__relate_cka(world.ctx, 6, d_a, x, d_b, y, true, &expected));
+    assert_true(d_a == 5 && d_b == 7);
+    assert_near("cka", 0, 1, cka[1], expected, 10);
+    assert_near("cka", 0, 2, cka[2], expected, 10);
+    assert_near("cka", 1, 2, cka[6], 1, 1);
+    assert_true(isnan(cka[3]) && isnan(cka[13]) && cka[4] >= cka[1] && cka[4] <= cka[1]);
+    umb__free(x);
+    umb__free(y);
+    lab_close(&lab);
+    umb__task_features_destroy(f);
+    session_close(&s);
+    umb_net_destroy(net);
+}
+
 static enum umb_status look_once(struct umb_trainer *tr)
 {
     double gram[MOST_GRAMS * 16], loss[MOST_TASKS], after[16];
@@ -290,6 +364,12 @@ static enum umb_status look_once(struct umb_trainer *tr)
     if (st == UMB_OK) { st = umb__task_gradients_look(d, 0, DRAW, gram, loss); }
     if (st == UMB_OK) { st = umb__task_gradients_after(d, RATE, after); }
     umb__task_gradients_destroy(d);
+    struct umb_task_features *f = NULL;
+    if (st == UMB_OK) { st = umb__task_features_create(tr, 6, &f); }
+    if (st == UMB_OK) { st = umb__task_features_follow(f); }
+    if (st == UMB_OK) { st = umb__task_features_look(f, 0); }
+    if (st == UMB_OK) { st = umb__task_features_cka(f, gram); }
+    umb__task_features_destroy(f);
     return st;
 }
 
@@ -325,6 +405,7 @@ int main(void)
         cmocka_unit_test(looking_changes_nothing),
         cmocka_unit_test(no_label_no_gradient),
         cmocka_unit_test(nothing_shared_is_refused),
+        cmocka_unit_test(features_are_what_heads_read),
         cmocka_unit_test(without_memory_it_is_refused),
     };
     return cmocka_run_group_tests(cases, open_world, close_world);
