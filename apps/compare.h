@@ -27,12 +27,20 @@ struct compare {
     struct umb_comparison *table;
     struct progress progress;
     size_t n_failed; /* runs whose loss was not finite, or the like: left out of the table */
+    /* umbel group: its one method is the experiment as it is, and behind each of that run's epochs
+     * `look` is called, and `done` with its training. */
+    bool groups;
+    enum umb_status (*look)(struct compare *c, const struct session *s, int64_t epoch);
+    void (*done)(struct compare *c);
+    void *user;
 };
 
 /* Reads the experiment and every way of training it, so that mistakes show before the work. */
 UMB_MUST_USE enum umb_status compare_prepare(struct compare *c);
 /* Trains what has not been trained, seed by seed, and fills the table. */
 UMB_MUST_USE enum umb_status compare_train(struct compare *c);
+/* The same of each seed's runs first … last−1 alone, without those whose numbers are there. */
+UMB_MUST_USE enum umb_status compare_train_some(struct compare *c, size_t first, size_t last);
 void compare_finish(struct compare *c);
 
 /* compare_folder.c. An --out that holds a comparison or a run is refused; one that is to go on is

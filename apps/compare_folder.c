@@ -31,10 +31,10 @@ enum umb_status compare_check_free(const struct compare *c)
                      c->out);
 }
 
-/* "NAME-compare" into buffer, the runs/ folders' name. */
+/* "NAME-compare", "NAME-group" into buffer, the runs/ folders' name. */
 static const char *folder_name(const struct compare *c, char *buffer, size_t size)
 {
-    snprintf(buffer, size, "%.64s-compare", c->exp->name);
+    snprintf(buffer, size, "%.64s-%s", c->exp->name, c->groups ? "group" : "compare");
     return buffer;
 }
 

@@ -10,7 +10,9 @@
 /* What a run trains. */
 
 struct way {
-    const char *task, *method; /* one of the two; both NULL: the experiment as it is */
+    const char *task, *method;        /* one of the two; both NULL: the experiment as it is */
+    const char *group[UMB_MAX_TASKS]; /* [n_group] or of these tasks; 0: all */
+    size_t n_group;
     uint64_t seed;
 };
 
@@ -19,6 +21,7 @@ static enum umb_status edit(const void *user, struct umb_yaml_tree *tree)
     const struct way *way = user;
     enum umb_status st = umb__exp_set_seed(tree, way->seed);
     if (st == UMB_OK && way->task) { umb__exp_keep_tasks(tree, &way->task, 1); }
+    if (st == UMB_OK && way->n_group) { umb__exp_keep_tasks(tree, way->group, way->n_group); }
     if (st != UMB_OK || !way->method) { return st; }
     const char *source = umb__arena_printf(tree->arena, "--methods %s", way->method);
     return source ? umb__exp_set_balancer(tree, way->method, source) : UMB_ERR_NO_MEMORY;
@@ -27,8 +30,12 @@ static enum umb_status edit(const void *user, struct umb_yaml_tree *tree)
 static enum umb_status read_way(const struct compare *c, size_t r, size_t s,
                                 struct umb_experiment **ret_exp)
 {
-    const struct way way = {umb__comparison_task(c->table, r), umb__comparison_method(c->table, r),
-                            c->table->seed + s};
+    struct way way = {.task = umb__comparison_task(c->table, r), .seed = c->table->seed + s};
+    const uint64_t group = umb__comparison_group(c->table, r);
+    if (!c->groups) { way.method = umb__comparison_method(c->table, r); }
+    for (size_t t = 0; group && t < c->table->n_tasks; t++) {
+        if (group >> t & 1) { way.group[way.n_group++] = c->table->task[t]; }
+    }
     struct umb_context *ctx = c->cli->ctx;
     const enum umb_status st =
         umb__experiment_read_edited(ctx, c->file, c->sets->item, c->sets->n, edit, &way, ret_exp);
@@ -108,10 +115,22 @@ static enum umb_status make_run(struct compare *c, struct job *j)
                         : st;
 }
 
-/* Of what a training tells, the moving line. */
+/* Who is told of a training. */
+struct listening {
+    struct compare *c;
+    const struct session *s;
+    bool looks;
+    enum umb_status status; /* of the looks */
+};
+
+/* Of what a training tells, the moving line; and looks behind its epochs. */
 static void listen(void *user, const struct umb_loop_report *report)
 {
-    struct progress *p = user;
+    struct listening *l = user;
+    struct progress *p = &l->c->progress;
+    if (report->news == UMB_NEWS_EPOCH && l->looks && l->status == UMB_OK) {
+        l->status = l->c->look(l->c, l->s, report->epoch);
+    }
     if (report->news == UMB_NEWS_BEGIN) { p->began = true; }
     if (report->news == UMB_NEWS_STEP || report->news == UMB_NEWS_EVALUATING) {
         progress_listen(p, report);
@@ -122,7 +141,7 @@ static void listen(void *user, const struct umb_loop_report *report)
 static enum umb_status leave_out(struct compare *c, const struct job *j)
 {
     progress_break(&c->progress);
-    fprintf(stderr, "umbel compare: warn: %s is left out: %s\n", j->folder,
+    fprintf(stderr, "umbel %s: warn: %s is left out: %s\n", c->cli->usage->command, j->folder,
             umb_context_error(c->cli->ctx));
     umb__run_log(j->session.run, umb_context_error(c->cli->ctx));
     c->n_failed++;
@@ -139,6 +158,8 @@ static enum umb_status train(struct compare *c, struct job *j)
     cli_log_to(s->run);
     const bool began = c->progress.began;
     c->progress.began = false;
+    struct listening l = {
+        .c = c, .s = s, .looks = c->look && umb__comparison_method(c->table, j->r)};
     struct umb_loop_desc desc = {.exp = s->exp,
                                  .trainer = s->trainer,
                                  .device_name = s->device_name,
@@ -146,8 +167,10 @@ static enum umb_status train(struct compare *c, struct job *j)
                                  .resume = j->resume,
                                  .stop = c->stop,
                                  .listener = listen,
-                                 .user = &c->progress};
+                                 .user = &l};
     st = umb__loop_run(c->cli->ctx, &desc);
+    if (l.looks) { c->done(c); }
+    if (st == UMB_OK && l.status != UMB_OK) { return l.status; }
     if (st == UMB_ERR_INVALID && c->progress.began) { return leave_out(c, j); }
     c->progress.began = c->progress.began || began;
     if (st != UMB_OK) { return st; }
@@ -188,25 +211,38 @@ enum umb_status compare_prepare(struct compare *c)
     return st == UMB_OK && c->out ? compare_check_free(c) : st;
 }
 
-enum umb_status compare_train(struct compare *c)
+static enum umb_status train_one(struct compare *c, size_t r, size_t s, size_t number, size_t of)
 {
-    const size_t n = c->table->n_runs, all = c->n_seeds * n;
+    struct job j = {.r = r, .s = s};
+    umb__comparison_folder(c->table, r, s, j.folder);
+    snprintf(j.prefix, sizeof j.prefix, "%zu/%zu %s: ", number, of, j.folder);
+    c->progress.prefix = j.prefix;
+    const enum umb_status st = do_run(c, &j);
+    c->progress.prefix = NULL;
+    if (st != UMB_OK && j.session.run) {
+        umb__run_log(j.session.run, umb_context_error(c->cli->ctx));
+    }
+    session_finish(&j.session);
+    umb__free(j.path);
+    return st;
+}
+
+enum umb_status compare_train_some(struct compare *c, size_t first, size_t last)
+{
+    const size_t n = last - first, all = c->n_seeds * n;
     enum umb_status st = UMB_OK;
     for (size_t i = 0; st == UMB_OK && i < all; i++) {
+        const size_t r = first + i % n, s = i / n;
+        if (c->table->run[s * c->table->n_runs + r].done) { continue; }
         if (*c->stop) { return umb__fail(c->cli->ctx, UMB_ERR_INTERRUPTED, "interrupted"); }
-        struct job j = {.r = i % n, .s = i / n};
-        umb__comparison_folder(c->table, j.r, j.s, j.folder);
-        snprintf(j.prefix, sizeof j.prefix, "%zu/%zu %s: ", i + 1, all, j.folder);
-        c->progress.prefix = j.prefix;
-        st = do_run(c, &j);
-        c->progress.prefix = NULL;
-        if (st != UMB_OK && j.session.run) {
-            umb__run_log(j.session.run, umb_context_error(c->cli->ctx));
-        }
-        session_finish(&j.session);
-        umb__free(j.path);
+        st = train_one(c, r, s, i + 1, all);
     }
     return st;
+}
+
+enum umb_status compare_train(struct compare *c)
+{
+    return compare_train_some(c, 0, c->table->n_runs);
 }
 
 void compare_finish(struct compare *c)

@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define MOST_PAIRS 66 /* of 12 tasks all */
 
@@ -74,19 +75,18 @@ static void add_value(struct cli_table *table, double value)
     } else if (isinf(value)) {
         cli_table_add(table, value < 0 ? "−∞" : "∞");
     } else {
-        cli_table_add(table, "%.4f", value);
+        cli_table_add(table, fabs(value) < 0.01 && fabs(value) > 0 ? "%.1e" : "%.4f", value);
     }
 }
 
 static void add_heading(struct cli_table *table, const struct umb_relation *relation)
 {
-    const char *part = relation->part ? relation->part : "", *dot = relation->part ? " " : "";
     if (!relation->measure->directed) {
-        cli_table_add(table, "%s%s%s", relation->measure->name, dot, part);
+        cli_table_add(table, "%s", relation->measure->name);
         return;
     }
-    cli_table_add(table, "%s%s%s →", relation->measure->name, dot, part);
-    cli_table_add(table, "%s%s%s ←", relation->measure->name, dot, part);
+    cli_table_add(table, "%s →", relation->measure->name);
+    cli_table_add(table, "%s ←", relation->measure->name);
 }
 
 static void print_pairs(const struct umb_relations *r, const struct pair *list, size_t n)
@@ -95,6 +95,7 @@ static void print_pairs(const struct umb_relations *r, const struct pair *list, 
     cli_table_add(&table, "task");
     cli_table_add(&table, "and task");
     for (size_t i = 0; i < r->n; i++) {
+        if (r->relation[i].part) { continue; }
         table.n_columns += r->relation[i].measure->directed ? 2 : 1;
         add_heading(&table, &r->relation[i]);
     }
@@ -103,11 +104,74 @@ static void print_pairs(const struct umb_relations *r, const struct pair *list, 
         cli_table_add(&table, "%s", r->task[list[p].s]);
         cli_table_add(&table, "%s", r->task[list[p].t]);
         for (size_t i = 0; i < r->n; i++) {
+            if (r->relation[i].part) { continue; }
             add_value(&table, r->relation[i].value[there]);
             if (r->relation[i].measure->directed) { add_value(&table, r->relation[i].value[back]); }
         }
     }
     cli_table_print(&table, stdout);
+}
+
+/* Layers: of each what its pairs have in the mean. */
+
+/* Over pairs, and where the least is; NaN: no pair is defined. */
+static double mean_of_pairs(const double *value, size_t T, size_t *ret_least)
+{
+    double sum = 0, least = INFINITY;
+    size_t n = 0;
+    for (size_t i = 0; value && i < T * T; i++) {
+        if (i / T >= i % T || isnan(value[i])) { continue; }
+        sum += value[i];
+        n++;
+        if (value[i] < least) {
+            least = value[i];
+            *ret_least = i;
+        }
+    }
+    return n ? sum / (double)n : (double)NAN;
+}
+
+static void add_layer(struct cli_table *table, const struct umb_relations *r, const char *part)
+{
+    size_t least = 0, other;
+    const double *cosine = umb__relations_find(r, "cosine", part);
+    const double mean = mean_of_pairs(cosine, r->T, &least);
+    cli_table_add(table, "%s", part ? part : "all");
+    add_value(table, mean);
+    add_value(table, isnan(mean) ? mean : cosine[least]);
+    if (isnan(mean)) {
+        cli_table_add(table, "–");
+    } else {
+        cli_table_add(table, "%s, %s", r->task[least / r->T], r->task[least % r->T]);
+    }
+    add_value(table, mean_of_pairs(umb__relations_find(r, "magnitude", part), r->T, &other));
+    add_value(table, mean_of_pairs(umb__relations_find(r, "conflict", part), r->T, &other));
+}
+
+static void print_layers(const struct umb_relations *r)
+{
+    static const char *const heading[] = {"layer", "cosine",    "least",
+                                          "of",    "magnitude", "conflict"};
+    struct cli_table table = {.n_columns = sizeof heading / sizeof *heading};
+    for (size_t i = 0; i < table.n_columns; i++) {
+        cli_table_add(&table, "%s", heading[i]);
+    }
+    for (size_t i = 0; i < r->n; i++) {
+        if (strcmp(r->relation[i].measure->name, "cosine") == 0) {
+            add_layer(&table, r, r->relation[i].part);
+        }
+    }
+    printf("\n");
+    cli_table_print(&table, stdout);
+}
+
+static void print_gradients(const struct umb_relate_page *page)
+{
+    struct umb_text note = {0};
+    print_layers(page->relations);
+    umb__relate_gradients_note(page->gradients, &note);
+    printf("%s\n", umb__text_string(&note));
+    umb__text_finish(&note);
 }
 
 void relate_text(const struct umb_relate_page *page)
@@ -126,6 +190,7 @@ void relate_text(const struct umb_relate_page *page)
         printf("the %d most related of %zu pairs; the page and --json have all\n", MOST_PAIRS, n);
     }
     free(list);
+    if (page->gradients) { print_gradients(page); }
 }
 
 /* JSON. */
@@ -165,6 +230,14 @@ static json_t *relation_json(const struct umb_relation *relation, size_t T)
                      relation->part, "title", relation->measure->title, "matrix", rows);
 }
 
+static json_t *gradients_json(const struct umb_gradient_summary *s)
+{
+    return json_pack("{s:I, s:I, s:f, s:f, s:{s:o, s:o}}", "batches", (json_int_t)s->batches,
+                     "steps", (json_int_t)s->steps, "rate", s->rate, "threshold", s->threshold,
+                     "affinity_correlation", "pearson", value_json(s->pearson), "spearman",
+                     value_json(s->spearman));
+}
+
 void relate_json(const struct umb_relate_page *page)
 {
     const struct umb_relations *r = page->relations;
@@ -177,6 +250,7 @@ void relate_json(const struct umb_relate_page *page)
     }
     json_t *all = json_pack("{s:s, s:o, s:o}", "experiment", page->name, "tasks", tasks,
                             "relations", relations);
+    if (page->gradients) { json_object_set_new(all, "gradients", gradients_json(page->gradients)); }
     json_dumpf(all, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
     printf("\n");
     json_decref(all);

@@ -18,6 +18,7 @@ static const struct command {
     {"predict", "every task's answer for images", cmd_predict},
     {"report", "one HTML file of curves, tables and timeline", cmd_report},
     {"relate", "how related an experiment's tasks are", cmd_relate},
+    {"group", "which tasks to train together, and whether it pays", cmd_group},
     {"devices", "list the OpenCL devices and which one is chosen", cmd_devices},
     {"plan", "show the compiled graph of an experiment", cmd_plan},
     {"bench", "measure ops, or a whole training step", cmd_bench},

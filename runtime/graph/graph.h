@@ -168,7 +168,7 @@ const char *umb__graph_device_name(struct umb_graph *g, const char *name, int de
 #define UMB_GRADIENT_ELSEWHERE (-3) /* the same, but that the caller has a node write there */
 UMB_MUST_USE enum umb_status umb__graph_pack(struct umb_graph *g, const int *gradient,
                                              int n_gradient, int *ret_params, int *ret_gradients);
-/* The same with shared ones [n_gradient] first. */
+/* The same with shared ones [n_gradient] first; gradient may be NULL. */
 UMB_MUST_USE enum umb_status umb__graph_pack_shared(struct umb_graph *g, const int *gradient,
                                                     int n_gradient, const bool *shared,
                                                     int *ret_params, int *ret_gradients);

@@ -69,7 +69,7 @@ static bool is_shared(const struct packing *p, int param)
 static enum umb_status count_names(struct packing *p)
 {
     p->n_names = umb__calloc(p->g->ctx, (size_t)p->g->n_values + 1, sizeof *p->n_names);
-    for (int v = 0; p->n_names && v < p->n_gradient; v++) {
+    for (int v = 0; p->n_names && p->gradient && v < p->n_gradient; v++) {
         if (p->gradient[v] >= 0) { p->n_names[p->gradient[v]]++; }
     }
     return p->n_names ? UMB_OK : UMB_ERR_NO_MEMORY;
@@ -156,8 +156,10 @@ enum umb_status umb__graph_pack_shared(struct umb_graph *g, const int *gradient,
                                        const bool *shared, int *ret_params, int *ret_gradients)
 {
     struct umb_type type = {.dtype = UMB_F32, .shape = {1, {packed_count(g)}}};
-    struct packing p = {
-        .g = g, .gradient = gradient, .n_gradient = gradient ? n_gradient : 0, .shared = shared};
+    struct packing p = {.g = g,
+                        .gradient = gradient,
+                        .n_gradient = gradient || shared ? n_gradient : 0,
+                        .shared = shared};
     int params = -1, gradients = -1;
     if (type.shape.dim[0] == 0 && has_params(g)) {
         *ret_params = *ret_gradients = -1;

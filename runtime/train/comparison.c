@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LONGEST_GROUP 100 /* bytes of its tasks' names in a folder's */
+
 /* Making. */
 
 static size_t count_metrics(const struct umb_exp_task *t)
@@ -114,15 +116,72 @@ const char *umb__comparison_task(const struct umb_comparison *c, size_t r)
 
 const char *umb__comparison_method(const struct umb_comparison *c, size_t r)
 {
-    return r < c->n_tasks ? NULL : c->way[1 + r - c->n_tasks];
+    return r < c->n_tasks || umb__comparison_group(c, r) ? NULL : c->way[1 + r - c->n_tasks];
+}
+
+/* Runs in front of groups'. */
+static size_t n_others(const struct umb_comparison *c)
+{
+    return c->groups ? c->n_runs - c->groups->n_groups : c->n_runs;
+}
+
+uint64_t umb__comparison_group(const struct umb_comparison *c, size_t r)
+{
+    return r < n_others(c) ? 0 : c->groups->group[r - n_others(c)];
+}
+
+size_t umb__comparison_way(const struct umb_comparison *c, size_t r)
+{
+    if (umb__comparison_group(c, r)) { return c->n_ways - 1; }
+    return r < c->n_tasks ? 0 : 1 + r - c->n_tasks;
+}
+
+bool umb__comparison_serves(const struct umb_comparison *c, size_t r, size_t task)
+{
+    if (umb__comparison_group(c, r)) { return c->groups->served_by[task] == r - n_others(c); }
+    return r >= c->n_tasks || r == task;
+}
+
+/* The run that trains the same as a group of one task, or of all; else r itself. */
+static size_t same_run(const struct umb_comparison *c, size_t r)
+{
+    const uint64_t group = umb__comparison_group(c, r),
+                   all = c->n_tasks < 64 ? (UINT64_C(1) << c->n_tasks) - 1 : UINT64_MAX;
+    if (!group) { return r; }
+    for (size_t t = 0; t < c->n_tasks; t++) {
+        if (group == UINT64_C(1) << t) { return t; }
+    }
+    return group == all ? c->n_tasks : r;
+}
+
+/* By its tasks, so that other groups of other attempts lie beside it: "group-a+b-seed1", or their
+ * bits where names are long. */
+static const char *group_folder(const struct umb_comparison *c, size_t r, size_t s,
+                                char buffer[UMB_COMPARISON_FOLDER])
+{
+    const uint64_t group = umb__comparison_group(c, r);
+    char names[UMB_COMPARISON_FOLDER] = "";
+    size_t at = 0;
+    for (size_t t = 0; t < c->n_tasks; t++) {
+        if (!(group >> t & 1)) { continue; }
+        const int n = snprintf(names + at, at < LONGEST_GROUP ? sizeof names - at : 0, "%s%s",
+                               at ? "+" : "", c->task[t]);
+        at += n > 0 ? (size_t)n : 0;
+    }
+    if (at >= LONGEST_GROUP) { snprintf(names, sizeof names, "%" PRIx64, group); }
+    snprintf(buffer, UMB_COMPARISON_FOLDER, "group-%.*s-seed%" PRIu64, LONGEST_GROUP, names,
+             c->seed + s);
+    return buffer;
 }
 
 const char *umb__comparison_folder(const struct umb_comparison *c, size_t r, size_t s,
                                    char buffer[UMB_COMPARISON_FOLDER])
 {
-    const char *task = umb__comparison_task(c, r);
+    const size_t same = same_run(c, r);
+    const char *task = umb__comparison_task(c, same);
+    if (umb__comparison_group(c, same)) { return group_folder(c, same, s, buffer); }
     snprintf(buffer, UMB_COMPARISON_FOLDER, "%s%.70s-seed%" PRIu64, task ? "single-" : "",
-             task ? task : umb__comparison_method(c, r), c->seed + s);
+             task ? task : umb__comparison_method(c, same), c->seed + s);
     return buffer;
 }
 
@@ -164,10 +223,10 @@ static const json_t *measured_row(struct umb_comparison *c, const struct umb_rep
 static void take_rows(struct umb_comparison *c, size_t r, size_t s, const struct umb_report_data *d,
                       int64_t epoch)
 {
-    const size_t way = r < c->n_tasks ? 0 : 1 + r - c->n_tasks;
+    const size_t way = umb__comparison_way(c, r);
     for (size_t i = 0; i < c->n_rows; i++) {
         struct umb_comparison_row *row = &c->row[i];
-        if (way == 0 && row->task != r) { continue; }
+        if (!umb__comparison_serves(c, r, row->task)) { continue; }
         const json_t *value = json_object_get(measured_row(c, d, epoch, row->task), row->metric);
         row->value[way * c->n_seeds + s] =
             json_is_number(value) ? json_number_value(value) : (double)NAN;

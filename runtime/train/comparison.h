@@ -5,6 +5,9 @@
  *   ways:           single: each task from its    │ method 1 … method M: every task from that run
  *                   own run alone
  *
+ * Groups of tasks may be one way more, the last (comparison_groups.c): a run a group, and each task
+ * from that of the group that serves it.
+ *
  * A comparison holds the numbers that the runs' metrics.jsonl say, and trains nothing. Of a run the
  * epoch counts that its validation data chose (its best checkpoint); without any, the last. A
  * task's metrics are those of its test data, else of its validation data, else of training. What a
@@ -13,6 +16,7 @@
 #ifndef UMB_COMPARISON_H
 #define UMB_COMPARISON_H
 
+#include "group.h"
 #include "run_dir.h"
 #include "statistics.h"
 
@@ -44,8 +48,10 @@ struct umb_comparison {
     const char **way;   /* [n_ways], the first is "single" */
     uint64_t seed;      /* the first; the others follow it */
     struct umb_comparison_row *row;
-    size_t n_runs;                  /* of a seed */
-    struct umb_comparison_run *run; /* [n_seeds][n_runs] */
+    size_t n_runs;                     /* of a seed */
+    struct umb_comparison_run *run;    /* [n_seeds][n_runs] */
+    const struct umb_grouping *groups; /* NULL: there are none */
+    const double *affinity;            /* [n_tasks,n_tasks] that they were made from */
 };
 
 /* The seeds begin with the experiment's. Names are copied. Destroying NULL is fine. */
@@ -60,15 +66,31 @@ void umb__comparison_destroy(struct umb_comparison *c);
 #define UMB_COMPARISON_FOLDER 192
 const char *umb__comparison_folder(const struct umb_comparison *c, size_t r, size_t s,
                                    char buffer[UMB_COMPARISON_FOLDER]);
-/* The task that run r trains alone, or NULL; its method, or NULL. */
+/* The task that run r trains alone, or NULL; its method, or NULL; its group as bits, or 0. */
 const char *umb__comparison_task(const struct umb_comparison *c, size_t r);
 const char *umb__comparison_method(const struct umb_comparison *c, size_t r);
+uint64_t umb__comparison_group(const struct umb_comparison *c, size_t r);
+/* The way whose numbers run r gives, and whether it does so for that task. */
+size_t umb__comparison_way(const struct umb_comparison *c, size_t r);
+bool umb__comparison_serves(const struct umb_comparison *c, size_t r, size_t task);
 
 /* Takes the numbers of a run of `epochs` epochs. *ret_done: it has ended; else nothing is taken. A
  * run that has more epochs is UMB_ERR_INVALID, for it was not made the same way. */
 UMB_MUST_USE enum umb_status umb__comparison_take(struct umb_comparison *c, size_t r, size_t s,
                                                   const struct umb_run *run, int64_t epochs,
                                                   bool *ret_done);
+
+/* comparison_groups.c. Adds the way "groups", whose runs have not been made: once. A group that is
+ * one task, or all, is a run that there is anyway, and shares its folder. */
+UMB_MUST_USE enum umb_status umb__comparison_add_groups(struct umb_comparison *c,
+                                                        const struct umb_grouping *groups,
+                                                        const double *affinity);
+/* What the groups are, a sentence a line; the same with the affinities' map as HTML; as JSON, NULL:
+ * no memory. */
+struct umb_text;
+void umb__comparison_groups_notes(const struct umb_comparison *c, struct umb_text *out);
+void umb__comparison_groups_draw(const struct umb_comparison *c, struct umb_text *out);
+json_t *umb__comparison_groups_json(const struct umb_comparison *c);
 
 /* comparison_figures.c: what the numbers say. */
 
@@ -93,7 +115,6 @@ size_t umb__comparison_n_done(const struct umb_comparison *c);
 size_t umb__comparison_n_chosen(const struct umb_comparison *c);
 
 /* comparison_notes.c: what the numbers are of and what they say, a sentence a line. */
-struct umb_text;
 void umb__comparison_notes(const struct umb_comparison *c, struct umb_text *out);
 /* comparison_draw.c: the gains as bars with their intervals, a figure for Δm and one for each task,
  * all on one scale. */

@@ -114,8 +114,13 @@ static json_t *methods_of(const struct umb_comparison *c)
 
 json_t *umb__comparison_json(const struct umb_comparison *c)
 {
-    return json_pack("{s:s, s:o, s:I, s:I, s:o, s:o, s:o, s:o}", "experiment", c->name, "methods",
-                     methods_of(c), "first_seed", (json_int_t)c->seed, "seeds",
-                     (json_int_t)c->n_seeds, "tasks", tasks_of(c), "delta_m", all_of(c),
-                     "negative_transfer", worse_of(c), "runs", runs_of(c));
+    json_t *all = json_pack("{s:s, s:o, s:I, s:I, s:o, s:o, s:o, s:o}", "experiment", c->name,
+                            "methods", methods_of(c), "first_seed", (json_int_t)c->seed, "seeds",
+                            (json_int_t)c->n_seeds, "tasks", tasks_of(c), "delta_m", all_of(c),
+                            "negative_transfer", worse_of(c), "runs", runs_of(c));
+    if (all && c->groups && json_object_set_new(all, "groups", umb__comparison_groups_json(c))) {
+        json_decref(all);
+        return NULL;
+    }
+    return all;
 }

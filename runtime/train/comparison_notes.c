@@ -98,6 +98,7 @@ static void note_worse(const struct umb_comparison *c, struct umb_text *out)
 
 void umb__comparison_notes(const struct umb_comparison *c, struct umb_text *out)
 {
+    umb__comparison_groups_notes(c, out);
     note_seeds(c, out);
     note_epochs(c, out);
     note_splits(c, out);

@@ -171,6 +171,7 @@ static enum umb_status add_page(struct umb_text *out, const struct umb_compariso
     umb__text_add(out, ", compared</h2>\n");
     add_facts(out, c);
     enum umb_status st = umb__comparison_draw(c, out);
+    umb__comparison_groups_draw(c, out);
     if (st == UMB_OK) {
         umb__text_add(out, "<h3>Every metric</h3>\n");
         st = add_table(out, c);

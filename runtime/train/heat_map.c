@@ -84,16 +84,21 @@ double umb__heat_map_height(const struct umb_heat_map *m)
 
 /* Cells. */
 
-/* Two digits that tell something, as a rule: "0.25", "0.031", "−1.50", "37.2", "∞", "–". */
-static const char *number(double value, char buffer[24])
+#define SMALL 0.0005
+#define SMALL_RANGE 0.1 /* where colours end below it, small numbers are what there is */
+#define NOTHING 1e-9
+
+/* Two digits that tell something, as a rule: "0.25", "0.031", "−1.50", "37.2", "∞", "–"; and
+ * "2e-05" on a map of small numbers. */
+static const char *number(const struct umb_heat_map *m, double value, char buffer[24])
 {
     const double size = fabs(value);
     const int digits = size < 0.0995 ? 3 : size < 9.995 ? 2 : size < 99.95 ? 1 : 0;
     const char *minus = value < 0 ? "−" : "";
     if (isnan(value)) { return "–"; }
-    if (size < 0.0005) { return "0"; }
+    if (size < SMALL && (m->high >= SMALL_RANGE || size < NOTHING)) { return "0"; }
     if (isinf(value)) { return value < 0 ? "−∞" : "∞"; }
-    if (size >= 1e5) {
+    if (size >= 1e5 || size < SMALL) {
         snprintf(buffer, 24, "%s%.0e", minus, size);
     } else {
         snprintf(buffer, 24, "%s%.*f", minus, digits, size);
@@ -132,7 +137,7 @@ static void draw_value(struct umb_text *out, const struct umb_heat_map *m, doubl
     if (narrow(m)) { return; }
     const char *class = isnan(value) ? "s-tick" : dark ? "s-name s-light" : "s-name";
     umb__svg_text(out, class, "middle", x + inside.w / 2, y + inside.h / 2 + 4, "%s",
-                  number(value, text));
+                  number(m, value, text));
 }
 
 static void draw_cell(struct umb_text *out, const struct umb_heat_map *m, size_t s, size_t t)
@@ -144,7 +149,7 @@ static void draw_cell(struct umb_text *out, const struct umb_heat_map *m, size_t
     umb__html(out, m->name[s]);
     umb__text_add(out, ", ");
     umb__html(out, m->name[t]);
-    umb__text_printf(out, ": %s</title>", number(value, text));
+    umb__text_printf(out, ": %s</title>", number(m, value, text));
     draw_value(out, m, left(m) + size.w * (double)t, top(m) + size.h * (double)s, value);
     umb__text_add(out, "</g>\n");
 }
@@ -183,10 +188,11 @@ static void draw_names(struct umb_text *out, const struct umb_heat_map *m)
 
 /* The strip. */
 
-static void draw_tick(struct umb_text *out, double x, double y, double value)
+static void draw_tick(struct umb_text *out, const struct umb_heat_map *m, double x, double y,
+                      double value)
 {
     char text[24];
-    umb__svg_text(out, "s-tick", "middle", x, y, "%s", number(value, text));
+    umb__svg_text(out, "s-tick", "middle", x, y, "%s", number(m, value, text));
 }
 
 static void draw_strip(struct umb_text *out, const struct umb_heat_map *m)
@@ -202,7 +208,8 @@ static void draw_strip(struct umb_text *out, const struct umb_heat_map *m)
     }
     umb__text_add(out, "\n");
     for (int i = 0; i <= 2; i++) {
-        draw_tick(out, x + STRIP_W * i / 2, y + STRIP_H + 14, m->low + (m->high - m->low) * i / 2);
+        draw_tick(out, m, x + STRIP_W * i / 2, y + STRIP_H + 14,
+                  m->low + (m->high - m->low) * i / 2);
     }
 }
 

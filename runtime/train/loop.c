@@ -270,8 +270,22 @@ static void watch(struct umb_loop *l)
     s->stopped = stop->on && s->stale >= stop->patience && s->epoch < l->exp->train.epochs;
 }
 
+/* Known where a balancer compares gradients. */
+static void warn_of_pairs(const struct umb_loop *l)
+{
+    const struct umb_pair *pair;
+    const size_t n = umb__balancing_pairs(l->desc->trainer, &pair);
+    for (size_t i = 0; i < n; i++) {
+        umb__log(l->ctx, UMB_LOG_WARN,
+                 "tasks %s and %s pull against each other: mean cosine %.2f over epoch %lld",
+                 l->exp->task[pair[i].a].name, l->exp->task[pair[i].b].name, pair[i].cosine,
+                 (long long)l->state.epoch + 1);
+    }
+}
+
 static enum umb_status finish_epoch(struct umb_loop *l, uint64_t began_ns)
 {
+    warn_of_pairs(l);
     tell(l, UMB_NEWS_EVALUATING, l->state.epoch + 1, 0);
     enum umb_status st = evaluate_epoch(l);
     if (st != UMB_OK) { return st; }

@@ -70,14 +70,39 @@ static void add_labels(struct umb_text *out, const struct umb_label_set *sets, s
     umb__text_add(out, "</tbody></table></div>\n");
 }
 
+/* Gradients. */
+
+static void add_number(struct umb_text *out, double value)
+{
+    if (isfinite(value)) {
+        umb__text_printf(out, "%.3f", value);
+    } else {
+        umb__text_add(out, "–");
+    }
+}
+
+void umb__relate_gradients_note(const struct umb_gradient_summary *s, struct umb_text *out)
+{
+    umb__text_printf(
+        out,
+        "gradients of %lld batches after %lld steps, means; conflict: cosine below %g; "
+        "affinity of a step of %g; first order against exact: Pearson ",
+        (long long)s->batches, (long long)s->steps, s->threshold, s->rate);
+    add_number(out, s->pearson);
+    umb__text_add(out, ", Spearman ");
+    add_number(out, s->spearman);
+}
+
 /* The page. */
 
-static size_t add_maps(struct umb_text *out, const struct umb_relations *r)
+/* Those of all there is, or those of parts; returns how many. */
+static size_t add_maps(struct umb_text *out, const struct umb_relations *r, bool parts)
 {
     size_t n = 0;
     for (size_t i = 0; i < r->n; i++) {
         char title[UMB_RELATION_TITLE];
         struct umb_heat_map map;
+        if ((r->relation[i].part != NULL) != parts) { continue; }
         if (!umb__relation_map(r, i, title, &map)) { continue; }
         const double w = umb__heat_map_width(&map), h = umb__heat_map_height(&map);
         umb__text_printf(out,
@@ -91,11 +116,26 @@ static size_t add_maps(struct umb_text *out, const struct umb_relations *r)
     return n;
 }
 
+#define SIDE_BY_SIDE "<div style=\"display:flex;flex-wrap:wrap;gap:16px\">\n"
+
+static bool has_parts(const struct umb_relations *r)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        if (r->relation[i].part) { return true; }
+    }
+    return false;
+}
+
 static void add_relations(struct umb_text *out, const struct umb_relations *r)
 {
-    umb__text_add(out, "<div style=\"display:flex;flex-wrap:wrap;gap:16px\">\n");
-    const size_t n = add_maps(out, r);
+    umb__text_add(out, SIDE_BY_SIDE);
+    size_t n = add_maps(out, r, false);
     umb__text_add(out, "</div>\n");
+    if (has_parts(r)) {
+        umb__text_add(out, "<details><summary>by layer</summary>\n" SIDE_BY_SIDE);
+        n += add_maps(out, r, true);
+        umb__text_add(out, "</div></details>\n");
+    }
     if (n == 0) {
         umb__text_add(out, r->T < 2 ? "<p>One task: there are no pairs to relate.</p>\n"
                                     : "<p>No measure is defined for any pair.</p>\n");
@@ -115,6 +155,11 @@ static void add_page(struct umb_text *out, const struct umb_relate_page *page)
     umb__html(out, page->name);
     umb__text_add(out, ": relations between tasks</h2>\n");
     if (page->sets) { add_labels(out, page->sets, page->relations->T); }
+    if (page->gradients) {
+        umb__text_add(out, "<p>");
+        umb__relate_gradients_note(page->gradients, out);
+        umb__text_add(out, "</p>\n");
+    }
     add_relations(out, page->relations);
     umb__text_add(out, "</section></main></body></html>\n");
 }
@@ -146,6 +191,7 @@ enum umb_status umb__relate_svg_write(struct umb_context *ctx, const struct umb_
     enum umb_status st = map && title ? UMB_OK : UMB_ERR_NO_MEMORY;
     size_t n = 0;
     for (size_t i = 0; st == UMB_OK && i < r->n; i++) {
+        if (r->relation[i].part) { continue; }
         n += umb__relation_map(r, i, title[n], &map[n]) ? 1 : 0;
     }
     if (st == UMB_OK && n > 0) {

@@ -7,6 +7,7 @@
 #ifndef UMB_RELATE_PAGE_H
 #define UMB_RELATE_PAGE_H
 
+#include "gradient_survey.h"
 #include "heat_map.h"
 #include "label_set.h"
 #include "relations.h"
@@ -15,12 +16,17 @@ struct umb_relate_page {
     const char *name;                 /* the experiment's */
     const struct umb_label_set *sets; /* [T], or NULL */
     const struct umb_relations *relations;
+    const struct umb_gradient_summary *gradients; /* what gradients were compared of, or NULL */
 };
+/* What gradients were compared of, and how well the first order tells the exact affinity: a line.
+ */
+void umb__relate_gradients_note(const struct umb_gradient_summary *s, struct umb_text *out);
 /* The page, HTML, at path. */
 UMB_MUST_USE enum umb_status umb__relate_page_write(struct umb_context *ctx,
                                                     const struct umb_relate_page *page,
                                                     const char *path);
-/* The heat maps alone, SVG, at path; *ret_written false: there is nothing to draw. */
+/* The heat maps alone, SVG, without those of layers, at path; *ret_written false: there is nothing
+ * to draw. */
 UMB_MUST_USE enum umb_status umb__relate_svg_write(struct umb_context *ctx,
                                                    const struct umb_relate_page *page,
                                                    const char *path, bool *ret_written);

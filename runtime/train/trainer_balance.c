@@ -109,6 +109,9 @@ enum umb_status umb__balancing_create(struct umb_trainer *tr, const struct umb_b
     if (!b->state) { return UMB_ERR_NO_MEMORY; }
     b->row->start(b->attrs, b->T, b->state);
     st = check_devices(tr, b);
+    if (st == UMB_OK && !umb__pair_watch_make(tr->arena, b->T, &b->watch)) {
+        st = UMB_ERR_NO_MEMORY;
+    }
     if (st != UMB_OK) { return st; }
     pthread_mutex_init(&b->lock, NULL);
     tr->balance = b;
@@ -326,6 +329,16 @@ enum umb_status umb__balancing_prepare(struct umb_trainer *tr, int slot, double 
     return umb__balancing_result(tr);
 }
 
+size_t umb__balancing_pairs(struct umb_trainer *tr, const struct umb_pair **ret_pairs)
+{
+    struct umb_trainer_balance *b = tr->balance;
+    pthread_mutex_lock(&b->lock);
+    const size_t n = umb__pair_watch_epoch(&b->watch);
+    pthread_mutex_unlock(&b->lock);
+    *ret_pairs = b->watch.found;
+    return n;
+}
+
 enum umb_status umb__balancing_result(struct umb_trainer *tr)
 {
     struct umb_trainer_balance *b = tr->balance;
@@ -383,6 +396,7 @@ void umb__balancing_weigh(void *user, int slot, const float *in, float *out)
     if (b->n_grams) {
         read_gram(b, in + 2 * b->T, loss, gram);
         compare(b, gram, s);
+        umb__pair_watch_add(&b->watch, gram);
         f.gram = gram;
     }
     for (int t = 0; b->row->needs == UMB_BALANCE_EXCESS && t < b->T; t++) {

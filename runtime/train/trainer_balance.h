@@ -14,6 +14,7 @@
 
 #include "balance.h"
 #include "graph.h"
+#include "pair_watch.h"
 #include "trainer.h"
 #include <pthread.h>
 
@@ -56,6 +57,7 @@ struct umb_trainer_balance {
     double *state;                /* [n_state] */
     double weight[UMB_MAX_TASKS]; /* LEARNED: of the coming step; else of the latest */
     struct umb_balance_step slot[UMB_TRAINER_SLOTS];
+    struct umb_pair_watch watch; /* in no checkpoint: a resumed run begins to watch anew */
     pthread_mutex_t lock;
     enum umb_status status; /* first failure on the host's thread */
     char message[256];
@@ -72,6 +74,9 @@ void umb__balancing_destroy(struct umb_trainer *tr);
 /* Before a training step is submitted: notes what it is, and fills the uploaded weights. */
 UMB_MUST_USE enum umb_status umb__balancing_prepare(struct umb_trainer *tr, int slot, double rate,
                                                     float *weights);
+/* An epoch is over, and its steps were waited for: pairs of tasks that pull against each other,
+ * told of once; *ret_pairs lies in the trainer. */
+size_t umb__balancing_pairs(struct umb_trainer *tr, const struct umb_pair **ret_pairs);
 /* After it: the host's failures. */
 UMB_MUST_USE enum umb_status umb__balancing_result(struct umb_trainer *tr);
 /* The run of that slot does not compare gradients; those before it are over. */

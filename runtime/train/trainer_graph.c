@@ -213,6 +213,24 @@ static enum umb_status build_tasks(struct umb_trainer *tr, int mode, struct umb_
     return umb__graph_fold_readers(side->graph, &side->n_folded);
 }
 
+/* Parameters lie in every graph where they lie in training's, which packs shared ones first where
+ * it keeps tasks' gradients apart. */
+static enum umb_status pack_as_training(const struct umb_trainer *tr,
+                                        const struct umb_trainer_side *side,
+                                        struct umb_trainer_gradients *d)
+{
+    const struct umb_trainer_side *train = &tr->side[UMB_TRAINER_TRAIN];
+    if (!train->graph || !train->shared) { return UMB_OK; }
+    d->n = side->graph->n_values;
+    d->shared = umb__arena_calloc(side->graph->arena, (size_t)d->n + 1, sizeof *d->shared);
+    if (!d->shared) { return UMB_ERR_NO_MEMORY; }
+    for (int v = 0; v < d->n; v++) {
+        const int w = umb__graph_find_value(train->graph, side->graph->value[v].name);
+        d->shared[v] = w >= 0 && w < train->n_shared && train->shared[w];
+    }
+    return UMB_OK;
+}
+
 enum umb_status umb__trainer_graph_of(struct umb_trainer *tr, int mode,
                                       struct umb_trainer_side *side)
 {
@@ -228,6 +246,9 @@ enum umb_status umb__trainer_graph_of(struct umb_trainer *tr, int mode,
     if (st == UMB_OK && trains) {
         st = umb__balancing_differentiate(tr, side, mode == UMB_TRAINER_BETWEEN, &gradients);
     }
+    if (st == UMB_OK && !trains) { st = pack_as_training(tr, side, &gradients); }
+    side->shared = gradients.shared;
+    side->n_shared = gradients.n;
     if (st == UMB_OK && trains) { st = umb__soft_attach(tr, side, gradients.gradient); }
     if (st == UMB_OK) { st = add_updates(tr, mode, side, &gradients); }
     if (st == UMB_OK) { st = umb__graph_transfer(side->graph); }

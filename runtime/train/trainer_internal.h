@@ -27,8 +27,10 @@ struct umb_trainer_side {
     struct umb_fit fit; /* of the plan into tr->memory */
     struct umb_net_values net;
     struct umb_task_values task[UMB_MAX_TASKS];
-    int answer[UMB_MAX_TASKS];        /* PREDICT */
-    int weights;                      /* TRAIN: input, −1: they are not uploaded */
+    int answer[UMB_MAX_TASKS]; /* PREDICT */
+    int weights;               /* TRAIN: input, −1: they are not uploaded */
+    const bool *shared;        /* TRAIN: [n_shared] values that are packed first, or NULL */
+    int n_shared;
     struct umb_trainer_groups groups; /* TRAIN */
     struct umb_soft_values *soft;     /* TRAIN: trainer_soft.h; NULL: nothing is shared */
     int rows_value[UMB_MAX_DEVICES];  /* of each part of the batch, −1: no op asked */

@@ -102,6 +102,42 @@ static void many_tasks_are_cut(void **state)
     expect(SAME("many.yaml", "m"), 0, "4 heat maps show what is said");
 }
 
+#define SOME "shapes --set data.pictures.count=60 --set train.batch=20 --set train.epochs=1 "
+
+/* Of gradients too; and the same numbers from the run that trained as long. */
+static void gradients_are_compared(void **state)
+{
+    (void)state;
+    static char first[sizeof output];
+    expect("umbel relate " SOME "--batches 3 --threshold 0.1 --rate 0.01 --out g", 0,
+           "gradients of 3 batches after 3 steps");
+    assert_non_null(strstr(output, "conflict: cosine below 0.1; affinity of a step of 0.01; "));
+    assert_non_null(strstr(output, "training for 3 steps"));
+    assert_non_null(strstr(output, "conv1 "));
+    expect(SAME(SOME "--gradients", "h"), 0, "17 heat maps show what is said");
+    expect("umbel train " SOME "--out run", 0, "");
+    expect("umbel relate " SOME "--epochs 1 --json 2>/dev/null", 0, "\"affinity_exact\"");
+    memcpy(first, output, sizeof first);
+    expect("umbel relate " SOME "--from run --json 2>/dev/null", 0, "\"affinity_correlation\"");
+    assert_string_equal(first, output);
+    expect("umbel relate " SOME "--epochs 2 --json 2>/dev/null", 0, "");
+    assert_string_not_equal(first, output);
+}
+
+static void gradients_that_cannot_be(void **state)
+{
+    (void)state;
+    expect("umbel relate " SOME "--rate none", 2, "--rate: 'none' is no number");
+    expect("umbel relate " SOME "--threshold 2", 2,
+           "--threshold: '2' is no number, expected -1 to 1");
+    expect("umbel relate " SOME "--from nowhere", 2, "nowhere: is no run");
+    expect("umbel relate " SOME "--from a --epochs 2", 2, "expected one of them");
+    expect("umbel relate " SOME "--gradients --device 99", 2, "99");
+    expect("umbel relate " SOME "--gradients --set 'train.freeze=[conv*, coarse*]'", 2,
+           "share no parameter");
+    expect("umbel relate one.yaml --gradients", 2, "no parameter");
+}
+
 static void what_is_wrong_is_said(void **state)
 {
     (void)state;
@@ -117,8 +153,9 @@ static void what_is_wrong_is_said(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_forms_agree),       cmocka_unit_test(tasks_without_labels_are_named),
-        cmocka_unit_test(one_task_has_no_pairs), cmocka_unit_test(many_tasks_are_cut),
+        cmocka_unit_test(the_forms_agree),        cmocka_unit_test(tasks_without_labels_are_named),
+        cmocka_unit_test(one_task_has_no_pairs),  cmocka_unit_test(many_tasks_are_cut),
+        cmocka_unit_test(gradients_are_compared), cmocka_unit_test(gradients_that_cannot_be),
         cmocka_unit_test(what_is_wrong_is_said),
     };
     return cmocka_run_group_tests(tests, enter, leave);

@@ -307,6 +307,54 @@ static void delta_m_is_the_mean_of_gains(void **state)
     close_rig(&r);
 }
 
+static bool says(struct rig *r, const char *expected);
+
+/* All together for shape; place by itself: runs that there are anyway. */
+static void groups_are_a_way(void **state)
+{
+    (void)state;
+    struct rig r;
+    char folder[UMB_COMPARISON_FOLDER];
+    const struct umb_grouping groups = {
+        .n_groups = 2, .group = {3, 2}, .served_by = {0, 1}, .mean = 0.25, .bound = 0.5};
+    const double affinity[4] = {1, 0.5, -0.25, 1};
+    open_rig(&r, 5);
+    fill(&r, true);
+    check(&r, umb__comparison_add_groups(r.c, &groups, affinity), "groups");
+    assert_int_equal(r.c->n_runs, 6);
+    assert_int_equal(r.c->n_ways, 4);
+    assert_string_equal(r.c->way[3], "groups");
+    assert_null(umb__comparison_method(r.c, 4));
+    assert_string_equal(umb__comparison_method(r.c, 3), "mgda");
+    assert_true(umb__comparison_group(r.c, 3) == 0 && umb__comparison_group(r.c, 4) == 3);
+    near(umb__comparison_figure(r.c, 0, 2).value.mean, 0.989, "mgda's accuracy, as before");
+    assert_true(isnan(umb__comparison_figure(r.c, 0, 3).value.mean));
+    for (size_t s = 0; s < 5; s++) {
+        umb__comparison_folder(r.c, 4, s, folder);
+        assert_int_equal(strncmp(folder, "equal-seed", 10), 0);
+        assert_true(take(&r, 4, s, folder, 2));
+        umb__comparison_folder(r.c, 5, s, folder);
+        assert_int_equal(strncmp(folder, "single-place-seed", 17), 0);
+        assert_true(take(&r, 5, s, folder, 2));
+    }
+    near(umb__comparison_figure(r.c, 0, 3).value.mean, 0.9777, "accuracy of all together");
+    near(umb__comparison_figure(r.c, 2, 3).gain, 0, "the distance alone");
+    assert_true(says(&r, "Group 1: shape, place (helps).\nGroup 2: place.\n"));
+    assert_true(says(&r, "is 0.25, the best found; no cover has more than 0.5."));
+    json_t *all = umb__comparison_json(r.c);
+    double there = 0;
+    const char *served = NULL;
+    assert_int_equal(json_unpack(all, "{s:{s:[[f,F],[f,f]], s:[{s:[s,s], s:[s]}, {}]}}", "groups",
+                                 "affinity", &(double){0}, &there, &(double){0}, &(double){0},
+                                 "groups", "tasks", &(const char *){0}, &(const char *){0},
+                                 "serves", &served),
+                     0);
+    near(there, 0.5, "affinity of shape for place");
+    assert_string_equal(served, "shape");
+    json_decref(all);
+    close_rig(&r);
+}
+
 static bool says(struct rig *r, const char *expected)
 {
     struct umb_text notes = {0};
@@ -510,6 +558,7 @@ int main(void)
         cmocka_unit_test(folders_have_names),
         cmocka_unit_test(figures_are_right),
         cmocka_unit_test(delta_m_is_the_mean_of_gains),
+        cmocka_unit_test(groups_are_a_way),
         cmocka_unit_test(negative_transfer_is_named),
         cmocka_unit_test(without_validation_the_last_epoch_counts),
         cmocka_unit_test(one_seed_has_no_interval),
