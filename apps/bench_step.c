@@ -39,6 +39,15 @@ static double median(const double *sorted)
     return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
 }
 
+static double mean(const double *ms)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n_steps; i++) {
+        sum += ms[i];
+    }
+    return sum / (double)n_steps;
+}
+
 /* The figures of a step's schedule. */
 struct overlap {
     double makespan_ms, bound_ms, simulated_ms, idle, launch_us;
@@ -102,18 +111,19 @@ static void print_json(const struct session *s, const struct bench_turns *r,
                        const struct overlap *o)
 {
     json_t *all = json_pack(
-        "{s:s, s:s, s:f, s:{s:f, s:f}, s:f, s:f, s:I, s:{s:f, s:f, s:f, s:f, s:f, s:i, s:{s:f, "
+        "{s:s, s:s, s:f, s:{s:f, s:f, s:f}, s:f, s:f, s:I, s:{s:f, s:f, s:f, s:f, s:f, s:i, "
+        "s:{s:f, "
         "s:f}}, s:f, s:I, "
         "s:{s:f, s:f}}",
         "experiment", s->exp->name, "device", s->device_name, "images_per_s", r->images_per_s,
-        "step_ms", "median", median(r->ms), "min", r->ms[0], "first_step_s", r->first_step_s,
-        "peak_rss_mib", umb__peak_rss_mib(), "device_bytes", (json_int_t)peak_bytes(s), "overlap",
-        "makespan_ms", o->makespan_ms, "bound_ms", o->bound_ms, "simulated_ms", o->simulated_ms,
-        "idle", o->idle, "launch_us", o->launch_us, "queues",
-        umb__plan_n_queues(umb__trainer_plan(s->trainer, UMB_TRAINER_TRAIN)), "calm", "traced_ms",
-        o->calm_traced_ms, "simulated_ms", o->calm_simulated_ms, "host_us", median(r->host_us),
-        "parameters", (json_int_t)umb_trainer_n_parameters(s->trainer), "loss", "first",
-        r->first_loss, "last", r->last_loss);
+        "step_ms", "median", median(r->ms), "mean", mean(r->ms), "min", r->ms[0], "first_step_s",
+        r->first_step_s, "peak_rss_mib", umb__peak_rss_mib(), "device_bytes",
+        (json_int_t)peak_bytes(s), "overlap", "makespan_ms", o->makespan_ms, "bound_ms",
+        o->bound_ms, "simulated_ms", o->simulated_ms, "idle", o->idle, "launch_us", o->launch_us,
+        "queues", umb__plan_n_queues(umb__trainer_plan(s->trainer, UMB_TRAINER_TRAIN)), "calm",
+        "traced_ms", o->calm_traced_ms, "simulated_ms", o->calm_simulated_ms, "host_us",
+        median(r->host_us), "parameters", (json_int_t)umb_trainer_n_parameters(s->trainer), "loss",
+        "first", r->first_loss, "last", r->last_loss);
     json_dumpf(all, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(all);
@@ -124,8 +134,8 @@ static void print_text(const struct session *s, const struct bench_turns *r,
 {
     char rate[CLI_NUMBER], bytes[CLI_NUMBER];
     printf("%s on %s\n", s->exp->name, s->device_name);
-    printf("  step         %.3f ms (median of %lld; fastest %.3f)\n", median(r->ms),
-           (long long)n_steps, r->ms[0]);
+    printf("  step         %.3f ms (median of %lld; mean %.3f, fastest %.3f)\n", median(r->ms),
+           (long long)n_steps, mean(r->ms), r->ms[0]);
     printf("  host         %.0f µs of the enqueuing thread a step\n", median(r->host_us));
     printf("  images/s     %s\n", cli_count(r->images_per_s, rate));
     printf("  first step   %.2f s after the start\n", r->first_step_s);

@@ -15,7 +15,13 @@ TITLES = {
     'implementations': 'Other OpenCL implementations',
     'bound': 'Scheduler: bound and host', 'heads': 'Scheduler: many heads',
     'overlap': 'Scheduler: queues', 'devices': 'Scheduler: two devices',
-    'planning': 'Scheduler: planning', 'simulator': 'Scheduler: the simulator'}
+    'planning': 'Scheduler: planning', 'simulator': 'Scheduler: the simulator',
+    'balancers-2': 'Balancers: 2 tasks beside TorchJD',
+    'balancers-8': 'Balancers: 8 tasks beside TorchJD',
+    'balancers-40': 'Balancers: 40 tasks beside TorchJD',
+    'balancers-more': 'Balancers: others, and seldom',
+    'balancers-losses': 'Balancers: rules of losses',
+    'balancers-streams': 'Balancers: a batch for every task'}
 INTRO = '''# Performance
 
 This page is made by `bench/run` ([how](../bench/README.md)); what it says about rows that fall short is written by hand in

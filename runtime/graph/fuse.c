@@ -311,6 +311,21 @@ static enum umb_status fuse_all(const struct fusing *f)
     return st == UMB_OK ? mark_beside(f, "dense_backward_weights") : st;
 }
 
+enum umb_status umb__graph_fuse_relu(struct umb_graph *g)
+{
+    struct umb_readers readers;
+    const struct fusing f = {.g = g, .readers = &readers};
+    enum umb_status st = umb__readers_init(&readers, g);
+    for (int i = 0; st == UMB_OK && i < g->n_nodes; i++) {
+        fuse_relu(&f, i);
+    }
+    if (st == UMB_OK) { st = mark_beside(&f, "dense"); }
+    umb__readers_finish(&readers);
+    if (st != UMB_OK) { return st; }
+    umb__graph_compact(g);
+    return umb__graph_verify(g);
+}
+
 enum umb_status umb__graph_fuse(struct umb_graph *g, const struct umb_device_caps *caps)
 {
     struct umb_readers readers;

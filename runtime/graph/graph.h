@@ -197,7 +197,9 @@ static inline const struct umb_device_caps *umb__graph_caps(const struct umb_gra
 UMB_MUST_USE enum umb_status umb__graph_fuse_norm(struct umb_graph *g);
 UMB_MUST_USE enum umb_status umb__graph_fuse_pool(struct umb_graph *g,
                                                   const struct umb_device_caps *caps);
-/* Behind differentiation: fuse.c. */
+/* Behind differentiation: fuse.c. fuse_relu is for what is only computed forward, and added later.
+ */
+UMB_MUST_USE enum umb_status umb__graph_fuse_relu(struct umb_graph *g);
 UMB_MUST_USE enum umb_status umb__graph_fuse(struct umb_graph *g,
                                              const struct umb_device_caps *caps);
 /* Behind it, on g->device: parameters of at least so many numbers are updated beside their

@@ -50,7 +50,7 @@ enum umb_status umb__balancing_look_again(struct umb_trainer *tr, struct umb_tra
 {
     struct umb_graph *g = side->graph;
     struct umb_net_values net;
-    int facts[4 * UMB_MAX_TASKS], out[UMB_OP_MAX_OUT];
+    int facts[2 * UMB_MAX_TASKS], out[UMB_OP_MAX_OUT];
     const int T = tr->n_tasks;
     enum umb_status st = build_net(tr, side, &net);
     for (int t = 0; st == UMB_OK && t < T; t++) {
@@ -59,12 +59,10 @@ enum umb_status umb__balancing_look_again(struct umb_trainer *tr, struct umb_tra
         const int in[3] = {net.value[task->output], v->labels, v->mask};
         st = add_node(g, task->loss->name, task->loss_attrs,
                       umb__arena_printf(g->arena, "%s.after", task->name), 3, in, out);
-        facts[t] = v->loss;
-        facts[T + t] = v->total;
-        facts[2 * T + t] = out[0];
-        facts[3 * T + t] = out[1];
+        facts[t] = out[0];
+        facts[T + t] = out[1];
     }
-    if (st == UMB_OK) { st = add_node(g, "gather", NULL, "balancer.after", 4 * T, facts, out); }
+    if (st == UMB_OK) { st = add_node(g, "gather", NULL, "balancer.after", 2 * T, facts, out); }
     const struct umb_host_attrs host = {
         .call = umb__balancing_learn_after, .user = tr->balance, .n_out = 1};
     return st == UMB_OK ? add_node(g, "host", &host, "balancer.learn", 1, out, out) : st;

@@ -370,16 +370,13 @@ void umb__balancing_learn(void *user, int slot, const float *in, float *out)
 void umb__balancing_learn_after(void *user, int slot, const float *in, float *out)
 {
     struct umb_trainer_balance *b = user;
-    double loss[UMB_MAX_TASKS], after[UMB_MAX_TASKS];
+    double after[UMB_MAX_TASKS];
     pthread_mutex_lock(&b->lock);
     struct umb_balance_facts f = facts_of(b, b->slot[slot].step, b->slot[slot].rate);
-    read_losses(b, in, loss);
-    read_losses(b, in + 2 * b->T, after);
-    f.loss = loss;
+    read_losses(b, in, after);
+    f.loss = b->slot[slot].loss; /* of the same run: umb__balancing_weigh comes first */
     f.loss_after = after;
-    if (are_finite(b, in, NULL, f.step) && are_finite(b, in + 2 * b->T, NULL, f.step)) {
-        b->row->learn(b->attrs, &f, b->state);
-    }
+    if (are_finite(b, in, NULL, f.step)) { b->row->learn(b->attrs, &f, b->state); }
     pthread_mutex_unlock(&b->lock);
     out[0] = 0;
 }
@@ -392,6 +389,7 @@ void umb__balancing_weigh(void *user, int slot, const float *in, float *out)
     struct umb_balance_step *s = &b->slot[slot];
     struct umb_balance_facts f = facts_of(b, s->step, s->rate);
     read_losses(b, in, loss);
+    memcpy(s->loss, loss, (size_t)b->T * sizeof *loss);
     f.loss = loss;
     if (b->n_grams) {
         read_gram(b, in + 2 * b->T, loss, gram);

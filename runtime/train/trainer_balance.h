@@ -36,6 +36,7 @@ struct umb_balance_step {
     /* Over pairs of tasks with gradients: the least and the mean cosine, the share below 0. */
     double least_cosine, mean_cosine, conflicts;
     double norm[UMB_MAX_TASKS]; /* of the tasks' gradients; 0: none */
+    double loss[UMB_MAX_TASKS]; /* as weights were made of; NaN: had no label */
 };
 
 struct umb_trainer_balance {
@@ -83,8 +84,8 @@ UMB_MUST_USE enum umb_status umb__balancing_result(struct umb_trainer *tr);
 void umb__balancing_between(struct umb_trainer *tr, int slot);
 /* That task had no label in the run of that slot, which is over. */
 void umb__balancing_absent(struct umb_trainer *tr, int slot, int task);
-/* Functions of op host: losses and totals [2T] (learn_after: and those behind the update), then
- * what the balancer needs, to weights [T], or factors [2T]. user: the umb_trainer_balance. */
+/* Functions of op host: losses and totals [2T] (learn_after: those behind the update), then what
+ * the balancer needs, to weights [T], or factors [2T]. user: the umb_trainer_balance. */
 void umb__balancing_learn(void *user, int slot, const float *in, float *out);
 void umb__balancing_learn_after(void *user, int slot, const float *in, float *out);
 void umb__balancing_weigh(void *user, int slot, const float *in, float *out);

@@ -256,6 +256,7 @@ enum umb_status umb__trainer_graph_of(struct umb_trainer *tr, int mode,
     if (st == UMB_OK && trains && tr->balance->row->needs_second_forward) {
         st = umb__balancing_look_again(tr, side);
         if (st == UMB_OK) { st = fuse_forward(tr, side->graph); }
+        if (st == UMB_OK && tr->fuses) { st = umb__graph_fuse_relu(side->graph); }
     }
     return st == UMB_OK ? umb__graph_alias(side->graph) : st;
 }

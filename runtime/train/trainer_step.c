@@ -142,16 +142,22 @@ static enum umb_status submit_between(struct umb_trainer *tr, int slot)
 }
 
 /* Runs of the two plans do not overlap: each waits for the other's. */
-static enum umb_status submit_train(struct umb_trainer *tr, int slot)
+static enum umb_status take_turn(struct umb_trainer *tr, int slot, bool between)
 {
-    const bool between = is_between(tr);
     const int other = between ? UMB_TRAINER_TRAIN : UMB_TRAINER_BETWEEN;
     enum umb_status st = UMB_OK;
     for (int s = 0; st == UMB_OK && tr->side[other].plan && s < UMB_TRAINER_SLOTS; s++) {
         st = umb__plan_wait(tr->side[other].plan, s);
     }
-    if (st != UMB_OK) { return st; }
     tr->between[slot] = between;
+    return st;
+}
+
+static enum umb_status submit_train(struct umb_trainer *tr, int slot)
+{
+    const bool between = is_between(tr);
+    const enum umb_status st = take_turn(tr, slot, between);
+    if (st != UMB_OK) { return st; }
     if (between) { umb__balancing_between(tr, slot); }
     return between ? submit_between(tr, slot)
                    : umb__plan_submit(tr->side[UMB_TRAINER_TRAIN].plan, slot);
@@ -173,12 +179,14 @@ int64_t umb__trainer_period(const struct umb_trainer *tr)
 enum umb_status umb__trainer_trace(struct umb_trainer *tr, int slot, double rate)
 {
     enum umb_status st = prepare_run(tr, UMB_TRAINER_TRAIN, slot, rate);
+    if (st == UMB_OK) { st = take_turn(tr, slot, false); }
     return st == UMB_OK ? umb__plan_trace(tr->side[UMB_TRAINER_TRAIN].plan, slot) : st;
 }
 
 enum umb_status umb__trainer_time_alone(struct umb_trainer *tr, int slot, double rate)
 {
     enum umb_status st = prepare_run(tr, UMB_TRAINER_TRAIN, slot, rate);
+    if (st == UMB_OK) { st = take_turn(tr, slot, false); }
     return st == UMB_OK ? umb__plan_time_alone(tr->side[UMB_TRAINER_TRAIN].plan, slot) : st;
 }
 
