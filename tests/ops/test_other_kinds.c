@@ -5,6 +5,8 @@
 #include "harness.h"
 #include "spread.h"
 
+#include <string.h>
+
 static const char *const ops[] = {"cross_entropy",
                                   "binary_cross_entropy",
                                   "mse",
@@ -72,12 +74,21 @@ static bool check_case(const struct umb_op *op, const struct umb_op_case *row,
     return fine;
 }
 
+/* With wide vectors these are packed products, which fetch ahead; Oclgrind's compiler knows no
+ * prefetch. Its own capabilities lead to others. */
+static bool is_left_out(const char *op, const struct umb_device_caps *caps)
+{
+    const bool product = strcmp(op, "graph_mix") == 0 || strcmp(op, "match") == 0;
+    return product && caps->type == UMB_DEVICE_CPU && strstr(caps->platform, "Oclgrind") != NULL;
+}
+
 static void check_kind(const struct umb_device_caps *caps)
 {
     bool fine = true;
     for (const char *const *name = ops; *name; name++) {
         const struct umb_op *op = umb__op_find(*name);
         assert_non_null(op);
+        if (is_left_out(*name, caps)) { continue; }
         for (const struct umb_op_case *row = op->cases; row->in; row++) {
             if (!(row->flags & UMB_CASE_LARGE)) { fine = check_case(op, row, caps) && fine; }
         }
