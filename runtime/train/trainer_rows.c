@@ -406,15 +406,6 @@ static enum umb_status go_on(struct rows *r, const bool *frozen, struct stops *s
     return st;
 }
 
-/* Frozen ones have places where another training plan may not freeze them: rows are as long then.
- */
-static bool keeps_place(const struct rows *r, int v)
-{
-    bool running;
-    return r->tr->parts.refreezes && !r->stop &&
-           umb__trainer_is_frozen(r->tr, r->g->value[v].name, &running);
-}
-
 static bool has_rows(const struct rows *r)
 {
     bool any = false;
@@ -432,15 +423,15 @@ static const char *name_rows(const struct rows *r, const struct umb_trainer_grad
                              d->n_in_rows);
 }
 
-/* The parameters with rows, in their order. */
+/* The parameters with rows, in their order. Where all that is shared has rows, frozen ones have
+ * their places among them too: rows are as long in every phase of training, and lie as parameters
+ * do. */
 static enum umb_status list_rows(const struct rows *r, struct umb_trainer_gradients *d)
 {
     d->in_rows = umb__arena_calloc(r->g->arena, (size_t)r->n + 1, sizeof *d->in_rows);
     if (!d->in_rows) { return UMB_ERR_NO_MEMORY; }
     for (int v = 0; v < r->n; v++) {
-        if (r->shared[v] && (n_rows_of(r, v) || keeps_place(r, v))) {
-            d->in_rows[d->n_in_rows++] = v;
-        }
+        if (r->shared[v] && (n_rows_of(r, v) || !r->stop)) { d->in_rows[d->n_in_rows++] = v; }
     }
     return UMB_OK;
 }

@@ -275,12 +275,35 @@ static void less_memory_changes_no_bit(void **state)
     umb_net_destroy(net);
 }
 
+/* A frozen layer between others that are trained: whether it will ever be unfrozen changes nothing.
+ */
+static void a_frozen_layer_may_stand_between(void **state)
+{
+    (void)state;
+    static const struct umb_frozen middle[] = {{"conv2.*", false}};
+    static const struct umb_balancing ways[] = {{.name = "graddrop"}, {.name = "cagrad"}};
+    const struct umb_trainer_desc for_good = {.frozen = middle, .n_frozen = 1},
+                                  for_now = {.refreezes = true, .frozen = middle, .n_frozen = 1};
+    struct umb_net *net = long_net();
+    for (size_t k = 0; k < sizeof ways / sizeof *ways; k++) {
+        struct session a = open_session(net, &ways[k], &for_good),
+                       b = open_session(net, &ways[k], &for_now);
+        session_train(&a, 0, 3);
+        session_train(&b, 0, 3);
+        assert_same_bits(&a, &b, ways[k].name);
+        session_close(&a);
+        session_close(&b);
+    }
+    umb_net_destroy(net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(evaluation_finds_the_parameters),
         cmocka_unit_test(large_shared_layers_are_exact),
         cmocka_unit_test(heads_may_share_a_layer),
+        cmocka_unit_test(a_frozen_layer_may_stand_between),
         cmocka_unit_test(frozen_parts_come_and_go),
         cmocka_unit_test(less_memory_changes_no_bit),
     };
