@@ -5,7 +5,7 @@
  * before a pass over the data, error_sums gives one batch's sums. A sample with mask ≤ 0 counts
  * nothing. Definitions: cl/metric.cl.
  */
-#include "spread.h"
+#include "simple.h"
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
@@ -40,18 +40,6 @@ static const struct umb_attr_desc error_attrs[] = {
 
 /* Inference. */
 
-static enum umb_status expect(const struct umb_infer *io, int index, const char *what,
-                              enum umb_dtype dtype, const struct umb_shape *shape)
-{
-    const struct umb_type *t = &io->in[index];
-    char got[UMB_SHAPE_TEXT], want[UMB_SHAPE_TEXT];
-    if (t->dtype == dtype && umb__shape_equal(&t->shape, shape)) { return UMB_OK; }
-    return umb__fail(io->ctx, UMB_ERR_INVALID, "%s have shape %s; expected %s %s", what,
-                     umb__shape_text(&t->shape, got, sizeof got),
-                     dtype == UMB_I32 ? "int32" : "float32",
-                     umb__shape_text(shape, want, sizeof want));
-}
-
 static enum umb_status expect_inputs(const struct umb_infer *io, enum umb_dtype label_dtype,
                                      const struct umb_shape *labels)
 {
@@ -63,8 +51,8 @@ static enum umb_status expect_inputs(const struct umb_infer *io, enum umb_dtype 
                          umb__shape_text(&x->shape, got, sizeof got));
     }
     const struct umb_shape mask = {.rank = 1, .dim = {x->shape.dim[0]}};
-    const enum umb_status st = expect(io, 1, "labels", label_dtype, labels);
-    return st == UMB_OK ? expect(io, 2, "masks", UMB_F32, &mask) : st;
+    const enum umb_status st = umb__expect_exactly(io, 1, "labels", label_dtype, labels);
+    return st == UMB_OK ? umb__expect_exactly(io, 2, "masks", UMB_F32, &mask) : st;
 }
 
 static struct umb_shape matrix(int64_t rows, int64_t columns)
@@ -80,7 +68,7 @@ static enum umb_status class_infer(struct umb_infer *io)
     labels.rank--;
     io->n_out = 0;
     const enum umb_status st = expect_inputs(io, UMB_I32, &labels);
-    return st == UMB_OK ? expect(io, 3, "counts", UMB_I32, &counts) : st;
+    return st == UMB_OK ? umb__expect_exactly(io, 3, "counts", UMB_I32, &counts) : st;
 }
 
 static enum umb_status binary_infer(struct umb_infer *io)
@@ -89,7 +77,7 @@ static enum umb_status binary_infer(struct umb_infer *io)
     const struct umb_shape counts = matrix(umb__shape_channels(x), BINARY_CELLS);
     io->n_out = 0;
     const enum umb_status st = expect_inputs(io, UMB_F32, x);
-    return st == UMB_OK ? expect(io, 3, "counts", UMB_I32, &counts) : st;
+    return st == UMB_OK ? umb__expect_exactly(io, 3, "counts", UMB_I32, &counts) : st;
 }
 
 static enum umb_status check_points(const struct umb_infer *io, const struct error_attrs *a)

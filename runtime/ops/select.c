@@ -7,7 +7,7 @@
  * The loss then takes `chosen` for a mask, so what is left out has a gradient of exactly 0. Weights
  * of classes and label smoothing do not change the order. It has no gradient itself.
  */
-#include "spread.h"
+#include "simple.h"
 #include <math.h>
 #include <stddef.h>
 
@@ -60,18 +60,6 @@ static const struct umb_attr_desc attrs[] = {{.name = "of",
                                               .help = "cross_entropy's"},
                                              {0}};
 
-static enum umb_status expect(const struct umb_infer *io, int index, const char *what,
-                              enum umb_dtype dtype, const struct umb_shape *shape)
-{
-    const struct umb_type *t = &io->in[index];
-    char got[UMB_SHAPE_TEXT], want[UMB_SHAPE_TEXT];
-    if (t->dtype == dtype && umb__shape_equal(&t->shape, shape)) { return UMB_OK; }
-    return umb__fail(io->ctx, UMB_ERR_INVALID, "%s have shape %s; expected %s %s", what,
-                     umb__shape_text(&t->shape, got, sizeof got),
-                     dtype == UMB_I32 ? "int32" : "float32",
-                     umb__shape_text(shape, want, sizeof want));
-}
-
 static enum umb_status infer(struct umb_infer *io)
 {
     const struct select_attrs *a = io->attrs;
@@ -88,8 +76,9 @@ static enum umb_status infer(struct umb_infer *io)
                          "by: answers to %s have no uncertainty; expected loss", losses[a->of]);
     }
     if (a->of == OF_CLASSES) { labels.rank--; }
-    enum umb_status st = expect(io, 1, "labels", a->of == OF_CLASSES ? UMB_I32 : UMB_F32, &labels);
-    if (st == UMB_OK) { st = expect(io, 2, "masks", UMB_F32, &mask); }
+    enum umb_status st =
+        umb__expect_exactly(io, 1, "labels", a->of == OF_CLASSES ? UMB_I32 : UMB_F32, &labels);
+    if (st == UMB_OK) { st = umb__expect_exactly(io, 2, "masks", UMB_F32, &mask); }
     io->n_out = 1;
     io->out[0] = io->in[2];
     return st;

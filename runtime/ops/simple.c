@@ -133,3 +133,15 @@ struct umb_window umb__window(int64_t extent, int64_t size, int64_t stride, int6
     const int64_t out = free_space < 0 ? 0 : free_space / stride + 1;
     return (struct umb_window){(int)size, (int)stride, (int)padding, (int)out};
 }
+
+enum umb_status umb__expect_exactly(const struct umb_infer *io, int index, const char *what,
+                                    enum umb_dtype dtype, const struct umb_shape *shape)
+{
+    const struct umb_type *t = &io->in[index];
+    char got[UMB_SHAPE_TEXT], want[UMB_SHAPE_TEXT];
+    if (t->dtype == dtype && umb__shape_equal(&t->shape, shape)) { return UMB_OK; }
+    return umb__fail(io->ctx, UMB_ERR_INVALID, "%s have shape %s; expected %s %s", what,
+                     umb__shape_text(&t->shape, got, sizeof got),
+                     dtype == UMB_I32 ? "int32" : "float32",
+                     umb__shape_text(shape, want, sizeof want));
+}

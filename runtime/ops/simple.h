@@ -17,6 +17,12 @@ UMB_MUST_USE enum umb_status umb__infer_equal(struct umb_infer *io, int first);
 UMB_MUST_USE enum umb_status umb__expect_f32(const struct umb_infer *io, int index, int rank,
                                              const char *expected);
 
+/* UMB_ERR_INVALID unless input `index` is of that type and shape; `what` ("labels") begins the
+ * message. */
+UMB_MUST_USE enum umb_status umb__expect_exactly(const struct umb_infer *io, int index,
+                                                 const char *what, enum umb_dtype dtype,
+                                                 const struct umb_shape *shape);
+
 /* A flat walk over n elements: groups large enough to be worth handing out. */
 struct umb_spread umb__spread_flat(const struct umb_device_caps *caps, int64_t n);
 /* Lanes for kernels that walk channels: the native width, or for few channels the largest power of
