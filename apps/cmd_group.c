@@ -164,32 +164,6 @@ static void say_how_to_resume(const struct compare *c)
     printf(" --resume\n");
 }
 
-static enum umb_status print(const struct compare *c)
-{
-    if (!json) {
-        const enum umb_status st = compare_print(c->table, stdout);
-        printf("\nreport: %s/report.html\n", c->path);
-        return st;
-    }
-    struct umb_text text = {0};
-    const enum umb_status st = compare_json(c->table, &text);
-    printf("%s", umb__text_string(&text));
-    umb__text_finish(&text);
-    return st;
-}
-
-static int finish(struct compare *c, enum umb_status st)
-{
-    progress_break(&c->progress);
-    if (st == UMB_OK) { st = print(c); }
-    if (st == UMB_OK) { return c->n_failed ? EXIT_FAILED : EXIT_DONE; }
-    fflush(stdout);
-    const int code = c->progress.began ? cli_fail_work(c->cli, st) : cli_fail_setup(c->cli, st);
-    if (st != UMB_ERR_INTERRUPTED) { return code; }
-    if (!json && c->path) { say_how_to_resume(c); }
-    return EXIT_INTERRUPTED;
-}
-
 static int start(struct compare *c)
 {
     if (!n_groups) { return cli_wrong(c->cli, "--groups is missing, expected how many"); }
@@ -205,7 +179,7 @@ static int start(struct compare *c)
     if (st != UMB_OK) { return cli_fail_setup(c->cli, st); }
     fprintf(c->progress.out, "%s: %zu tasks together, then in at most %lld groups and alone\n",
             c->table->name, c->table->n_tasks, (long long)n_groups);
-    return finish(c, train(c));
+    return compare_end(c, train(c), json, say_how_to_resume);
 }
 
 int cmd_group(int argc, char **argv)

@@ -58,4 +58,9 @@ struct umb_text;
 UMB_MUST_USE enum umb_status compare_print(const struct umb_comparison *table, FILE *out);
 UMB_MUST_USE enum umb_status compare_json(const struct umb_comparison *table, struct umb_text *out);
 
+/* The end of a command: prints the table, or says what went wrong and, after an interrupt, how to
+ * go on. Returns the exit code. */
+int compare_end(struct compare *c, enum umb_status st, bool json,
+                void (*say_how_to_resume)(const struct compare *c));
+
 #endif

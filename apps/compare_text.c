@@ -90,3 +90,30 @@ enum umb_status compare_json(const struct umb_comparison *table, struct umb_text
     json_decref(json);
     return fine ? UMB_OK : umb__fail(table->ctx, UMB_ERR_NO_MEMORY, "out of memory: a comparison");
 }
+
+static enum umb_status print(const struct compare *c, bool json)
+{
+    if (!json) {
+        const enum umb_status st = compare_print(c->table, stdout);
+        printf("\nreport: %s/report.html\n", c->path);
+        return st;
+    }
+    struct umb_text text = {0};
+    const enum umb_status st = compare_json(c->table, &text);
+    printf("%s", umb__text_string(&text));
+    umb__text_finish(&text);
+    return st;
+}
+
+int compare_end(struct compare *c, enum umb_status st, bool json,
+                void (*say_how_to_resume)(const struct compare *c))
+{
+    progress_break(&c->progress);
+    if (st == UMB_OK) { st = print(c, json); }
+    if (st == UMB_OK) { return c->n_failed ? EXIT_FAILED : EXIT_DONE; }
+    fflush(stdout);
+    const int code = c->progress.began ? cli_fail_work(c->cli, st) : cli_fail_setup(c->cli, st);
+    if (st != UMB_ERR_INTERRUPTED) { return code; }
+    if (!json && c->path) { say_how_to_resume(c); }
+    return EXIT_INTERRUPTED;
+}

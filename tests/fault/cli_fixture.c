@@ -63,3 +63,18 @@ int leave(void **state)
     (void)state;
     return chdir("/") == 0 && nftw(folder, drop, 16, FTW_DEPTH | FTW_PHYS) == 0 ? 0 : -1;
 }
+
+void write_file(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0 && fclose(f) == 0);
+}
+
+json_t *read_json(const char *path)
+{
+    json_error_t error;
+    json_t *all = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+    if (!all) { fail_msg("%s:%d: %s", path, error.line, error.text); }
+    return all;
+}

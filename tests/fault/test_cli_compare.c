@@ -38,21 +38,6 @@ static const char alone[] =
     "  colour: {data: a, target: colour, head: [{dense: {units: 6}}], loss: cross_entropy}\n"
     "train: {epochs: 2, batch: 12, log_every: 1, optimizer: {adam: {rate: 0.01}}, seed: 4}\n";
 
-static void write_file(const char *path, const char *text)
-{
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    assert_true(fputs(text, f) >= 0 && fclose(f) == 0);
-}
-
-static json_t *read_json(const char *path)
-{
-    json_error_t error;
-    json_t *all = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
-    if (!all) { fail_msg("%s:%d: %s", path, error.line, error.text); }
-    return all;
-}
-
 /* What was measured and what it says, without times. */
 static void assert_same_numbers(const char *a, const char *b)
 {
