@@ -118,6 +118,14 @@ struct umb_trainer_gradients {
     int weights;  /* that combine the rows */
     int to_learn; /* facts from which the coming step's follow behind that; −1: none */
 };
+/* trainer_combine.c. A backward node with one output at most, *ret_value (may be NULL); its
+ * attributes as they are, or as text. */
+UMB_MUST_USE enum umb_status umb__balancing_node(struct umb_graph *g, const char *op,
+                                                 const void *attrs, const char *name, int n_in,
+                                                 const int *in, int *ret_value);
+UMB_MUST_USE enum umb_status umb__balancing_node_with(struct umb_graph *g, const char *op,
+                                                      const char *attrs, const char *name, int n_in,
+                                                      const int *in, int *ret_value);
 /* trainer_rows.c. Differentiates; `between`: for steps that do not compare gradients. */
 UMB_MUST_USE enum umb_status umb__balancing_differentiate(struct umb_trainer *tr,
                                                           struct umb_trainer_side *side,
@@ -127,8 +135,8 @@ UMB_MUST_USE enum umb_status umb__balancing_differentiate(struct umb_trainer *tr
  * net once more. */
 UMB_MUST_USE enum umb_status umb__balancing_look_again(struct umb_trainer *tr,
                                                        struct umb_trainer_side *side);
-/* Behind packing: has the rows combined into their places in the gradients, and behind that the
- * weights learned for the coming step. */
+/* trainer_combine.c. Behind packing: has the rows combined into their places in the gradients, and
+ * behind that the weights learned for the coming step. */
 UMB_MUST_USE enum umb_status umb__balancing_combine(struct umb_trainer *tr, struct umb_graph *g,
                                                     const struct umb_trainer_gradients *d,
                                                     int gradients);

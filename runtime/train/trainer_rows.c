@@ -38,29 +38,6 @@ static const struct umb_type *type_of(const struct rows *r, int value)
     return &r->g->value[value].type;
 }
 
-static enum umb_status add_node(struct umb_graph *g, const char *op, const void *attrs,
-                                const char *name, int n_in, const int *in, int *ret_value)
-{
-    int out[UMB_OP_MAX_OUT] = {-1};
-    const struct umb_graph_node_desc desc = {.op = umb__op_find(op),
-                                             .attrs = attrs,
-                                             .name = name,
-                                             .phase = UMB_PHASE_BACKWARD,
-                                             .n_in = n_in,
-                                             .in = in};
-    const enum umb_status st = umb__graph_node_raw(g, &desc, out);
-    if (st == UMB_OK && ret_value) { *ret_value = out[0]; }
-    return st;
-}
-
-static enum umb_status add_node_with(struct umb_graph *g, const char *op, const char *attrs,
-                                     const char *name, int n_in, const int *in, int *ret_value)
-{
-    void *a;
-    const enum umb_status st = umb__attrs_create(g->ctx, g->arena, umb__op_find(op), attrs, &a);
-    return st == UMB_OK ? add_node(g, op, a, name, n_in, in, ret_value) : st;
-}
-
 static int value_of_floats(struct umb_graph *g, const char *name, enum umb_value_kind kind,
                            int64_t n)
 {
@@ -82,7 +59,7 @@ static enum umb_status add_facts(struct rows *r, const char *name, int n_more, c
     n = 2 * r->T;
     if (r->losses < 0) {
         const enum umb_status st =
-            add_node(r->g, "gather", NULL, "balancer.losses", n, in, &r->losses);
+            umb__balancing_node(r->g, "gather", NULL, "balancer.losses", n, in, &r->losses);
         if (st != UMB_OK) { return st; }
     }
     n = 0;
@@ -91,14 +68,14 @@ static enum umb_status add_facts(struct rows *r, const char *name, int n_more, c
         in[n++] = more[k];
     }
     *ret_facts = r->losses;
-    return n == 1 ? UMB_OK : add_node(r->g, "gather", NULL, name, n, in, ret_facts);
+    return n == 1 ? UMB_OK : umb__balancing_node(r->g, "gather", NULL, name, n, in, ret_facts);
 }
 
 static enum umb_status add_host(struct rows *r, const char *name, umb_host_fn call, int facts,
                                 int n_out, int *ret_value)
 {
     const struct umb_host_attrs attrs = {.call = call, .user = r->b, .n_out = n_out};
-    return add_node(r->g, "host", &attrs, name, 1, &facts, ret_value);
+    return umb__balancing_node(r->g, "host", &attrs, name, 1, &facts, ret_value);
 }
 
 /* The weights on the device, of which the host writes those of the coming step. */
@@ -145,7 +122,7 @@ static enum umb_status weight_of(struct rows *r, int t, int *ret_value)
         r->g->value[r->weights].type.n_segments = r->T;
         snprintf(text, sizeof text, "first=%d count=1", t);
         const enum umb_status st =
-            add_node_with(r->g, "rows", text, name, 1, &r->weights, ret_value);
+            umb__balancing_node_with(r->g, "rows", text, name, 1, &r->weights, ret_value);
         if (st == UMB_OK) { r->g->value[*ret_value].type.n_segments = 0; }
         return st;
     }
@@ -285,7 +262,7 @@ static enum umb_status add_gram(struct rows *r, int rows)
                          "balancer %s: tasks leave the trunk in more than %d places",
                          r->b->row->name, UMB_MAX_TASKS);
     }
-    return add_node(r->g, "gram", NULL, name, 1, &rows, &r->gram[r->n_grams++]);
+    return umb__balancing_node(r->g, "gram", NULL, name, 1, &rows, &r->gram[r->n_grams++]);
 }
 
 /* Rows kept over steps take in this step's, and stand for them from there on. */
@@ -303,7 +280,7 @@ static enum umb_status add_mixed(struct rows *r, int *rows)
     in[0] = kept;
     in[1] = *rows;
     in[2] = factors;
-    st = add_node(r->g, "mix_rows", NULL, "balancer.mixed", 3, in, NULL);
+    st = umb__balancing_node(r->g, "mix_rows", NULL, "balancer.mixed", 3, in, NULL);
     r->n_grams = 0;
     *rows = kept;
     return st;
@@ -324,7 +301,7 @@ static enum umb_status ask_host(struct rows *r, int *rows, bool compares_params)
             umb__graph_value(r->g, UMB_BALANCE_ROWS, UMB_VALUE_STATE, type_of(r, *rows));
         const int in[2] = {squares, *rows};
         if (squares < 0) { return UMB_ERR_NO_MEMORY; }
-        st = add_node(r->g, "excess", NULL, "balancer.excess", 2, in, &more[n_more++]);
+        st = umb__balancing_node(r->g, "excess", NULL, "balancer.excess", 2, in, &more[n_more++]);
     }
     for (int k = 0; k < r->n_grams; k++) {
         more[n_more++] = r->gram[k];
@@ -348,7 +325,8 @@ static enum umb_status weigh_own(struct rows *r, int t, int *gradient)
     int in[2] = {*gradient, -1};
     const char *name = umb__arena_printf(r->g->arena, "%s.weighed", r->g->value[*gradient].name);
     enum umb_status st = name ? weight_of(r, t, &in[1]) : UMB_ERR_NO_MEMORY;
-    return st == UMB_OK ? add_node(r->g, "combine_rows", NULL, name, 2, in, gradient) : st;
+    return st == UMB_OK ? umb__balancing_node(r->g, "combine_rows", NULL, name, 2, in, gradient)
+                        : st;
 }
 
 /* The combination of the rows of a stop, as a gradient of it. */
@@ -361,7 +339,7 @@ static enum umb_status combine_stop(struct rows *r, int value, int rows, int *re
     snprintf(attrs, sizeof attrs, "first=0 count=%lld",
              (long long)umb__shape_count(&type_of(r, value)->shape));
     const enum umb_status st =
-        add_node_with(r->g, "combine_rows", attrs, name, 2, in, ret_gradient);
+        umb__balancing_node_with(r->g, "combine_rows", attrs, name, 2, in, ret_gradient);
     if (st == UMB_OK) { r->g->value[*ret_gradient].type = *type_of(r, value); }
     return st;
 }
@@ -531,77 +509,4 @@ enum umb_status umb__balancing_differentiate(struct umb_trainer *tr, struct umb_
     side->weights = b->kind == UMB_BALANCE_UPLOADED ? r.weights : -1;
     if (st == UMB_OK) { *ret = d; }
     return st;
-}
-
-/* ---- behind packing ---- */
-
-static double leak_of(const struct umb_trainer_balance *b)
-{
-    for (const struct umb_attr_desc *d = b->row->attrs; d && d->name; d++) {
-        if (strcmp(d->name, "leak") == 0) {
-            return *(const double *)(const void *)((const char *)b->attrs + d->offset);
-        }
-    }
-    return 0;
-}
-
-/* Rows first … first+count−1 of floats go to `offset` bytes of the gradients. */
-static enum umb_status combine_run(struct umb_trainer *tr, struct umb_graph *g,
-                                   const struct umb_trainer_gradients *d, int gradients,
-                                   int64_t first, int64_t count, size_t offset)
-{
-    const struct umb_trainer_balance *b = tr->balance;
-    int in[2] = {d->rows, d->weights}, out;
-    char attrs[96];
-    const char *name = umb__arena_printf(g->arena, "balancer.combined%lld", (long long)first);
-    enum umb_status st = name ? UMB_OK : UMB_ERR_NO_MEMORY;
-    if (st == UMB_OK && b->row->needs == UMB_BALANCE_ELEMENTS) {
-        in[1] = umb__graph_random(g);
-        snprintf(attrs, sizeof attrs, "leak=%.17g", leak_of(b));
-        st =
-            in[1] < 0 ? UMB_ERR_NO_MEMORY : add_node_with(g, "drop_rows", attrs, name, 2, in, &out);
-    } else if (st == UMB_OK) {
-        snprintf(attrs, sizeof attrs, "first=%lld count=%lld", (long long)first, (long long)count);
-        st = add_node_with(g, "combine_rows", attrs, name, 2, in, &out);
-    }
-    if (st != UMB_OK) { return st; }
-    g->value[out].base = gradients;
-    g->value[out].base_offset = offset;
-    return UMB_OK;
-}
-
-/* Weights of the coming step, behind all that reads those of this one. */
-static enum umb_status add_learning(struct umb_trainer *tr, struct umb_graph *g,
-                                    const struct umb_trainer_gradients *d)
-{
-    int weights;
-    const struct umb_host_attrs attrs = {
-        .call = umb__balancing_learn, .user = tr->balance, .n_out = tr->n_tasks};
-    const enum umb_status st = add_node(g, "host", &attrs, "balancer", 1, &d->to_learn, &weights);
-    if (st != UMB_OK) { return st; }
-    g->value[weights].base = d->weights;
-    g->value[weights].base_offset = 0;
-    return UMB_OK;
-}
-
-enum umb_status umb__balancing_combine(struct umb_trainer *tr, struct umb_graph *g,
-                                       const struct umb_trainer_gradients *d, int gradients)
-{
-    int64_t at = 0, begun = 0;
-    size_t offset = 0, end = 0;
-    enum umb_status st = UMB_OK;
-    for (int k = 0; st == UMB_OK && k <= d->n_in_rows; k++) {
-        const struct umb_value *v = k < d->n_in_rows ? &g->value[d->in_rows[k]] : NULL;
-        if (k && (!v || v->base_offset != end)) {
-            st = combine_run(tr, g, d, gradients, begun, at - begun, offset);
-            begun = at;
-        }
-        if (!v) { break; }
-        if (begun == at) { offset = v->base_offset; }
-        const size_t bytes =
-            (umb__type_bytes(&v->type) + UMB_PACK_BYTES - 1) / UMB_PACK_BYTES * UMB_PACK_BYTES;
-        end = v->base_offset + bytes;
-        at += (int64_t)(bytes / sizeof(float));
-    }
-    return st == UMB_OK && d->to_learn >= 0 ? add_learning(tr, g, d) : st;
 }
