@@ -40,6 +40,7 @@
     row(upsample) \
     row(gradient_rows) \
     row(gather) \
+    row(loss_weights) \
     row(transfer) \
     row(host)
 /* clang-format on */

@@ -75,6 +75,11 @@ struct umb_balancer {
      * state is as before then. */
     UMB_MUST_USE enum umb_status (*weigh)(const void *attrs, const struct umb_balance_facts *f,
                                           double *state, struct umb_balance_result *r);
+    /* LOSSES, else NULL: what the device makes a step's weights of (ops/loss_weights.h, [5+5T], but
+     * for tasks' weights and factors), from facts without losses; weigh() gives the same weights.
+     */
+    void (*coefficients)(const void *attrs, const struct umb_balance_facts *f, const double *state,
+                         double *coefficient);
     /* After the step; NULL: nothing to learn. Losses that are not finite are left out. */
     void (*learn)(const void *attrs, const struct umb_balance_facts *f, double *state);
 };

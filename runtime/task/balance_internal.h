@@ -7,6 +7,7 @@
 
 #include "balance.h"
 #include "dense_small.h"
+#include "loss_weights.h"
 #include <stddef.h>
 
 #define UMB_BALANCE_FLOAT_EPS                                                     \
@@ -48,6 +49,16 @@ UMB_MUST_USE enum umb_status umb__balance_by_gram(enum umb_balance_needs needs,
                                                   umb_balance_rule rule, const void *attrs,
                                                   const struct umb_balance_facts *f, double *state,
                                                   struct umb_balance_result *r);
+/* weigh() of a rule that has coefficients. */
+UMB_MUST_USE enum umb_status umb__balance_by_losses(const struct umb_balancer *row,
+                                                    const void *attrs,
+                                                    const struct umb_balance_facts *f,
+                                                    const double *state,
+                                                    struct umb_balance_result *r);
+/* Coefficients that give the weight 1/n to each of n tasks, to begin with. */
+void umb__loss_coefficients(int T, double *coefficient);
+/* Those of them that a rule has for every task by itself. */
+#define UMB_LOSS_OF(coefficient, c, T, t) ((coefficient)[umb__loss_at(c, T, t)])
 /* Those of g whose gradient is not 0, as ret_some; ret_index[n] are their numbers in g. */
 void umb__gram_nonzero(const struct umb_gram *g, struct umb_gram *ret_some, int *ret_index);
 

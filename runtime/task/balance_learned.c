@@ -163,9 +163,11 @@ static const struct umb_attr_desc famo_options[] = {
     UMB_OPTION_NUMBER(famo_attrs, decay, 0, 1e3, "0.001", "of the logits"),
     {0}};
 
+#define LEAST_ABOVE_ZERO 1e-8
+
 static double above_zero(double loss)
 {
-    return fmax(loss, 0) + 1e-8;
+    return fmax(loss, 0) + LEAST_ABOVE_ZERO;
 }
 
 static void famo_softmax(const struct umb_learned *logit, const struct umb_present *p, double *z)
@@ -176,23 +178,26 @@ static void famo_softmax(const struct umb_learned *logit, const struct umb_prese
     if (p->n > 0) { umb__softmax(p->n, z); }
 }
 
+/* z_t/D_t over its sum; the softmax that makes z and this one are one. */
+static void famo_coefficients(const void *attrs, const struct umb_balance_facts *f,
+                              const double *state, double *coefficient)
+{
+    const struct umb_learned *logit = (const struct umb_learned *)state;
+    const int T = f->n_tasks;
+    (void)attrs;
+    umb__loss_coefficients(T, coefficient);
+    coefficient[UMB_LOSS_LEAST] = 0;
+    coefficient[UMB_LOSS_EXTRA] = LEAST_ABOVE_ZERO;
+    for (int t = 0; t < T; t++) {
+        UMB_LOSS_OF(coefficient, UMB_LOSS_SLOPE, T, t) = -1;
+        UMB_LOSS_OF(coefficient, UMB_LOSS_OFFSET, T, t) = logit[t].x;
+    }
+}
+
 static enum umb_status famo_weigh(const void *attrs, const struct umb_balance_facts *f,
                                   double *state, struct umb_balance_result *r)
 {
-    struct umb_present p;
-    double z[UMB_BALANCE_MAX_TASKS], sum = 0;
-    (void)attrs;
-    const enum umb_status st = umb__balance_begin(UMB_BALANCE_LOSSES, f, r, &p);
-    if (st != UMB_OK) { return st; }
-    famo_softmax((const struct umb_learned *)state, &p, z);
-    for (int k = 0; k < p.n; k++) {
-        sum += z[k] / above_zero(p.loss[k]);
-    }
-    for (int k = 0; k < p.n; k++) {
-        const double w = sum > 0 ? z[k] / above_zero(p.loss[k]) / sum : 1.0 / p.n;
-        r->weight[p.task[k]] = w;
-    }
-    return UMB_OK;
+    return umb__balance_by_losses(&umb__balance_famo, attrs, f, state, r);
 }
 
 /* Those whose losses are known before and after the step. */
@@ -234,4 +239,5 @@ const struct umb_balancer umb__balance_famo = {
     .n_state = learned_n_state,
     .start = learned_start,
     .weigh = famo_weigh,
+    .coefficients = famo_coefficients,
     .learn = famo_learn};

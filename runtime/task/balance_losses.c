@@ -105,27 +105,56 @@ const struct umb_balancer umb__balance_dwa = {.name = "dwa",
                                               .weigh = dwa_weigh,
                                               .learn = dwa_learn};
 
+/* ---- by coefficients ---- */
+
+void umb__loss_coefficients(int T, double *coefficient)
+{
+    coefficient[UMB_LOSS_LEAST] = UMB_BALANCE_LEAST_LOSS;
+    coefficient[UMB_LOSS_EXTRA] = coefficient[UMB_LOSS_MEAN] = coefficient[UMB_LOSS_OWN] = 0;
+    coefficient[UMB_LOSS_COUNT] = 0;
+    for (int t = 0; t < T; t++) {
+        UMB_LOSS_OF(coefficient, UMB_LOSS_SLOPE, T, t) = 0;
+        UMB_LOSS_OF(coefficient, UMB_LOSS_OFFSET, T, t) = 0;
+        UMB_LOSS_OF(coefficient, UMB_LOSS_SCALE, T, t) = 1;
+        UMB_LOSS_OF(coefficient, UMB_LOSS_WEIGHT, T, t) = 1;
+        UMB_LOSS_OF(coefficient, UMB_LOSS_FACTOR, T, t) = 1;
+    }
+}
+
+enum umb_status umb__balance_by_losses(const struct umb_balancer *row, const void *attrs,
+                                       const struct umb_balance_facts *f, const double *state,
+                                       struct umb_balance_result *r)
+{
+    struct umb_present p;
+    double fact[2 * UMB_BALANCE_MAX_TASKS] = {0};
+    double coefficient[UMB_LOSS_RULE + 5 * UMB_BALANCE_MAX_TASKS];
+    const enum umb_status st = umb__balance_begin(UMB_BALANCE_LOSSES, f, r, &p);
+    if (st != UMB_OK) { return st; }
+    for (int k = 0; k < p.n; k++) {
+        fact[p.task[k]] = p.loss[k];
+        fact[f->n_tasks + p.task[k]] = 1;
+    }
+    row->coefficients(attrs, f, state, coefficient);
+    umb__loss_weights(f->n_tasks, fact, coefficient, r->weight);
+    if (f->n_tasks == 1 && p.n == 1) { r->weight[0] = 1; }
+    return UMB_OK;
+}
+
 /* gls: the gradient of exp(mean log L) is Σ GLS/(n·L_t) g_t. */
 
-#define MOST_LOG 600.0 /* of a weight: exp(600) is finite, with room for a gradient */
+static void gls_coefficients(const void *attrs, const struct umb_balance_facts *f,
+                             const double *state, double *coefficient)
+{
+    (void)attrs;
+    (void)state;
+    umb__loss_coefficients(f->n_tasks, coefficient);
+    coefficient[UMB_LOSS_MEAN] = coefficient[UMB_LOSS_OWN] = 1;
+}
 
 static enum umb_status gls_weigh(const void *attrs, const struct umb_balance_facts *f,
                                  double *state, struct umb_balance_result *r)
 {
-    struct umb_present p;
-    double mean = 0;
-    (void)attrs;
-    (void)state;
-    const enum umb_status st = umb__balance_begin(UMB_BALANCE_LOSSES, f, r, &p);
-    if (st != UMB_OK) { return st; }
-    for (int k = 0; k < p.n; k++) {
-        mean += log(at_least(p.loss[k])) / p.n;
-    }
-    for (int k = 0; k < p.n; k++) {
-        const double of_log = fmin(mean - log(at_least(p.loss[k])), MOST_LOG);
-        r->weight[p.task[k]] = f->n_tasks == 1 ? 1 : exp(of_log) / p.n;
-    }
-    return UMB_OK;
+    return umb__balance_by_losses(&umb__balance_gls, attrs, f, state, r);
 }
 
 const struct umb_balancer umb__balance_gls = {.name = "gls",
@@ -135,7 +164,8 @@ const struct umb_balancer umb__balance_gls = {.name = "gls",
                                               .weighs_heads = true,
                                               .n_state = umb__balance_no_state,
                                               .start = umb__balance_start_nothing,
-                                              .weigh = gls_weigh};
+                                              .weigh = gls_weigh,
+                                              .coefficients = gls_coefficients};
 
 /* stch: state is a struct stch a task. */
 
@@ -176,30 +206,27 @@ static void stch_start(const void *attrs, int n_tasks, double *state)
     }
 }
 
-/* log(L/n_t); a task that had no label in that epoch begins with its first loss behind it. */
-static double above_nadir(const struct stch *t, double loss)
+/* n·p_t/L_t; in the warm-up p is 1/n. A task that had no label in the epoch of averages has
+ * log(L/n_t) = 0 in its first step behind that. */
+static void stch_coefficients(const void *attrs, const struct umb_balance_facts *f,
+                              const double *state, double *coefficient)
 {
-    return t->n > 0 ? log(at_least(loss)) - log(at_least(t->sum / t->n)) : 0;
+    const struct stch_attrs *a = attrs;
+    const struct stch *task = (const struct stch *)state;
+    const int T = f->n_tasks;
+    umb__loss_coefficients(T, coefficient);
+    coefficient[UMB_LOSS_OWN] = coefficient[UMB_LOSS_COUNT] = 1;
+    for (int t = 0; f->epoch > a->warmup + 1 && t < T; t++) {
+        if (!(task[t].n > 0)) { continue; }
+        UMB_LOSS_OF(coefficient, UMB_LOSS_SLOPE, T, t) = 1 / a->mu;
+        UMB_LOSS_OF(coefficient, UMB_LOSS_SCALE, T, t) = at_least(task[t].sum / task[t].n);
+    }
 }
 
 static enum umb_status stch_weigh(const void *attrs, const struct umb_balance_facts *f,
                                   double *state, struct umb_balance_result *r)
 {
-    const struct stch_attrs *a = attrs;
-    const struct stch *task = (const struct stch *)state;
-    struct umb_present p;
-    double share[UMB_BALANCE_MAX_TASKS];
-    const enum umb_status st = umb__balance_begin(UMB_BALANCE_LOSSES, f, r, &p);
-    if (st != UMB_OK || p.n == 0) { return st; }
-    const bool warm = f->epoch > a->warmup + 1;
-    for (int k = 0; k < p.n; k++) {
-        share[k] = warm ? above_nadir(&task[p.task[k]], p.loss[k]) / a->mu : 0;
-    }
-    umb__softmax(p.n, share); /* 1/n in the warm-up, so that the weights are 1/L */
-    for (int k = 0; k < p.n; k++) {
-        r->weight[p.task[k]] = f->n_tasks == 1 ? 1 : p.n * share[k] / at_least(p.loss[k]);
-    }
-    return UMB_OK;
+    return umb__balance_by_losses(&umb__balance_stch, attrs, f, state, r);
 }
 
 static void stch_learn(const void *attrs, const struct umb_balance_facts *f, double *state)
@@ -225,4 +252,5 @@ const struct umb_balancer umb__balance_stch = {.name = "stch",
                                                .n_state = stch_n_state,
                                                .start = stch_start,
                                                .weigh = stch_weigh,
+                                               .coefficients = stch_coefficients,
                                                .learn = stch_learn};

@@ -120,7 +120,9 @@ enum umb_status umb__gradient_survey_create(struct umb_context *ctx,
     }
     if (st == UMB_OK) { st = make_parts(s); }
     if (st == UMB_OK) { st = open_feed(s); }
-    if (st == UMB_OK) { umb__trainer_set_epoch_steps(desc->trainer, umb__feed_batches(s->feed)); }
+    if (st == UMB_OK) {
+        st = umb__trainer_set_epoch_steps(desc->trainer, umb__feed_batches(s->feed));
+    }
     if (st != UMB_OK) {
         umb__gradient_survey_destroy(s);
         return st;

@@ -341,7 +341,7 @@ static enum umb_status prepare(struct umb_loop *l)
     if (st == UMB_OK) { st = umb__feed_create(l->ctx, &desc, &l->feed); }
     if (st == UMB_OK) {
         l->steps_per_epoch = umb__feed_batches(l->feed);
-        umb__trainer_set_epoch_steps(l->desc->trainer, l->steps_per_epoch);
+        st = umb__trainer_set_epoch_steps(l->desc->trainer, l->steps_per_epoch);
     }
     if (st == UMB_OK && l->desc->resume) { st = umb__loop_restore(l); }
     return st;

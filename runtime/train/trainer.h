@@ -71,7 +71,7 @@ UMB_MUST_USE enum umb_status umb__trainer_time_alone(struct umb_trainer *tr, int
  * first's weights of tasks; trace and time_alone are for the first. */
 int64_t umb__trainer_period(const struct umb_trainer *tr);
 /* Steps of an epoch, for balancers that go by epochs; before the first step. */
-void umb__trainer_set_epoch_steps(struct umb_trainer *tr, int64_t steps);
+UMB_MUST_USE enum umb_status umb__trainer_set_epoch_steps(struct umb_trainer *tr, int64_t steps);
 /* What a step that was waited for, of that slot, had for weights of tasks, and how far their
  * gradients agreed. */
 struct umb_balance_step;

@@ -46,11 +46,12 @@ static enum umb_status build_net(struct umb_trainer *tr, struct umb_trainer_side
     return UMB_OK;
 }
 
-enum umb_status umb__balancing_look_again(struct umb_trainer *tr, struct umb_trainer_side *side)
+enum umb_status umb__balancing_look_again(struct umb_trainer *tr, struct umb_trainer_side *side,
+                                          int facts)
 {
     struct umb_graph *g = side->graph;
     struct umb_net_values net;
-    int facts[2 * UMB_MAX_TASKS], out[UMB_OP_MAX_OUT];
+    int all[1 + UMB_MAX_TASKS] = {facts}, out[UMB_OP_MAX_OUT];
     const int T = tr->n_tasks;
     enum umb_status st = build_net(tr, side, &net);
     for (int t = 0; st == UMB_OK && t < T; t++) {
@@ -59,11 +60,8 @@ enum umb_status umb__balancing_look_again(struct umb_trainer *tr, struct umb_tra
         const int in[3] = {net.value[task->output], v->labels, v->mask};
         st = add_node(g, task->loss->name, task->loss_attrs,
                       umb__arena_printf(g->arena, "%s.after", task->name), 3, in, out);
-        facts[t] = out[0];
-        facts[T + t] = out[1];
+        all[1 + t] = out[0];
     }
-    if (st == UMB_OK) { st = add_node(g, "gather", NULL, "balancer.after", 2 * T, facts, out); }
-    const struct umb_host_attrs host = {
-        .call = umb__balancing_learn_after, .user = tr->balance, .n_out = 1};
-    return st == UMB_OK ? add_node(g, "host", &host, "balancer.learn", 1, out, out) : st;
+    if (st == UMB_OK) { st = add_node(g, "gather", NULL, "balancer.after", 1 + T, all, out); }
+    return st == UMB_OK ? umb__balancing_add_learning(tr, g, out[0]) : st;
 }

@@ -123,9 +123,10 @@ void umb__balancing_destroy(struct umb_trainer *tr)
     if (tr->balance) { pthread_mutex_destroy(&tr->balance->lock); }
 }
 
-void umb__trainer_set_epoch_steps(struct umb_trainer *tr, int64_t steps)
+enum umb_status umb__trainer_set_epoch_steps(struct umb_trainer *tr, int64_t steps)
 {
     tr->balance->epoch_steps = steps;
+    return umb__balancing_write_kept(tr);
 }
 
 struct umb_balance_step umb__trainer_balance_step(const struct umb_trainer *tr, int slot)
@@ -155,12 +156,14 @@ void umb__balancing_absent(struct umb_trainer *tr, int slot, int task)
 
 /* ---- facts ---- */
 
-/* A weight of 0 takes a task out as a missing label does. */
-static void read_losses(const struct umb_trainer_balance *b, const float *in, double *ret_loss)
+/* Losses of the step whose facts those are, or of its batch behind the update. A weight of 0 takes
+ * a task out as a missing label does. */
+static void read_losses(const struct umb_trainer_balance *b, const float *loss, const float *facts,
+                        double *ret_loss)
 {
     for (int t = 0; t < b->T; t++) {
-        const bool counts = in[b->T + t] != 0 && b->task_weight[t] > 0;
-        ret_loss[t] = counts ? b->task_weight[t] * (double)in[t] : (double)NAN;
+        const bool counts = facts[b->T + t] != 0 && b->task_weight[t] > 0;
+        ret_loss[t] = counts ? b->task_weight[t] * (double)loss[t] : (double)NAN;
     }
 }
 
@@ -355,7 +358,7 @@ void umb__balancing_learn(void *user, int slot, const float *in, float *out)
     pthread_mutex_lock(&b->lock);
     struct umb_balance_step *s = &b->slot[slot];
     struct umb_balance_facts f = facts_of(b, s->step, s->rate);
-    read_losses(b, in, loss);
+    read_losses(b, in, in, loss);
     f.loss = loss;
     memcpy(s->weight, b->weight, sizeof s->weight);
     if (are_finite(b, in, NULL, s->step)) { b->row->learn(b->attrs, &f, b->state); }
@@ -367,18 +370,49 @@ void umb__balancing_learn(void *user, int slot, const float *in, float *out)
     pthread_mutex_unlock(&b->lock);
 }
 
-void umb__balancing_learn_after(void *user, int slot, const float *in, float *out)
+int umb__balancing_n_coefficients(const struct umb_trainer_balance *b)
+{
+    return umb__loss_at(UMB_LOSS_FACTOR, b->T, b->T);
+}
+
+void umb__balancing_coefficients(const struct umb_trainer_balance *b, int64_t step, double rate,
+                                 float *out)
+{
+    const struct umb_balance_facts f = facts_of(b, step, rate);
+    double c[UMB_LOSS_RULE + 5 * UMB_MAX_TASKS];
+    b->row->coefficients(b->attrs, &f, b->state, c);
+    for (int t = 0; t < b->T; t++) {
+        c[umb__loss_at(UMB_LOSS_WEIGHT, b->T, t)] = b->task_weight[t];
+        c[umb__loss_at(UMB_LOSS_FACTOR, b->T, t)] = b->by_rows ? 1 : b->task_weight[t];
+    }
+    for (int i = 0; i < umb__balancing_n_coefficients(b); i++) {
+        out[i] = (float)c[i];
+    }
+}
+
+void umb__balancing_learn_by_losses(void *user, int slot, const float *in, float *out)
 {
     struct umb_trainer_balance *b = user;
-    double after[UMB_MAX_TASKS];
+    const float *used = in + 2 * b->T, *behind = used + b->T;
+    double loss[UMB_MAX_TASKS], after[UMB_MAX_TASKS];
     pthread_mutex_lock(&b->lock);
-    struct umb_balance_facts f = facts_of(b, b->slot[slot].step, b->slot[slot].rate);
-    read_losses(b, in, after);
-    f.loss = b->slot[slot].loss; /* of the same run: umb__balancing_weigh comes first */
-    f.loss_after = after;
-    if (are_finite(b, in, NULL, f.step)) { b->row->learn(b->attrs, &f, b->state); }
+    struct umb_balance_step *s = &b->slot[slot];
+    struct umb_balance_facts f = facts_of(b, s->step, s->rate);
+    read_losses(b, in, in, loss);
+    f.loss = loss;
+    if (b->row->needs_second_forward) {
+        read_losses(b, behind, in, after);
+        f.loss_after = after;
+    }
+    for (int t = 0; t < b->T; t++) {
+        const double factor = b->by_rows ? 1 : b->task_weight[t];
+        s->weight[t] = factor > 0 ? (double)used[t] / factor : 0;
+    }
+    memcpy(b->weight, s->weight, sizeof b->weight);
+    const bool finite = are_finite(b, in, NULL, s->step);
+    if (finite && b->row->learn) { b->row->learn(b->attrs, &f, b->state); }
+    umb__balancing_coefficients(b, s->step + 1, s->rate, out);
     pthread_mutex_unlock(&b->lock);
-    out[0] = 0;
 }
 
 void umb__balancing_weigh(void *user, int slot, const float *in, float *out)
@@ -388,7 +422,7 @@ void umb__balancing_weigh(void *user, int slot, const float *in, float *out)
     pthread_mutex_lock(&b->lock);
     struct umb_balance_step *s = &b->slot[slot];
     struct umb_balance_facts f = facts_of(b, s->step, s->rate);
-    read_losses(b, in, loss);
+    read_losses(b, in, in, loss);
     memcpy(s->loss, loss, (size_t)b->T * sizeof *loss);
     f.loss = loss;
     if (b->n_grams) {
@@ -419,7 +453,7 @@ void umb__balancing_mix(void *user, int slot, const float *in, float *out)
     double keep[UMB_MAX_TASKS], take[UMB_MAX_TASKS];
     pthread_mutex_lock(&b->lock);
     struct umb_balance_facts f = facts_of(b, b->slot[slot].step, b->slot[slot].rate);
-    read_losses(b, in, loss);
+    read_losses(b, in, in, loss);
     read_gram(b, in + 2 * b->T, loss, gram);
     f.loss = loss;
     f.gram = gram;

@@ -3,8 +3,9 @@
  *
  * Weights that follow from the step's number alone are uploaded with it. Those that learn from
  * losses (LEARNED) are a state on the device that the host fills during a step for the next one.
- * The others follow from this step's losses or gradients: the host works them out while the device
- * goes on with what does not need them (ops/host.h). trainer_rows.c writes all that into the graph.
+ * Those that follow from this step's losses are made by the device, from coefficients that are such
+ * a state (ops/loss_weights.h). Those from gradients are made by the host, while the device goes on
+ * with what does not need them (ops/host.h). trainer_rows.c writes all that into the graph.
  *
  * The state is the balancer's own numbers, the weights of the coming step, and rows that the device
  * keeps over steps; a checkpoint has all of it. The host's thread and the trainer's share `lock`.
@@ -14,6 +15,7 @@
 
 #include "balance.h"
 #include "graph.h"
+#include "loss_weights.h"
 #include "pair_watch.h"
 #include "trainer.h"
 #include <pthread.h>
@@ -84,20 +86,33 @@ UMB_MUST_USE enum umb_status umb__balancing_result(struct umb_trainer *tr);
 void umb__balancing_between(struct umb_trainer *tr, int slot);
 /* That task had no label in the run of that slot, which is over. */
 void umb__balancing_absent(struct umb_trainer *tr, int slot, int task);
-/* Functions of op host: losses and totals [2T] (learn_after: those behind the update), then what
- * the balancer needs, to weights [T], or factors [2T]. user: the umb_trainer_balance. */
+/* Functions of op host: losses and totals [2T], then what the balancer needs, to weights [T], or
+ * factors [2T]. learn_by_losses: behind them the weights that were used and, of what
+ * needs_second_forward, the losses behind the update, to coefficients. user: the
+ * umb_trainer_balance. */
 void umb__balancing_learn(void *user, int slot, const float *in, float *out);
-void umb__balancing_learn_after(void *user, int slot, const float *in, float *out);
+void umb__balancing_learn_by_losses(void *user, int slot, const float *in, float *out);
 void umb__balancing_weigh(void *user, int slot, const float *in, float *out);
 void umb__balancing_mix(void *user, int slot, const float *in, float *out);
 
-/* What the device keeps: weights [T] of the coming step; rows [T,P] of the balancer's. */
+/* What the device makes the coming step's weights of where they follow from its losses: the rule's
+ * coefficients, tasks' weights among them, as op loss_weights takes them. The caller holds the
+ * lock, or no step is under way. */
+int umb__balancing_n_coefficients(const struct umb_trainer_balance *b);
+void umb__balancing_coefficients(const struct umb_trainer_balance *b, int64_t step, double rate,
+                                 float *out);
+
+/* What the device keeps: weights [T] of the coming step, or coefficients; rows [T,P] of the
+ * balancer's. */
 #define UMB_BALANCE_WEIGHTS "balancer.weights"
+#define UMB_BALANCE_COEFFICIENTS "balancer.coefficients"
 #define UMB_BALANCE_ROWS "balancer.rows"
 
-/* trainer_balance_state.c. Writes the weights of the coming step to the device, where they are kept
- * there. */
+/* trainer_balance_state.c. Begins. */
 UMB_MUST_USE enum umb_status umb__balancing_begin(struct umb_trainer *tr);
+/* Writes the weights of the coming step, or their coefficients, to the device where it keeps them.
+ * No step is under way. */
+UMB_MUST_USE enum umb_status umb__balancing_write_kept(struct umb_trainer *tr);
 UMB_MUST_USE enum umb_status umb__balancing_collect(struct umb_trainer *tr,
                                                     struct umb_safetensors *file);
 /* Checks what the file has, before anything is changed; then takes it. */
@@ -126,15 +141,19 @@ UMB_MUST_USE enum umb_status umb__balancing_node(struct umb_graph *g, const char
 UMB_MUST_USE enum umb_status umb__balancing_node_with(struct umb_graph *g, const char *op,
                                                       const char *attrs, const char *name, int n_in,
                                                       const int *in, int *ret_value);
+/* The host's part behind all that reads this step's weights, or coefficients: the coming step's, in
+ * their place. */
+UMB_MUST_USE enum umb_status umb__balancing_add_learning(struct umb_trainer *tr,
+                                                         struct umb_graph *g, int facts);
 /* trainer_rows.c. Differentiates; `between`: for steps that do not compare gradients. */
 UMB_MUST_USE enum umb_status umb__balancing_differentiate(struct umb_trainer *tr,
                                                           struct umb_trainer_side *side,
                                                           bool between,
                                                           struct umb_trainer_gradients *ret);
 /* Behind all passes, for balancers that want the losses of the same batch behind the update: the
- * net once more. */
+ * net once more. facts: of the step, which are the first of what the host is told. */
 UMB_MUST_USE enum umb_status umb__balancing_look_again(struct umb_trainer *tr,
-                                                       struct umb_trainer_side *side);
+                                                       struct umb_trainer_side *side, int facts);
 /* trainer_combine.c. Behind packing: has the rows combined into their places in the gradients, and
  * behind that the weights learned for the coming step. */
 UMB_MUST_USE enum umb_status umb__balancing_combine(struct umb_trainer *tr, struct umb_graph *g,

@@ -16,16 +16,25 @@ static const struct umb_value *kept_rows(const struct umb_trainer *tr)
     return v < 0 ? NULL : &g->value[v];
 }
 
-static bool keeps_weights(const struct umb_trainer *tr)
+static bool keeps(const struct umb_trainer *tr, const char *value)
 {
-    return umb__graph_find_value(tr->side[UMB_TRAINER_TRAIN].graph, UMB_BALANCE_WEIGHTS) >= 0;
+    return umb__graph_find_value(tr->side[UMB_TRAINER_TRAIN].graph, value) >= 0;
 }
 
-static enum umb_status write_kept(struct umb_trainer *tr)
+static enum umb_status write_coefficients(struct umb_trainer *tr)
+{
+    float c[UMB_LOSS_RULE + 5 * UMB_MAX_TASKS];
+    const size_t n = (size_t)umb__balancing_n_coefficients(tr->balance);
+    umb__balancing_coefficients(tr->balance, tr->n_steps + 1, 0, c);
+    return umb__store_write(tr->store, UMB_BALANCE_COEFFICIENTS, 0, n * sizeof *c, c);
+}
+
+enum umb_status umb__balancing_write_kept(struct umb_trainer *tr)
 {
     const struct umb_trainer_balance *b = tr->balance;
     float weight[UMB_MAX_TASKS];
-    if (!keeps_weights(tr)) { return UMB_OK; }
+    if (keeps(tr, UMB_BALANCE_COEFFICIENTS)) { return write_coefficients(tr); }
+    if (!keeps(tr, UMB_BALANCE_WEIGHTS)) { return UMB_OK; }
     for (int t = 0; t < b->T; t++) {
         weight[t] = (float)(b->by_rows ? b->weight[t] : b->weight[t] * b->task_weight[t]);
     }
@@ -48,7 +57,7 @@ enum umb_status umb__balancing_begin(struct umb_trainer *tr)
         const enum umb_status st = b->row->weigh(b->attrs, &f, b->state, &r);
         if (st != UMB_OK) { return st; }
     }
-    return write_kept(tr);
+    return umb__balancing_write_kept(tr);
 }
 
 /* ---- out ---- */
@@ -130,7 +139,7 @@ enum umb_status umb__balancing_restore(struct umb_trainer *tr, const struct umb_
         memcpy(b->state, words, (size_t)b->n_state * sizeof *words);
         memcpy(b->weight, words + b->n_state, (size_t)b->T * sizeof *words);
     }
-    const enum umb_status st = write_kept(tr);
+    const enum umb_status st = umb__balancing_write_kept(tr);
     if (st != UMB_OK || !rows) { return st; }
     return umb__store_write(tr->store, rows->name, 0, umb__type_bytes(&rows->type),
                             umb__safetensors_find(file, UMB_BALANCE_ROWS)->data);

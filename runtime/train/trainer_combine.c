@@ -67,18 +67,20 @@ static enum umb_status combine_run(struct umb_trainer *tr, struct umb_graph *g,
     return UMB_OK;
 }
 
-/* Weights of the coming step, behind all that reads those of this one. */
-static enum umb_status add_learning(struct umb_trainer *tr, struct umb_graph *g,
-                                    const struct umb_trainer_gradients *d)
+enum umb_status umb__balancing_add_learning(struct umb_trainer *tr, struct umb_graph *g, int facts)
 {
-    int weights;
+    int made;
+    struct umb_trainer_balance *b = tr->balance;
+    const bool by_losses = b->kind == UMB_BALANCE_BY_LOSSES;
     const struct umb_host_attrs attrs = {
-        .call = umb__balancing_learn, .user = tr->balance, .n_out = tr->n_tasks};
-    const enum umb_status st =
-        umb__balancing_node(g, "host", &attrs, "balancer", 1, &d->to_learn, &weights);
+        .call = by_losses ? umb__balancing_learn_by_losses : umb__balancing_learn,
+        .user = b,
+        .n_out = by_losses ? umb__balancing_n_coefficients(b) : b->T};
+    const enum umb_status st = umb__balancing_node(g, "host", &attrs, "balancer", 1, &facts, &made);
     if (st != UMB_OK) { return st; }
-    g->value[weights].base = d->weights;
-    g->value[weights].base_offset = 0;
+    g->value[made].base =
+        umb__graph_find_value(g, by_losses ? UMB_BALANCE_COEFFICIENTS : UMB_BALANCE_WEIGHTS);
+    g->value[made].base_offset = 0;
     return UMB_OK;
 }
 
@@ -101,5 +103,6 @@ enum umb_status umb__balancing_combine(struct umb_trainer *tr, struct umb_graph 
         end = v->base_offset + bytes;
         at += (int64_t)(bytes / sizeof(float));
     }
-    return st == UMB_OK && d->to_learn >= 0 ? add_learning(tr, g, d) : st;
+    const bool learns = d->to_learn >= 0 && !tr->balance->row->needs_second_forward;
+    return st == UMB_OK && learns ? umb__balancing_add_learning(tr, g, d->to_learn) : st;
 }

@@ -235,7 +235,7 @@ enum umb_status umb__trainer_graph_of(struct umb_trainer *tr, int mode,
                                       struct umb_trainer_side *side)
 {
     const bool trains = umb__trainer_trains(mode);
-    struct umb_trainer_gradients gradients = {.rows = -1};
+    struct umb_trainer_gradients gradients = {.rows = -1, .to_learn = -1};
     enum umb_status st = umb__graph_create(tr->ctx, trains, tr->n_streams, &side->graph);
     if (st != UMB_OK) { return st; }
     side->graph->mixed = tr->mixed;
@@ -254,7 +254,7 @@ enum umb_status umb__trainer_graph_of(struct umb_trainer *tr, int mode,
     if (st == UMB_OK) { st = umb__graph_transfer(side->graph); }
     if (st == UMB_OK && tr->fuses) { st = fuse_backward(tr, side->graph); }
     if (st == UMB_OK && trains && tr->balance->row->needs_second_forward) {
-        st = umb__balancing_look_again(tr, side);
+        st = umb__balancing_look_again(tr, side, gradients.to_learn);
         if (st == UMB_OK) { st = fuse_forward(tr, side->graph); }
         if (st == UMB_OK && tr->fuses) { st = umb__graph_fuse_relu(side->graph); }
     }

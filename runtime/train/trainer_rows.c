@@ -1,7 +1,7 @@
 /*
  * Tasks' gradients in a training graph, and the weights that make one of them.
  *
- *   losses ──► host ──► weights            by losses: they are the seeds' gradients
+ *   losses ──► weights                     by losses: they are the seeds' gradients
  *
  *   heads  ──► row of each task ──► gram ──► host ──► weights ──► combined ──► trunk
  *
@@ -95,16 +95,19 @@ static void keep(const struct rows *r, int value, int kept)
 /* The weights, where they are known before gradients are. */
 static enum umb_status find_weights(struct rows *r)
 {
-    int facts;
+    int in[2];
     enum umb_status st = UMB_OK;
     if (r->b->kind == UMB_BALANCE_UPLOADED) {
         r->weights = value_of_floats(r->g, "weights", UMB_VALUE_INPUT, r->T);
     } else if (r->b->kind == UMB_BALANCE_LEARNED || r->between) {
         r->weights = kept_weights(r);
     } else if (r->b->kind == UMB_BALANCE_BY_LOSSES) {
-        st = add_facts(r, "balancer.facts", 0, NULL, &facts);
+        in[1] = value_of_floats(r->g, UMB_BALANCE_COEFFICIENTS, UMB_VALUE_STATE,
+                                umb__balancing_n_coefficients(r->b));
+        st = in[1] < 0 ? UMB_ERR_NO_MEMORY : add_facts(r, "balancer.facts", 0, NULL, &in[0]);
         if (st != UMB_OK) { return st; }
-        return add_host(r, "balancer", umb__balancing_weigh, facts, r->T, &r->weights);
+        return umb__balancing_node(r->g, "loss_weights", NULL, "balancer.weigh", 2, in,
+                                   &r->weights);
     }
     return r->weights < 0 ? UMB_ERR_NO_MEMORY : UMB_OK;
 }
@@ -502,8 +505,9 @@ enum umb_status umb__balancing_differentiate(struct umb_trainer *tr, struct umb_
         d.gradient = umb__arena_calloc(g->arena, (size_t)r.n + 1, sizeof *d.gradient);
         st = d.gradient ? differentiate_sum(&r, frozen, d.gradient) : UMB_ERR_NO_MEMORY;
     }
-    if (st == UMB_OK && b->kind == UMB_BALANCE_LEARNED) {
-        st = add_facts(&r, "balancer.facts", 0, NULL, &d.to_learn);
+    const bool by_losses = b->kind == UMB_BALANCE_BY_LOSSES;
+    if (st == UMB_OK && (by_losses || b->kind == UMB_BALANCE_LEARNED)) {
+        st = add_facts(&r, "balancer.facts", by_losses, &r.weights, &d.to_learn);
         d.weights = r.weights;
     }
     side->weights = b->kind == UMB_BALANCE_UPLOADED ? r.weights : -1;
