@@ -47,23 +47,41 @@ int umb__plan_lane_device(const struct umb_plan *p, int lane)
     return p->lane_kind[lane] % p->n_devices;
 }
 
-/* All that the node makes lies among the packed gradients, or goes into the update behind it. */
-static bool makes_gradients(const struct umb_graph *g, const struct umb_node *n)
+/* What is read before updates are: rows of tasks' gradients, which lie in states as packed
+ * gradients do. */
+static enum umb_status find_read_back(struct umb_plan *p)
 {
+    const struct umb_graph *g = p->graph;
+    p->read_back = umb__arena_calloc(p->arena, (size_t)g->n_values + 1, sizeof *p->read_back);
+    if (!p->read_back) { return UMB_ERR_NO_MEMORY; }
+    for (int i = 0; i < g->n_nodes; i++) {
+        for (int k = 0; k < g->node[i].n_in && g->node[i].phase == UMB_PHASE_BACKWARD; k++) {
+            p->read_back[g->node[i].in[k]] = true;
+        }
+    }
+    return UMB_OK;
+}
+
+/* All that the node makes lies among the packed gradients, or goes into the update behind it. */
+static bool makes_gradients(const struct umb_plan *p, const struct umb_node *n)
+{
+    const struct umb_graph *g = p->graph;
     if (n->phase != UMB_PHASE_BACKWARD || n->feeds_update) { return n->feeds_update; }
     for (int k = 0; k < n->n_out; k++) {
         const int base = g->value[n->out[k]].base;
-        if (base < 0 || g->value[base].kind != UMB_VALUE_STATE) { return false; }
+        if (base < 0 || g->value[base].kind != UMB_VALUE_STATE || p->read_back[base]) {
+            return false;
+        }
     }
     return n->n_out > 0;
 }
 
-static bool is_for_updates(const struct umb_plan *p, const struct umb_step *s)
+bool umb__plan_is_for_updates(const struct umb_plan *p, const struct umb_step *s)
 {
     for (size_t m = 0; m < s->n_members; m++) {
-        if (!makes_gradients(p->graph, &p->graph->node[s->member[m].node])) { return false; }
+        if (!makes_gradients(p, &p->graph->node[s->member[m].node])) { return false; }
     }
-    return makes_gradients(p->graph, &p->graph->node[s->node]);
+    return makes_gradients(p, &p->graph->node[s->node]);
 }
 
 static bool any_crosses(const struct umb_plan *p)
@@ -88,7 +106,7 @@ static enum umb_status schedule(struct umb_plan *p)
         p->step_kind[i] = s->device + (beside ? (int)s->transfer * p->n_devices : 0);
         const bool copies = s->transfer && !p->side[s->device].is_processor;
         p->step_place[i] = s->device + (copies ? p->n_devices : 0);
-        p->step_waits[i] = is_for_updates(p, s);
+        p->step_waits[i] = umb__plan_is_for_updates(p, s);
     }
     if (p->crosses) {
         p->lanes.kind = p->lane_kind;
@@ -128,8 +146,10 @@ static enum umb_status arrange(struct umb_plan *p, const struct umb_plan_desc *d
     enum umb_status st = umb__graph_verify(p->graph);
     if (st == UMB_OK) { st = umb__arena_create(p->ctx, &p->arena); }
     if (st == UMB_OK) { st = umb__plan_lower(p, desc); }
+    if (st == UMB_OK) { st = find_read_back(p); }
     if (st == UMB_OK) { st = umb__deps_build(p->graph, &p->steps, &p->deps); }
     if (st == UMB_OK && p->merges) { st = umb__plan_merge(p); }
+    if (st == UMB_OK) { st = umb__plan_fill_host(p); }
     if (st == UMB_OK) { st = schedule(p); }
     return st == UMB_OK ? plan_memory(p) : st;
 }

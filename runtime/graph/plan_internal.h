@@ -65,6 +65,7 @@ struct umb_plan {
     struct umb_choice *choice; /* [nodes] solver NULL: views and joins without steps */
     struct umb_steps steps;
     double *flops, *bytes, *cost_ns; /* [steps] */
+    bool *read_back;                 /* [values] by what is no update */
     struct umb_deps deps;
     struct umb_schedule schedule;
     size_t *place; /* [values] offset of INPUT, CONSTANT and output roots in their buffers */
@@ -110,6 +111,10 @@ UMB_MUST_USE enum umb_status umb__node_problem(const struct umb_graph *g, int no
 /* merge.c: launches of one kernel that are ready together become one; after deps, before schedule.
  */
 UMB_MUST_USE enum umb_status umb__plan_merge(struct umb_plan *p);
+/* host_fill.c: keeps something for the device to do while the host is asked; behind merging. */
+UMB_MUST_USE enum umb_status umb__plan_fill_host(struct umb_plan *p);
+/* plan.c: nothing but an update waits for what the step makes. */
+bool umb__plan_is_for_updates(const struct umb_plan *p, const struct umb_step *s);
 /* place.c: which buffer a root lies in: one of these, or, of a value of the store, the root itself.
  */
 enum { UMB_HOME_SCRATCH = -1, UMB_HOME_SLOT = -2, UMB_HOME_CONSTANTS = -3, UMB_HOME_OUTPUTS = -4 };

@@ -19,7 +19,7 @@
 #include <cmocka.h>
 
 #include "host.h"
-#include "plan.h"
+#include "plan_internal.h"
 #include "system.h"
 #include "world.h"
 
@@ -255,12 +255,65 @@ static void a_plan_that_goes_waits_for_its_runs(void **state)
     }
 }
 
+static int step_of(const struct umb_plan *p, const char *node, int transfer)
+{
+    for (int i = 0; i < (int)p->steps.n; i++) {
+        const struct umb_step *s = &p->steps.step[i];
+        const bool named = strcmp(p->graph->node[s->node].name, node) == 0;
+        if (named && (int)s->transfer == transfer) { return i; }
+    }
+    fail_msg("no step of %s", node);
+    return -1;
+}
+
+static bool depends_on(const struct umb_deps *d, int step, int on)
+{
+    for (int e = d->start[step]; e < d->start[step + 1]; e++) {
+        if (d->pred[e] == on) { return true; }
+    }
+    return false;
+}
+
+/* A gradient that only an update waits for stands first in the list, and is kept until the host is
+ * asked; what somebody reads before is not. */
+static void gradients_fill_the_time_of_a_question(void **state)
+{
+    (void)state;
+    for (int read = 0; read < 2; read++) {
+        struct rig r = {0};
+        must(umb__store_create(world.device, &r.store));
+        build(&r);
+        struct umb_graph *g = r.graph;
+        const int gradients =
+            umb__graph_value(g, "gradients", UMB_VALUE_STATE, &g->value[r.beside].type);
+        g->value[r.beside].base = gradients;
+        g->value[r.beside].output = false;
+        if (read) { add_node(&r, "gram", NULL, "reads", gradients, -1); }
+        for (int i = 0; i < g->n_nodes; i++) {
+            g->node[i].phase = UMB_PHASE_BACKWARD;
+        }
+        const struct umb_plan_desc desc = {.device = world.device,
+                                           .graph = g,
+                                           .store = r.store,
+                                           .n_queues = 2,
+                                           .n_slots = SLOTS,
+                                           .merge = true};
+        must(umb__plan_create(world.ctx, &desc, &r.plan));
+        const int question = step_of(r.plan, "squares", UMB_FETCH);
+        const int gradient = step_of(r.plan, "beside", UMB_NO_TRANSFER);
+        assert_int_equal(depends_on(&r.plan->deps, gradient, question), !read);
+        assert_int_equal(gradient > question, !read);
+        close_rig(&r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(runs_get_their_own_numbers),
         cmocka_unit_test(so_do_runs_that_are_timed),
         cmocka_unit_test(a_plan_that_goes_waits_for_its_runs),
+        cmocka_unit_test(gradients_fill_the_time_of_a_question),
     };
     return cmocka_run_group_tests_name("host", tests, open_world, close_world);
 }
