@@ -25,7 +25,8 @@
  * Slabs follow from the shape, so the same numbers are added in the same order whatever the items.
  * NDRange [1 + items], one item a group; group 0 does nothing: PoCL gives the thread that comes
  * first one group more than its share. gemm_few_sum, gemm_few_turn: one item a group, see there.
- * N is a multiple of NV. flags: 1 add bias [N], 2 relu, 8 mask [M,N].
+ * N is a multiple of NV. flags: 1 add bias [N], 2 relu, 4 write past the caches (whole vectors only),
+ * 8 mask [M,N].
  * Tunables: VW; TR, rows of a tile: 2·TR sums, two of b and one of a fit the registers; BR, which
  * divides 3·VW, and BV: the same of BR·BV; KC; ROWS.
  */
@@ -45,6 +46,7 @@
 #ifndef ROWS
 #define ROWS 128 /* of a, at most, rounded up to tiles */
 #endif
+#define STREAM 4
 #define MASK 8
 #define GROUP (BV * VW)
 #define BLOCK (3 * VW) /* whole tiles, and whole vectors */
@@ -200,7 +202,7 @@ static inline void multiply_turned(float *sums, __global const float *panel,
 
 /* sums [BLOCK][GROUP] become columns of out: `columns` of them, `rows` rows. */
 static inline void write_turned(__global float *out, __global const float *mask, const float *sums,
-                                int N, int rows, int columns)
+                                int N, int rows, int columns, bool stream)
 {
     for (int j = 0; j < columns; j += VW) {
         for (int i0 = 0; i0 < min(GROUP, rows); i0 += VW) {
@@ -214,7 +216,12 @@ static inline void write_turned(__global float *out, __global const float *mask,
                     const vec_t x = load_part(mask + at, columns - j);
                     v[i] = x <= (vec_t)(0.0f) ? (vec_t)(0.0f) : v[i];
                 }
-                if (i0 + i < rows) { store_part(v[i], out + at, columns - j); }
+                if (i0 + i >= rows) { continue; }
+                if (stream) {
+                    VEC_WRITE_PAST(v[i], out + at);
+                } else {
+                    store_part(v[i], out + at, columns - j);
+                }
             }
         }
     }
@@ -228,6 +235,7 @@ __kernel ONE_ITEM void gemm_few_turned(__global const float *restrict panels, ul
 {
     float sums[BLOCK * GROUP] __attribute__((aligned(64)));
     if (get_group_id(0) == 0) { return; }
+    const bool stream = (flags & STREAM) && (ulong)(out + out_at) % sizeof(vec_t) == 0;
     const int begin = (get_group_id(0) - 1) * blocks * BLOCK, end = min(begin + blocks * BLOCK, N);
     for (int j0 = begin; j0 < end; j0 += BLOCK) {
         const int columns = min(BLOCK, end - j0);
@@ -238,7 +246,7 @@ __kernel ONE_ITEM void gemm_few_turned(__global const float *restrict panels, ul
                                 b + b_at + (j0 + j) * (long)L, N - j0 - j, L);
             }
             write_turned(out + out_at + at, flags & MASK ? mask + mask_at + at : 0, sums, N, M - i0,
-                         columns);
+                         columns, stream);
         }
     }
 }
@@ -293,7 +301,7 @@ __kernel ONE_ITEM void gemm_few_several(
             }
             if (flags & LAST) {
                 write_turned(out + out_at + at, flags & MASK ? mask + mask_at + at : 0, sums, N,
-                             M - i0, columns);
+                             M - i0, columns, false);
             } else {
                 for (int i = 0; i < BLOCK * BV; ++i) { VEC_WRITE(VEC_LOAD(i, sums), i, kept); }
             }

@@ -7,6 +7,7 @@
  *
  * Tunables: VW = 4, 8 or 16, the device's native width.
  */
+#include "fetch.cl"
 #ifndef VW
 #define VW 8
 #endif
@@ -36,18 +37,6 @@ typedef vec_t loose_vec_t __attribute__((aligned(4)));
 #endif
 #ifndef VEC_WRITE_PAST
 #define VEC_WRITE_PAST(v, p) VEC_WRITE(v, 0, p)
-#endif
-
-/* Into the first-level cache, and into the second; nothing where the compiler cannot. */
-#ifdef __has_builtin
-#if __has_builtin(__builtin_prefetch)
-#define FETCH(p) __builtin_prefetch((const void *)(size_t)(p), 0, 3)
-#define FETCH_EARLY(p) __builtin_prefetch((const void *)(size_t)(p), 0, 2)
-#endif
-#endif
-#ifndef FETCH
-#define FETCH(p)
-#define FETCH_EARLY(p)
 #endif
 
 static inline void copy_run(float *to, __global const float *from, int n)

@@ -4,6 +4,7 @@
  * Sums over a row are cut into chunks of `span` elements, the same for every number of cores. Lanes
  * and spans as in walk.cl; `scratch` has a float for each item, for gram_tiles sixteen.
  */
+#include "fetch.cl"
 #include "walk.cl"
 
 #define TILE 4   /* rows of a tile */
@@ -11,10 +12,87 @@
 
 /*
  * gram[s,t] = Σ_i rows[s,i]·rows[t,i], in two launches. The first makes partial[pair, chunk, 16]: of
- * tiles of four rows by four, those with tile a ≤ tile b. NDRange [chunks·pairs·L]: pairs of one
- * chunk stand beside each other, so that its rows are read from memory once. A row behind the last
- * is the last once more, and nobody looks at what it gives.
+ * tiles of four rows by four, those with tile a ≤ tile b, in the order (0,0), (0,1) … (1,1) …. A row
+ * behind the last is the last once more, and nobody looks at what it gives. Sums of a few terms are
+ * added to the others, so that rounding stays small.
  */
+#if VW > 1
+#define BLOCK (64 * VW) /* elements, of which two tiles fit a first-level cache, all a second-level one */
+#define MOST_PAIRS 136  /* of 64 rows */
+
+/* Adds to all[16] what n elements of four rows by four give. Fetches as many of the row `ahead`. */
+static INLINED void gram_add(lanes_t *all, __global const float *const *s,
+                             __global const float *const *t, int n, __global const float *ahead)
+{
+    lanes_t sum[TILE * TILE];
+#pragma unroll
+    for (int k = 0; k < TILE * TILE; k++) { sum[k] = (lanes_t)0.0f; }
+    int i = 0;
+    for (; i + VW <= n; i += VW) {
+        lanes_t x[TILE];
+        FETCH_EARLY(ahead + i);
+#pragma unroll
+        for (int k = 0; k < TILE; k++) { x[k] = LANES_LOAD(t[k] + i); }
+#pragma unroll
+        for (int j = 0; j < TILE; j++) {
+            const lanes_t y = LANES_LOAD(s[j] + i);
+#pragma unroll
+            for (int k = 0; k < TILE; k++) {
+                sum[j * TILE + k] = fma(y, x[k], sum[j * TILE + k]);
+            }
+        }
+    }
+    if (i < n) {
+#pragma unroll
+        for (int j = 0; j < TILE; j++) {
+            const lanes_t y = lanes_load(s[j] + i, n - i);
+#pragma unroll
+            for (int k = 0; k < TILE; k++) {
+                sum[j * TILE + k] = fma(y, lanes_load(t[k] + i, n - i), sum[j * TILE + k]);
+            }
+        }
+    }
+#pragma unroll
+    for (int k = 0; k < TILE * TILE; k++) { all[k] += sum[k]; }
+}
+
+/* NDRange [chunks], an item a group. */
+__kernel void gram_tiles(__global const float *rows_base, ulong rows_at,
+                         __global float *partial_base, ulong partial_at, int T, int P, int span,
+                         int n_tiles, int n_chunks, __local float *scratch)
+{
+    __global const float *rows = rows_base + rows_at;
+    __global float *out = partial_base + partial_at;
+    const int n_pairs = n_tiles * (n_tiles + 1) / 2, chunk = get_group_id(0);
+    const int end = chunk * span + min(P - chunk * span, span);
+    lanes_t all[MOST_PAIRS * TILE * TILE];
+    for (int k = 0; k < n_pairs * TILE * TILE; k++) { all[k] = (lanes_t)0.0f; }
+    for (int i = chunk * span; i < end; i += BLOCK) {
+        lanes_t *of_pair = all;
+        __global const float *ahead = rows + i + BLOCK;
+        for (int a = 0; a < n_tiles; a++) {
+            for (int b = a; b < n_tiles; b++, of_pair += TILE * TILE) {
+                __global const float *s[TILE], *t[TILE];
+#pragma unroll
+                for (int k = 0; k < TILE; k++) {
+                    s[k] = rows + (size_t)min(a * TILE + k, T - 1) * (size_t)P + i;
+                    t[k] = rows + (size_t)min(b * TILE + k, T - 1) * (size_t)P + i;
+                }
+                gram_add(of_pair, s, t, min(BLOCK, end - i), ahead);
+                ahead += ahead < rows + (size_t)(T - 1) * (size_t)P ? P : 0;
+            }
+        }
+    }
+    for (int pair = 0; pair < n_pairs; pair++) {
+        for (int k = 0; k < TILE * TILE; k++) {
+            out[(pair * n_chunks + chunk) * TILE * TILE + k] =
+                lanes_sum(all[pair * TILE * TILE + k]);
+        }
+    }
+}
+#else
+/* NDRange [chunks·pairs·L]: pairs of one chunk stand beside each other, so that its rows are read
+ * from memory once. */
 __kernel void gram_tiles(__global const float *rows_base, ulong rows_at,
                          __global float *partial_base, ulong partial_at, int T, int P, int span,
                          int n_tiles, int n_chunks, __local float *scratch)
@@ -29,27 +107,27 @@ __kernel void gram_tiles(__global const float *rows_base, ulong rows_at,
     }
     const int b = a + pair - first;
     __global const float *s[TILE], *t[TILE];
-    lanes_t all[TILE * TILE];
+    float all[TILE * TILE];
 #pragma unroll
     for (int k = 0; k < TILE; k++) {
         s[k] = rows + (size_t)min(a * TILE + k, T - 1) * (size_t)P;
         t[k] = rows + (size_t)min(b * TILE + k, T - 1) * (size_t)P;
     }
 #pragma unroll
-    for (int k = 0; k < TILE * TILE; k++) { all[k] = (lanes_t)0.0f; }
-    const int end = chunk * span + min(P - chunk * span, span), step = (int)get_local_size(0) * VW;
-    int i = chunk * span + (int)get_local_id(0) * VW;
-    while (i + VW <= end) { /* sums of a few terms, added to the others: so rounding stays small */
-        lanes_t sum[TILE * TILE];
+    for (int k = 0; k < TILE * TILE; k++) { all[k] = 0.0f; }
+    const int end = chunk * span + min(P - chunk * span, span), step = (int)get_local_size(0);
+    int i = chunk * span + (int)get_local_id(0);
+    while (i < end) {
+        float sum[TILE * TILE];
 #pragma unroll
-        for (int k = 0; k < TILE * TILE; k++) { sum[k] = (lanes_t)0.0f; }
-        for (const int stop = min(end - VW + 1, i + TERMS * step); i < stop; i += step) {
-            lanes_t x[TILE];
+        for (int k = 0; k < TILE * TILE; k++) { sum[k] = 0.0f; }
+        for (const int stop = min(end, i + TERMS * step); i < stop; i += step) {
+            float x[TILE];
 #pragma unroll
-            for (int k = 0; k < TILE; k++) { x[k] = LANES_LOAD(t[k] + i); }
+            for (int k = 0; k < TILE; k++) { x[k] = t[k][i]; }
 #pragma unroll
             for (int j = 0; j < TILE; j++) {
-                const lanes_t y = LANES_LOAD(s[j] + i);
+                const float y = s[j][i];
 #pragma unroll
                 for (int k = 0; k < TILE; k++) {
                     sum[j * TILE + k] = fma(y, x[k], sum[j * TILE + k]);
@@ -59,23 +137,8 @@ __kernel void gram_tiles(__global const float *rows_base, ulong rows_at,
 #pragma unroll
         for (int k = 0; k < TILE * TILE; k++) { all[k] += sum[k]; }
     }
-#if VW > 1
-    if (i < end) {
-#pragma unroll
-        for (int j = 0; j < TILE; j++) {
-            const lanes_t y = lanes_load(s[j] + i, end - i);
-#pragma unroll
-            for (int k = 0; k < TILE; k++) {
-                all[j * TILE + k] = fma(y, lanes_load(t[k] + i, end - i), all[j * TILE + k]);
-            }
-        }
-    }
-#endif
+    /* the items' sums as a tree, all sixteen at once */
     __global float *out = partial_base + partial_at + (pair * n_chunks + chunk) * TILE * TILE;
-#if VW > 1 /* a group is one item */
-#pragma unroll
-    for (int k = 0; k < TILE * TILE; k++) { out[k] = lanes_sum(all[k]); }
-#else /* the items' sums as a tree, all sixteen at once */
     const int l = get_local_id(0), L = get_local_size(0);
 #pragma unroll
     for (int k = 0; k < TILE * TILE; k++) { scratch[k * L + l] = all[k]; }
@@ -87,8 +150,8 @@ __kernel void gram_tiles(__global const float *rows_base, ulong rows_at,
     }
     barrier(CLK_LOCAL_MEM_FENCE);
     for (int k = l; k < TILE * TILE; k += L) { out[k] = scratch[k * L]; }
-#endif
 }
+#endif
 
 /* The chunks' sums, in their order, to both triangles. NDRange [pairs·16], an item a number. */
 __kernel void gram_finish(__global const float *partial_base, ulong partial_at,

@@ -193,20 +193,21 @@ static enum umb_status fuse_terms(const struct fusing *f, int i)
     return umb__readers_note(f->readers, i);
 }
 
-/* Dense layers that read one value, and their gradients to weights: they are merged as launches, so
- * each needs but a part of the device. */
+/* Dense layers that read one value, and their gradients to weights and, where those are not added
+ * up, to it: they are merged as launches, so each needs but a part of the device. `of`: which input
+ * they have in common. */
 #define MANY 4
 
-static enum umb_status mark_beside(const struct fusing *f, const char *op)
+static enum umb_status mark_beside(const struct fusing *f, const char *op, int of)
 {
     struct umb_graph *g = f->g;
     int *n_layers = umb__calloc(g->ctx, (size_t)g->n_values + 1, sizeof *n_layers);
     if (!n_layers) { return UMB_ERR_NO_MEMORY; }
     for (int i = 0; i < g->n_nodes; i++) {
-        if (is_op(g, i, op)) { n_layers[g->node[i].in[0]]++; }
+        if (is_op(g, i, op)) { n_layers[g->node[i].in[of]]++; }
     }
     for (int i = 0; i < g->n_nodes; i++) {
-        const int n = is_op(g, i, op) ? n_layers[g->node[i].in[0]] : 0;
+        const int n = is_op(g, i, op) ? n_layers[g->node[i].in[of]] : 0;
         if (n >= MANY) { ((struct umb_dense_attrs *)g->node[i].attrs)->beside = n; }
     }
     umb__free(n_layers);
@@ -307,8 +308,9 @@ static enum umb_status fuse_all(const struct fusing *f)
         fuse_bias(f, i);
         st = fuse_mask(f, i);
     }
-    if (st == UMB_OK) { st = mark_beside(f, "dense"); }
-    return st == UMB_OK ? mark_beside(f, "dense_backward_weights") : st;
+    if (st == UMB_OK) { st = mark_beside(f, "dense", 0); }
+    if (st == UMB_OK) { st = mark_beside(f, "dense_backward_weights", 0); }
+    return st == UMB_OK ? mark_beside(f, "dense_backward_data", 2) : st;
 }
 
 enum umb_status umb__graph_fuse_relu(struct umb_graph *g)
@@ -319,7 +321,7 @@ enum umb_status umb__graph_fuse_relu(struct umb_graph *g)
     for (int i = 0; st == UMB_OK && i < g->n_nodes; i++) {
         fuse_relu(&f, i);
     }
-    if (st == UMB_OK) { st = mark_beside(&f, "dense"); }
+    if (st == UMB_OK) { st = mark_beside(&f, "dense", 0); }
     umb__readers_finish(&readers);
     if (st != UMB_OK) { return st; }
     umb__graph_compact(g);

@@ -122,7 +122,8 @@ struct umb_gemm umb__dense_data_gemm(const struct umb_problem *p)
                              .N = (int)umb__shape_channels(&p->out[0].shape),
                              .L = (int)umb__shape_channels(&p->in[0].shape),
                              .transpose_b = true,
-                             .mask = a->mask};
+                             .mask = a->mask,
+                             .beside = (int)a->beside};
 }
 
 struct umb_gemm umb__dense_weights_gemm(const struct umb_problem *p)
@@ -247,6 +248,7 @@ static const struct umb_op_case cases[] = {
     {"units=37 activation=relu beside=5", "19,530", UMB_CASE_NO_GRAD, 0},
     {"units=17 dbias=true beside=64", "64,277", UMB_CASE_NO_GRAD, 0},
     {"units=3 beside=4", "5,19", 0, 0},
+    {"units=5 beside=64", "64,576", UMB_CASE_NO_GRAD, 0},
     {"units=64 mask=true dbias=true", "67,290", UMB_CASE_NO_GRAD, 0},
     {"units=10", "64,64", UMB_CASE_BENCH, 0},
     {"units=64", "64,1600", UMB_CASE_BENCH | UMB_CASE_LARGE, 0},

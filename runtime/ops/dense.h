@@ -18,7 +18,7 @@ struct umb_dense_attrs {
     bool bias;
     int activation;   /* of enum umb_activation; the kernels know linear and relu */
     bool mask, dbias; /* inner: see above */
-    int64_t beside;   /* inner: so many layers read x and merge; 0: few (not dense_backward_data) */
+    int64_t beside;   /* inner: so many layers read x and merge; 0: few */
 };
 
 /* out [M,N] = A [M,L] · B [L,N] (+ bias [N], then relu). A transposed operand lies as [L,M] or

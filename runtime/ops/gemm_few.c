@@ -24,9 +24,10 @@
 #define ITEMS_PER_UNIT 8
 #define LEAST_ITEMS_PER_UNIT 4 /* forward, where more would each read less of a row */
 #define NUMBERS_OF_A_SUM 4096
+#define STREAM_BYTES ((int64_t)8 << 20)
 
-/* A smaller matrix stays in the caches, where it is copied at little cost; fewer rows leave most of
- * a tile empty. */
+/* A smaller matrix stays in the caches, where it is copied at little cost, unless there are many
+ * beside it; fewer rows leave most of a tile empty. */
 #define WORTH_BYTES ((int64_t)2 << 20)
 #define LEAST_ROWS 8
 
@@ -40,7 +41,7 @@ static const struct umb_kernel few_turn = {"gemm_few_turn", "gemm_few.cl", "gemm
 static const struct umb_kernel few_several = {"gemm_few_several", "gemm_few.cl", "gemm_few_several",
                                               "rrrrrrrrrrmwiiiiiiiiiiiiiii"};
 #define AT_ONCE 8 /* matrices of a launch */
-enum { MASK = 8, FIRST = 16, LAST = 32 };
+enum { STREAM = 4, MASK = 8, FIRST = 16, LAST = 32 };
 
 struct cut {
     int width, rows;     /* VW and TR of the kernel */
@@ -143,7 +144,8 @@ static struct turned cut_turned(struct umb_emit *e, const struct umb_gemm *g)
     const int units = (int)e->p.caps->compute_units;
     t.groups = umb__ceil_div(g->M, t.group);
     t.block = 3 * c.width;
-    t.blocks = umb__ceil_div(umb__ceil_div(g->N, t.block), ITEMS_PER_UNIT * units);
+    t.blocks = umb__ceil_div(umb__ceil_div(g->N, t.block),
+                             umb__items_beside(ITEMS_PER_UNIT * units, g->beside));
     return t;
 }
 
@@ -179,6 +181,14 @@ static struct umb_emit_launch over_blocks(const struct umb_kernel *kernel, const
         .local = {1}};
 }
 
+/* Many results together leave the caches before they are read; whole vectors of them need not go
+ * through. */
+static bool streams(const struct umb_gemm *g, int width)
+{
+    const int64_t bytes = (int64_t)g->M * g->N * (int64_t)sizeof(float);
+    return g->beside && !g->mask && g->N % width == 0 && bytes * g->beside >= STREAM_BYTES;
+}
+
 static enum umb_status emit_turned(struct umb_emit *e, const struct umb_gemm *g, int a, int b,
                                    int mask, int out)
 {
@@ -187,9 +197,9 @@ static enum umb_status emit_turned(struct umb_emit *e, const struct umb_gemm *g,
     enum umb_status st = panels_temp(e, &t, g->L, &panels);
     if (st == UMB_OK) { st = emit_turn(e, g, &t, a, panels, g->L, 0); }
     if (st != UMB_OK) { return st; }
+    const int flags = (g->mask ? MASK : 0) | (streams(g, t.block / 3) ? STREAM : 0);
     const struct umb_emit_launch product = over_blocks(&few_turned, &t, g);
-    return umb__emit_launch(e, &product, panels, b, mask, out, g->M, g->N, g->L, g->mask ? MASK : 0,
-                            t.blocks);
+    return umb__emit_launch(e, &product, panels, b, mask, out, g->M, g->N, g->L, flags, t.blocks);
 }
 
 /* Matrices from `first` on, AT_ONCE at most, whose terms begin at `begins` of `all`. */
@@ -274,7 +284,8 @@ bool umb__gemm_few_applies(const struct umb_device_caps *caps, const struct umb_
 bool umb__gemm_few_pays(const struct umb_gemm *g)
 {
     const int64_t weights = (int64_t)(g->transpose_a ? g->M : g->L) * g->N;
-    return weights * (int64_t)sizeof(float) >= WORTH_BYTES;
+    const int beside = g->transpose_b && g->beside ? g->beside : 1;
+    return weights * beside * (int64_t)sizeof(float) >= WORTH_BYTES;
 }
 
 enum umb_status umb__emit_gemm_few(struct umb_emit *e, const struct umb_gemm *g, int a, int b,
