@@ -219,6 +219,19 @@ enum umb_status umb__graph_node_raw(struct umb_graph *g, const struct umb_graph_
     return append_node(g, desc, false, ret_out);
 }
 
+enum umb_status umb__graph_add(struct umb_graph *g, enum umb_phase phase, const char *op,
+                               const void *attrs, const char *name, int n_in, const int *in,
+                               int *ret_out)
+{
+    const struct umb_graph_node_desc desc = {.op = umb__op_find(op),
+                                             .attrs = attrs,
+                                             .name = name,
+                                             .phase = phase,
+                                             .n_in = n_in,
+                                             .in = in};
+    return name ? umb__graph_node_raw(g, &desc, ret_out) : UMB_ERR_NO_MEMORY;
+}
+
 static enum umb_status broken(const struct umb_graph *g, const char *what, const char *name)
 {
     return umb__fail(g->ctx, UMB_ERR_INVALID, "graph: %s: %s", name, what);

@@ -105,6 +105,11 @@ UMB_MUST_USE enum umb_status umb__graph_node(struct umb_graph *g,
 UMB_MUST_USE enum umb_status umb__graph_node_raw(struct umb_graph *g,
                                                  const struct umb_graph_node_desc *desc,
                                                  int *ret_out);
+/* The latter in short: the op by its name, which must be one; ret_out has room for what it puts
+ * out, or is NULL. UMB_ERR_NO_MEMORY as well where `name` is NULL, as from umb__arena_printf. */
+UMB_MUST_USE enum umb_status umb__graph_add(struct umb_graph *g, enum umb_phase phase,
+                                            const char *op, const void *attrs, const char *name,
+                                            int n_in, const int *in, int *ret_out);
 
 /*
  * Reverse-mode differentiation of Σ_k dseed_k·seed_k. Appends backward nodes. ret_gradient[n_values

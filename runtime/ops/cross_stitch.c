@@ -17,10 +17,6 @@ struct stitch_attrs {
     int per;
 };
 
-struct input_attrs { /* of cross_stitch_backward_input */
-    int64_t index;
-};
-
 static struct umb_mix alpha_of(bool channels, const struct umb_type *x)
 {
     return (struct umb_mix){.by_input = channels ? umb__shape_channels(&x->shape) : 1,
@@ -59,16 +55,6 @@ static enum umb_status infer(struct umb_infer *io)
     return UMB_OK;
 }
 
-static enum umb_status give_input(struct umb_grad *g, int index, int alpha)
-{
-    const struct input_attrs a = {index};
-    const int in[] = {alpha, umb__grad_dout(g, 0)};
-    int dx[UMB_OP_MAX_OUT];
-    const enum umb_status st = umb__grad_node(g, "cross_stitch_backward_input", &a, 2, in, dx);
-    if (st == UMB_OK) { umb__grad_give(g, index, dx[0]); }
-    return st;
-}
-
 static enum umb_status give_alpha(struct umb_grad *g, int index)
 {
     int in[MOST_IN + 2], n = 0, dalpha[UMB_OP_MAX_OUT];
@@ -89,7 +75,9 @@ static enum umb_status grad(struct umb_grad *g)
     if (umb__grad_dout(g, 0) < 0) { return UMB_OK; }
     enum umb_status st = umb__grad_wants(g, n) ? give_alpha(g, n) : UMB_OK;
     for (int i = 0; i < n && st == UMB_OK; i++) {
-        if (umb__grad_wants(g, i)) { st = give_input(g, i, umb__grad_in(g, n)); }
+        if (umb__grad_wants(g, i)) {
+            st = umb__grad_mix_input(g, "cross_stitch_backward_input", n, i, i);
+        }
     }
     return st;
 }
@@ -114,31 +102,16 @@ static enum umb_status emit(struct umb_emit *e)
 
 /* An input's gradient: inputs α, dy. */
 
-static enum umb_status input_infer(struct umb_infer *io)
-{
-    io->n_out = 1;
-    io->out[0] = io->in[1];
-    return UMB_OK;
-}
-
 static void input_reference(const struct umb_reference *r)
 {
-    const struct input_attrs *a = r->attrs;
     const struct umb_mix by = mix_of(r->in[0].type, r->in[1].type);
-    umb__reference_mix(&by, r->in[1].type, 1, (int)a->index, &r->in[1], r->in[0].data,
-                       r->out[0].data);
+    umb__reference_mix_input(r, &by);
 }
 
 static enum umb_status input_emit(struct umb_emit *e)
 {
-    const struct input_attrs *a = e->p.attrs;
-    const struct umb_mix_sum sum = {.by = mix_of(&e->p.in[0], &e->p.in[1]),
-                                    .n_in = 1,
-                                    .first_input = (int)a->index,
-                                    .in = &e->in[1],
-                                    .weight = e->in[0],
-                                    .out = e->out[0]};
-    return umb__emit_mix(e, &sum);
+    const struct umb_mix by = mix_of(&e->p.in[0], &e->p.in[1]);
+    return umb__emit_mix_input(e, &by);
 }
 
 /* α's gradient: inputs α (for its type), dy, x_j. */
@@ -153,19 +126,13 @@ static enum umb_status alpha_infer(struct umb_infer *io)
 static void alpha_reference(const struct umb_reference *r)
 {
     const struct umb_mix by = mix_of(r->in[0].type, r->in[1].type);
-    umb__reference_mix_weights(&by, r->in[1].type, r->n_in - 2, r->in + 2, r->in[1].data,
-                               r->out[0].data);
+    umb__reference_mix_weights(r, &by, 1, r->n_in - 2);
 }
 
 static enum umb_status alpha_emit(struct umb_emit *e)
 {
-    const struct umb_mix_weights m = {.by = mix_of(&e->p.in[0], &e->p.in[1]),
-                                      .type = &e->p.in[1],
-                                      .n_in = e->p.n_in - 2,
-                                      .in = e->in + 2,
-                                      .dy = e->in[1],
-                                      .out = e->out[0]};
-    return umb__emit_mix_weights(e, &m);
+    const struct umb_mix by = mix_of(&e->p.in[0], &e->p.in[1]);
+    return umb__emit_mix_weights(e, &by, 1, e->p.n_in - 2);
 }
 
 static const struct umb_solver solvers[] = {{"mix", umb__applies_always, emit}, {0}};
@@ -250,8 +217,9 @@ static const struct umb_op cross_stitch = {
 static const struct umb_op cross_stitch_backward_input = {.name = "cross_stitch_backward_input",
                                                           .min_in = 2,
                                                           .max_in = 2,
-                                                          .attrs_bytes = sizeof(struct input_attrs),
-                                                          .infer = input_infer,
+                                                          .attrs_bytes =
+                                                              sizeof(struct umb_mix_input_attrs),
+                                                          .infer = umb__infer_mix_input,
                                                           .reference = input_reference,
                                                           .flops = input_flops,
                                                           .solvers = input_solvers};

@@ -78,7 +78,53 @@ void umb__reference_mix(const struct umb_mix *by, const struct umb_type *type, i
     }
 }
 
-/* Gradients. */
+/* The gradient into an input. */
+
+enum umb_status umb__grad_mix_input(struct umb_grad *g, const char *op, int weights, int index,
+                                    int to)
+{
+    const struct umb_mix_input_attrs a = {index};
+    const int in[] = {umb__grad_in(g, weights), umb__grad_dout(g, 0)};
+    int dx[UMB_OP_MAX_OUT];
+    const enum umb_status st = umb__grad_node(g, op, &a, 2, in, dx);
+    if (st == UMB_OK) { umb__grad_give(g, to, dx[0]); }
+    return st;
+}
+
+enum umb_status umb__infer_mix_input(struct umb_infer *io)
+{
+    io->n_out = 1;
+    io->out[0] = io->in[1];
+    return UMB_OK;
+}
+
+enum umb_status umb__emit_mix_input(struct umb_emit *e, const struct umb_mix *by)
+{
+    const struct umb_mix_input_attrs *a = e->p.attrs;
+    const struct umb_mix_sum sum = {.by = *by,
+                                    .n_in = 1,
+                                    .first_input = (int)a->index,
+                                    .in = &e->in[1],
+                                    .weight = e->in[0],
+                                    .out = e->out[0]};
+    return umb__emit_mix(e, &sum);
+}
+
+void umb__reference_mix_input(const struct umb_reference *r, const struct umb_mix *by)
+{
+    const struct umb_mix_input_attrs *a = r->attrs;
+    umb__reference_mix(by, r->in[1].type, 1, (int)a->index, &r->in[1], r->in[0].data,
+                       r->out[0].data);
+}
+
+/* The gradient into the weights. */
+
+struct weights {
+    const struct umb_mix *by;
+    const struct umb_shape *shape; /* [N,…,C] of dy and x_j */
+    int dy, n;
+    const int *x; /* [n] */
+};
 
 /* Where a part's sums go: number first + p·by_part, and with columns a further c on. */
 struct place {
@@ -101,11 +147,12 @@ static enum umb_status emit_dots(struct umb_emit *e, int dy, int x, int64_t n, i
                             (int)to->by_part, local * sizeof(float));
 }
 
-static enum umb_status emit_columns(struct umb_emit *e, int dy, int x, const struct umb_type *type,
-                                    int64_t part, const struct place *to)
+static enum umb_status emit_columns(struct umb_emit *e, int dy, int x,
+                                    const struct umb_shape *shape, int64_t part,
+                                    const struct place *to)
 {
-    const int64_t rows = umb__shape_rows(&type->shape);
-    const int64_t channels = umb__shape_channels(&type->shape);
+    const int64_t rows = umb__shape_rows(shape);
+    const int64_t channels = umb__shape_channels(shape);
     const int lanes = umb__channel_lanes(e->p.caps, channels);
     const int64_t n_items = (rows + part - 1) / part * ((channels + lanes - 1) / lanes);
     const char *options = umb__lanes_option(e, lanes);
@@ -130,44 +177,48 @@ static int64_t part_of(const struct umb_emit *e, const struct umb_mix *by, int64
     return even > least ? even : least;
 }
 
-static enum umb_status emit_parts(struct umb_emit *e, const struct umb_mix_weights *m, int64_t part,
+static enum umb_status emit_parts(struct umb_emit *e, const struct weights *w, int64_t part,
                                   const struct place *to)
 {
     enum umb_status st = UMB_OK;
-    for (int j = 0; j < m->n_in && st == UMB_OK; j++) {
-        const struct place at = {to->out, j * m->by.by_input, to->by_part};
-        st = m->by.channels
-                 ? emit_columns(e, m->dy, m->in[j], m->type, part, &at)
-                 : emit_dots(e, m->dy, m->in[j], umb__shape_count(&m->type->shape), part, &at);
+    for (int j = 0; j < w->n && st == UMB_OK; j++) {
+        const struct place at = {to->out, j * w->by->by_input, to->by_part};
+        st = w->by->channels ? emit_columns(e, w->dy, w->x[j], w->shape, part, &at)
+                             : emit_dots(e, w->dy, w->x[j], umb__shape_count(w->shape), part, &at);
     }
     return st;
 }
 
-enum umb_status umb__emit_mix_weights(struct umb_emit *e, const struct umb_mix_weights *m)
+/* One weight for all samples: parts, added up by their columns. */
+static enum umb_status emit_shared(struct umb_emit *e, const struct weights *w)
 {
-    const struct umb_shape *shape = &m->type->shape;
-    const int64_t channels = umb__shape_channels(shape);
-    const int64_t n = m->by.channels ? umb__shape_rows(shape) : umb__shape_count(shape);
-    if (m->by.by_sample) {
-        const struct place to = {m->out, 0, m->by.by_sample};
-        return emit_parts(e, m, n / shape->dim[0], &to);
-    }
-    const int64_t part = part_of(e, &m->by, n, channels), parts = (n + part - 1) / part;
-    const int64_t weights = m->n_in * m->by.by_input;
+    const int64_t n = w->by->channels ? umb__shape_rows(w->shape) : umb__shape_count(w->shape);
+    const int64_t part = part_of(e, w->by, n, umb__shape_channels(w->shape));
+    const int64_t parts = (n + part - 1) / part, weights = w->n * w->by->by_input;
     int partial;
     enum umb_status st = umb__emit_temp(e, (size_t)(parts * weights) * sizeof(float), &partial);
     const struct place to = {partial, 0, weights};
-    if (st == UMB_OK) { st = emit_parts(e, m, part, &to); }
-    return st == UMB_OK ? umb__emit_column_sum(e, partial, m->out, parts, weights) : st;
+    if (st == UMB_OK) { st = emit_parts(e, w, part, &to); }
+    return st == UMB_OK ? umb__emit_column_sum(e, partial, e->out[0], parts, weights) : st;
 }
 
-void umb__reference_mix_weights(const struct umb_mix *by, const struct umb_type *type, int n_in,
-                                const struct umb_ref_tensor *x, const double *dy, double *dw)
+enum umb_status umb__emit_mix_weights(struct umb_emit *e, const struct umb_mix *by, int dy, int n)
 {
-    const int64_t n = umb__shape_count(&type->shape);
-    for (int j = 0; j < n_in; j++) {
-        for (int64_t i = 0; i < n; i++) {
-            dw[weight_at(by, type, j, i)] += dy[i] * x[j].data[i];
+    const struct weights w = {by, &e->p.in[dy].shape, e->in[dy], n, &e->in[dy + 1]};
+    if (!by->by_sample) { return emit_shared(e, &w); }
+    const struct place to = {e->out[0], 0, by->by_sample};
+    const int64_t all = by->channels ? umb__shape_rows(w.shape) : umb__shape_count(w.shape);
+    return emit_parts(e, &w, all / w.shape->dim[0], &to);
+}
+
+void umb__reference_mix_weights(const struct umb_reference *r, const struct umb_mix *by, int dy,
+                                int n)
+{
+    const int64_t count = umb__shape_count(&r->in[dy].type->shape);
+    for (int j = 0; j < n; j++) {
+        for (int64_t i = 0; i < count; i++) {
+            r->out[0].data[weight_at(by, r->in[dy].type, j, i)] +=
+                r->in[dy].data[i] * r->in[dy + 1 + j].data[i];
         }
     }
 }

@@ -30,19 +30,23 @@ void umb__reference_mix(const struct umb_mix *by, const struct umb_type *type, i
                         int first_input, const struct umb_ref_tensor *x, const double *w,
                         double *y);
 
-/* The gradients dw into the weights of n_in inputs: Σ dy·x_j over all that shares a weight. x_j and
- * dy have `type` [N,…,C]. */
-struct umb_mix_weights {
-    struct umb_mix by;
-    const struct umb_type *type;
-    int n_in;
-    const int *in; /* x_j */
-    int dy, out;
+/* The gradient into one input, x_index: an op with inputs weights and dy [N,…,C], and these
+ * attributes. umb__grad_mix_input adds a node of it and gives its output to input `to`. */
+struct umb_mix_input_attrs {
+    int64_t index;
 };
-UMB_MUST_USE enum umb_status umb__emit_mix_weights(struct umb_emit *e,
-                                                   const struct umb_mix_weights *m);
-/* The same in double; dw arrives zeroed. */
-void umb__reference_mix_weights(const struct umb_mix *by, const struct umb_type *type, int n_in,
-                                const struct umb_ref_tensor *x, const double *dy, double *dw);
+UMB_MUST_USE enum umb_status umb__grad_mix_input(struct umb_grad *g, const char *op, int weights,
+                                                 int index, int to);
+UMB_MUST_USE enum umb_status umb__infer_mix_input(struct umb_infer *io);
+UMB_MUST_USE enum umb_status umb__emit_mix_input(struct umb_emit *e, const struct umb_mix *by);
+void umb__reference_mix_input(const struct umb_reference *r, const struct umb_mix *by);
+
+/* The gradient into the weights, Σ dy·x_j over all that shares a weight: of an op whose input
+ * number `dy` is dy, and the n behind it are x_0 …, all [N,…,C]. */
+UMB_MUST_USE enum umb_status umb__emit_mix_weights(struct umb_emit *e, const struct umb_mix *by,
+                                                   int dy, int n);
+/* The same in double. */
+void umb__reference_mix_weights(const struct umb_reference *r, const struct umb_mix *by, int dy,
+                                int n);
 
 #endif

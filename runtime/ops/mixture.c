@@ -7,10 +7,6 @@
 
 #define MOST_EXPERTS 62
 
-struct expert_attrs { /* of mixture_backward_expert */
-    int64_t index;
-};
-
 /* Of n experts. */
 static struct umb_mix gate_of(int64_t n)
 {
@@ -48,22 +44,14 @@ static enum umb_status give_gate(struct umb_grad *g)
     return st;
 }
 
-static enum umb_status give_expert(struct umb_grad *g, int index)
-{
-    const struct expert_attrs a = {index - 1};
-    const int in[] = {umb__grad_in(g, 0), umb__grad_dout(g, 0)};
-    int dx[UMB_OP_MAX_OUT];
-    const enum umb_status st = umb__grad_node(g, "mixture_backward_expert", &a, 2, in, dx);
-    if (st == UMB_OK) { umb__grad_give(g, index, dx[0]); }
-    return st;
-}
-
 static enum umb_status grad(struct umb_grad *g)
 {
     if (umb__grad_dout(g, 0) < 0) { return UMB_OK; }
     enum umb_status st = umb__grad_wants(g, 0) ? give_gate(g) : UMB_OK;
     for (int i = 1; i < umb__grad_n_in(g) && st == UMB_OK; i++) {
-        if (umb__grad_wants(g, i)) { st = give_expert(g, i); }
+        if (umb__grad_wants(g, i)) {
+            st = umb__grad_mix_input(g, "mixture_backward_expert", 0, i - 1, i);
+        }
     }
     return st;
 }
@@ -98,48 +86,27 @@ static enum umb_status gate_infer(struct umb_infer *io)
 static void gate_reference(const struct umb_reference *r)
 {
     const struct umb_mix by = gate_of(r->n_in - 1);
-    umb__reference_mix_weights(&by, r->in[0].type, r->n_in - 1, r->in + 1, r->in[0].data,
-                               r->out[0].data);
+    umb__reference_mix_weights(r, &by, 0, r->n_in - 1);
 }
 
 static enum umb_status gate_emit(struct umb_emit *e)
 {
-    const struct umb_mix_weights m = {.by = gate_of(e->p.n_in - 1),
-                                      .type = &e->p.in[0],
-                                      .n_in = e->p.n_in - 1,
-                                      .in = e->in + 1,
-                                      .dy = e->in[0],
-                                      .out = e->out[0]};
-    return umb__emit_mix_weights(e, &m);
+    const struct umb_mix by = gate_of(e->p.n_in - 1);
+    return umb__emit_mix_weights(e, &by, 0, e->p.n_in - 1);
 }
 
 /* An expert's gradient: inputs gate, dy. */
 
-static enum umb_status expert_infer(struct umb_infer *io)
-{
-    io->n_out = 1;
-    io->out[0] = io->in[1];
-    return UMB_OK;
-}
-
 static void expert_reference(const struct umb_reference *r)
 {
-    const struct expert_attrs *a = r->attrs;
     const struct umb_mix by = gate_of(r->in[0].type->shape.dim[1]);
-    umb__reference_mix(&by, r->in[1].type, 1, (int)a->index, &r->in[1], r->in[0].data,
-                       r->out[0].data);
+    umb__reference_mix_input(r, &by);
 }
 
 static enum umb_status expert_emit(struct umb_emit *e)
 {
-    const struct expert_attrs *a = e->p.attrs;
-    const struct umb_mix_sum sum = {.by = gate_of(e->p.in[0].shape.dim[1]),
-                                    .n_in = 1,
-                                    .first_input = (int)a->index,
-                                    .in = &e->in[1],
-                                    .weight = e->in[0],
-                                    .out = e->out[0]};
-    return umb__emit_mix(e, &sum);
+    const struct umb_mix by = gate_of(e->p.in[0].shape.dim[1]);
+    return umb__emit_mix_input(e, &by);
 }
 
 static const struct umb_solver solvers[] = {{"mix", umb__applies_always, emit}, {0}};
@@ -186,8 +153,9 @@ static const struct umb_op mixture_backward_gate = {.name = "mixture_backward_ga
 static const struct umb_op mixture_backward_expert = {.name = "mixture_backward_expert",
                                                       .min_in = 2,
                                                       .max_in = 2,
-                                                      .attrs_bytes = sizeof(struct expert_attrs),
-                                                      .infer = expert_infer,
+                                                      .attrs_bytes =
+                                                          sizeof(struct umb_mix_input_attrs),
+                                                      .infer = umb__infer_mix_input,
                                                       .reference = expert_reference,
                                                       .flops = flops,
                                                       .solvers = expert_solvers};

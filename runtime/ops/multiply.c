@@ -140,18 +140,13 @@ static enum umb_status gates_infer(struct umb_infer *io)
 static void gates_reference(const struct umb_reference *r)
 {
     const struct umb_mix by = gates_of(r->in[1].type);
-    umb__reference_mix_weights(&by, r->in[1].type, 1, &r->in[1], r->in[0].data, r->out[0].data);
+    umb__reference_mix_weights(r, &by, 0, 1);
 }
 
 static enum umb_status gates_emit(struct umb_emit *e)
 {
-    const struct umb_mix_weights m = {.by = gates_of(&e->p.in[1]),
-                                      .type = &e->p.in[1],
-                                      .n_in = 1,
-                                      .in = &e->in[1],
-                                      .dy = e->in[0],
-                                      .out = e->out[0]};
-    return umb__emit_mix_weights(e, &m);
+    const struct umb_mix by = gates_of(&e->p.in[1]);
+    return umb__emit_mix_weights(e, &by, 0, 1);
 }
 
 static const struct umb_solver solvers[] = {{"elementwise", umb__applies_always, emit}, {0}};

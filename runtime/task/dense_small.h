@@ -27,7 +27,8 @@ void umb__small_solve(int n, const umb_matrix l, const double *b, double *ret_x)
 /* A = Σ λ_i v_i v_iᵀ of a symmetric positive semidefinite A: rows of `ret_v` are λ_i v_i, and
  * ret_lambda[n] their lengths, in no order; eigenvalues below about 1e-15 of the largest have no
  * directions. One-sided Jacobi (Hestenes, SIAM J. 6, 1958). False: not orthogonal after the most
- * sweeps, never seen; ret_v holds what there is. */
+ * sweeps, never seen; ret_v holds what there is. Not symmetric.h's, which allocates and can fail,
+ * as no rule of a balancer may, and takes any sign and size at twice the work. */
 bool umb__small_eigen(int n, const umb_matrix a, double *ret_lambda, umb_matrix ret_v);
 
 #endif

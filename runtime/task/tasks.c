@@ -4,25 +4,15 @@
 
 #include <stdio.h>
 
-static enum umb_status add_node(struct umb_graph *g, const char *op, const void *attrs,
-                                const char *task, const char *what, enum umb_phase phase, int n_in,
-                                const int *in, int *ret_out)
+static const char *name_of(struct umb_graph *g, const struct umb_net_task *t, const char *what)
 {
-    const char *name = umb__arena_printf(g->arena, "%s.%s", task, what);
-    if (!name) { return UMB_ERR_NO_MEMORY; }
-    struct umb_graph_node_desc desc = {.op = umb__op_find(op),
-                                       .attrs = attrs,
-                                       .name = name,
-                                       .phase = phase,
-                                       .n_in = n_in,
-                                       .in = in};
-    return umb__graph_node(g, &desc, ret_out);
+    return umb__arena_printf(g->arena, "%s.%s", t->name, what);
 }
 
-static int add_value(struct umb_graph *g, const char *task, const char *what,
+static int add_value(struct umb_graph *g, const struct umb_net_task *t, const char *what,
                      enum umb_value_kind kind, const struct umb_type *type)
 {
-    const char *name = umb__arena_printf(g->arena, "%s.%s", task, what);
+    const char *name = name_of(g, t, what);
     return name ? umb__graph_value(g, name, kind, type) : -1;
 }
 
@@ -36,8 +26,8 @@ static enum umb_status add_inputs(const struct umb_net_task *t, struct umb_graph
                             .shape = {1, {output->shape.dim[0]}},
                             .n_segments = 1,
                             .segment = output->segment};
-    v->labels = add_value(g, t->name, "labels", UMB_VALUE_INPUT, &label);
-    v->mask = add_value(g, t->name, "mask", UMB_VALUE_INPUT, &mask);
+    v->labels = add_value(g, t, "labels", UMB_VALUE_INPUT, &label);
+    v->mask = add_value(g, t, "mask", UMB_VALUE_INPUT, &mask);
     return v->labels < 0 || v->mask < 0 ? UMB_ERR_NO_MEMORY : UMB_OK;
 }
 
@@ -47,19 +37,19 @@ static enum umb_status add_counts(const struct umb_net_task *t, struct umb_graph
     bool classes = t->judge == UMB_JUDGE_CLASSES;
     struct umb_type type = {.dtype = UMB_I32,
                             .shape = {2, {t->n_classes, classes ? t->n_classes : 4}}};
-    v->counts = add_value(g, t->name, "counts", UMB_VALUE_STATE, &type);
+    v->counts = add_value(g, t, "counts", UMB_VALUE_STATE, &type);
     if (v->counts < 0) { return UMB_ERR_NO_MEMORY; }
     int in[4] = {output, v->labels, v->mask, v->counts}, out[UMB_OP_MAX_OUT];
-    return add_node(g, classes ? "class_counts" : "binary_counts", NULL, t->name, "count",
-                    UMB_PHASE_LOSS, 4, in, out);
+    return umb__graph_add(g, UMB_PHASE_LOSS, classes ? "class_counts" : "binary_counts", NULL,
+                          name_of(g, t, "count"), 4, in, out);
 }
 
 static enum umb_status add_errors(const struct umb_net_task *t, struct umb_graph *g, int output,
                                   struct umb_task_values *v)
 {
     int in[3] = {output, v->labels, v->mask}, out[UMB_OP_MAX_OUT];
-    enum umb_status st =
-        add_node(g, "error_sums", t->error_attrs, t->name, "errors", UMB_PHASE_LOSS, 3, in, out);
+    enum umb_status st = umb__graph_add(g, UMB_PHASE_LOSS, "error_sums", t->error_attrs,
+                                        name_of(g, t, "errors"), 3, in, out);
     if (st != UMB_OK) { return st; }
     v->errors = out[0];
     g->value[out[0]].output = true;
@@ -75,11 +65,13 @@ static enum umb_status attach_task(const struct umb_net_task *t, struct umb_grap
     enum umb_status st = add_inputs(t, g, &g->value[output].type, &v);
     int in[3] = {output, v.labels, v.mask};
     if (st == UMB_OK && t->select_attrs && g->training) {
-        st = add_node(g, "select", t->select_attrs, t->name, "select", UMB_PHASE_LOSS, 3, in, out);
+        st = umb__graph_add(g, UMB_PHASE_LOSS, "select", t->select_attrs, name_of(g, t, "select"),
+                            3, in, out);
         in[2] = out[0];
     }
     if (st == UMB_OK) {
-        st = add_node(g, t->loss->name, t->loss_attrs, t->name, "loss", UMB_PHASE_LOSS, 3, in, out);
+        st = umb__graph_add(g, UMB_PHASE_LOSS, t->loss->name, t->loss_attrs, name_of(g, t, "loss"),
+                            3, in, out);
     }
     if (st != UMB_OK) { return st; }
     v.loss = out[0];
@@ -141,8 +133,9 @@ enum umb_status umb__tasks_answers(const struct umb_net *net, struct umb_graph *
         const struct umb_net_task *t = umb__net_task(net, i);
         int out[UMB_OP_MAX_OUT];
         g->device = t->device;
-        enum umb_status st = add_node(g, answer_op[t->judge], NULL, t->name, "answer",
-                                      UMB_PHASE_FORWARD, 1, &values->value[t->output], out);
+        enum umb_status st =
+            umb__graph_add(g, UMB_PHASE_FORWARD, answer_op[t->judge], NULL, name_of(g, t, "answer"),
+                           1, &values->value[t->output], out);
         if (st != UMB_OK) { return st; }
         g->value[out[0]].output = true;
         ret_answers[i] = out[0];

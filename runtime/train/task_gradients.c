@@ -147,12 +147,8 @@ static enum umb_status add_gram(struct umb_task_gradients *d, struct layer *l)
     struct umb_graph *g = d->side[LOOK].graph;
     int out[UMB_OP_MAX_OUT];
     const char *name = umb__arena_printf(g->arena, "gram.%s", l->name);
-    const struct umb_graph_node_desc desc = {.op = umb__op_find("gram"),
-                                             .name = name,
-                                             .phase = UMB_PHASE_BACKWARD,
-                                             .n_in = 1,
-                                             .in = &l->rows};
-    const enum umb_status st = name ? umb__graph_node_raw(g, &desc, out) : UMB_ERR_NO_MEMORY;
+    const enum umb_status st =
+        umb__graph_add(g, UMB_PHASE_BACKWARD, "gram", NULL, name, 1, &l->rows, out);
     if (st != UMB_OK) { return st; }
     l->gram = out[0];
     g->value[out[0]].output = true;

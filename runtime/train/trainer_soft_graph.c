@@ -16,21 +16,6 @@ static int constant_one(struct umb_graph *g)
     return v;
 }
 
-static enum umb_status add_node(struct umb_graph *g, const char *op, const void *attrs,
-                                const char *name, int n_in, const int *in, int *ret_value)
-{
-    int out[UMB_OP_MAX_OUT];
-    const struct umb_graph_node_desc desc = {.op = umb__op_find(op),
-                                             .attrs = attrs,
-                                             .name = name,
-                                             .phase = UMB_PHASE_BACKWARD,
-                                             .n_in = n_in,
-                                             .in = in};
-    const enum umb_status st = name ? umb__graph_node_raw(g, &desc, out) : UMB_ERR_NO_MEMORY;
-    if (st == UMB_OK) { *ret_value = out[0]; }
-    return st;
-}
-
 /* Trunk t's gradient of a parameter; in [T+3] begins with the parameters and the pull. */
 static enum umb_status add_to_gradient(struct umb_graph *g, int T, int t, int *in, int *gradient)
 {
@@ -47,7 +32,8 @@ static enum umb_status add_to_gradient(struct umb_graph *g, int T, int t, int *i
     in[T + 2] = gradient[param];
     g->device = g->value[param].device;
     const char *name = umb__arena_printf(g->arena, "share.%s", g->value[param].name);
-    return add_node(g, "soft_share_backward", &attrs, name, T + 3, in, &gradient[param]);
+    return umb__graph_add(g, UMB_PHASE_BACKWARD, "soft_share_backward", &attrs, name, T + 3, in,
+                          &gradient[param]);
 }
 
 static enum umb_status add_parameter(struct umb_graph *g, struct umb_soft_values *v, int T, int k,
@@ -61,7 +47,8 @@ static enum umb_status add_parameter(struct umb_graph *g, struct umb_soft_values
     in[T + 1] = one;
     g->device = g->value[in[0]].device;
     const char *name = umb__arena_printf(g->arena, "share.%s", v->match.name[k]);
-    enum umb_status st = add_node(g, "soft_share", NULL, name, T + 1, in, &v->penalty[k]);
+    enum umb_status st =
+        umb__graph_add(g, UMB_PHASE_BACKWARD, "soft_share", NULL, name, T + 1, in, &v->penalty[k]);
     if (st == UMB_OK) { g->value[v->penalty[k]].output = true; }
     for (int t = 0; st == UMB_OK && t < T; t++) {
         st = add_to_gradient(g, T, t, in, gradient);

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "balance_world.h"
@@ -58,6 +59,24 @@ void world_make(struct world *w, int n, int n_params, uint64_t seed, double comm
                                       .loss_after = w->loss,
                                       .gram = w->gram,
                                       .excess = w->excess};
+}
+
+void world_step(struct world *w, int n, int number)
+{
+    world_make(w, n, 97, (uint64_t)number, number % 2 ? -0.3 : 0.5, 0.5);
+    w->f.step = w->f.epoch = number;
+    w->f.seed = 9;
+}
+
+const char *rule_options(const struct umb_balancer *row, int n)
+{
+    static char text[4 * WORLD_TASKS + 16];
+    if (strcmp(row->name, "fixed") != 0) { return ""; }
+    int at = snprintf(text, sizeof text, "weights=1");
+    for (int t = 1; t < n; t++) {
+        at += snprintf(text + at, sizeof text - (size_t)at, ",%d", t % 9 + 1);
+    }
+    return text;
 }
 
 void rule_open(struct rule *r, const char *name, const char *options, int n_tasks)

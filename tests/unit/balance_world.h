@@ -25,6 +25,8 @@ double world_normal(uint64_t seed, uint64_t i);
  * much alike; lengths within 10^±spread. Losses of 0.1…3. */
 void world_make(struct world *w, int n, int n_params, uint64_t seed, double common, double spread);
 void world_gram(struct world *w); /* from g again */
+/* Step `number` of n tasks, whose gradients agree and disagree by turns. */
+void world_step(struct world *w, int n, int number);
 
 /* A balancer with its options and state. Fails the test where it cannot be had. */
 struct rule {
@@ -36,6 +38,8 @@ struct rule {
     double weight[WORLD_TASKS];
     struct umb_balance_result result; /* of the last rule_weigh */
 };
+/* Options without which a row cannot be had, for n tasks; good until the next call. */
+const char *rule_options(const struct umb_balancer *row, int n);
 void rule_open(struct rule *r, const char *name, const char *options, int n_tasks);
 void rule_close(struct rule *r);
 /* weigh() must be fine. */
