@@ -3,31 +3,70 @@
  * shares parameters, images, labels and masks with the first, and has running statistics of its
  * own, which nobody keeps.
  */
-#include "host.h"
+#include <string.h>
+
+#include "graph_edit.h"
 #include "trainer_balance.h"
 #include "trainer_internal.h"
 
-static enum umb_status add_node(struct umb_graph *g, const char *op, const void *attrs,
-                                const char *name, int n_in, const int *in, int *ret_out)
+static void read_instead(struct umb_graph *g, int first_node, int own, int shared)
 {
-    if (!name) { return UMB_ERR_NO_MEMORY; }
-    const struct umb_graph_node_desc desc = {.op = umb__op_find(op),
-                                             .attrs = attrs,
-                                             .name = name,
-                                             .phase = UMB_PHASE_UPDATE,
-                                             .n_in = n_in,
-                                             .in = in};
-    return umb__graph_node_raw(g, &desc, ret_out);
-}
-
-/* The second net is told of the batch's rows by what tells the first. */
-static void share_rows(struct umb_graph *g, int first_node, int own, int shared)
-{
-    for (int i = first_node; own >= 0 && shared >= 0 && i < g->n_nodes; i++) {
+    for (int i = first_node; i < g->n_nodes; i++) {
         for (int k = 0; k < g->node[i].n_in; k++) {
             if (g->node[i].in[k] == own) { g->node[i].in[k] = shared; }
         }
     }
+}
+
+/* The same numbers: the whole batch, which the second net knows as a part of it, is one. */
+static bool are_same(const struct umb_graph *g, int v, int w)
+{
+    const struct umb_value *a = &g->value[v], *b = &g->value[w];
+    return (a->base >= 0 ? a->base : v) == (b->base >= 0 ? b->base : w) &&
+           a->base_offset == b->base_offset &&
+           umb__type_bytes(&a->type) == umb__type_bytes(&b->type);
+}
+
+/* Attributes that are long texts are not looked at to their end, and count as unlike. */
+static bool are_alike(const struct umb_graph *g, const struct umb_node *a, const struct umb_node *b)
+{
+    char text[2][256];
+    if (a->op != b->op || a->device != b->device || a->n_in != b->n_in) { return false; }
+    for (int k = 0; k < a->n_in; k++) {
+        if (!are_same(g, a->in[k], b->in[k])) { return false; }
+    }
+    umb__attrs_text(a->op, a->attrs, text[0], sizeof text[0]);
+    umb__attrs_text(b->op, b->attrs, text[1], sizeof text[1]);
+    return strcmp(text[0], text[1]) == 0 && strlen(text[0]) < sizeof text[0] - 1;
+}
+
+static bool follows_from_batch(const struct umb_graph *g, const struct umb_node *n)
+{
+    bool does = n->n_in > 0;
+    for (int k = 0; k < n->n_in; k++) {
+        does = does && g->value[n->in[k]].kind == UMB_VALUE_INPUT;
+    }
+    return does;
+}
+
+/* What follows from the batch alone is there already. */
+static void reuse(struct umb_graph *g, int first_node)
+{
+    for (int i = first_node; i < g->n_nodes; i++) {
+        struct umb_node *n = &g->node[i];
+        int twin = 0;
+        if (!follows_from_batch(g, n)) { continue; }
+        while (twin < first_node && !are_alike(g, n, &g->node[twin])) {
+            twin++;
+        }
+        if (twin == first_node) { continue; }
+        for (int k = 0; k < n->n_out; k++) {
+            read_instead(g, first_node, n->out[k], g->node[twin].out[k]);
+            g->value[n->out[k]].producer = -1;
+        }
+        n->op = NULL;
+    }
+    umb__graph_compact(g);
 }
 
 static enum umb_status build_net(struct umb_trainer *tr, struct umb_trainer_side *side,
@@ -38,8 +77,10 @@ static enum umb_status build_net(struct umb_trainer *tr, struct umb_trainer_side
     const struct umb_net_part all = {.part = 1, .device = 0, .first = 0, .count = tr->batch};
     const enum umb_status st = umb__net_build_part(tr->net, g, &all, &side->net, ret_net);
     if (st != UMB_OK) { return st; }
-    share_rows(g, first_node, g->rows_value, rows);
+    /* it is told of the batch's rows by what tells the first */
+    if (rows >= 0 && g->rows_value >= 0) { read_instead(g, first_node, g->rows_value, rows); }
     g->rows_value = rows;
+    reuse(g, first_node);
     for (int i = first_node; i < g->n_nodes; i++) {
         g->node[i].phase = UMB_PHASE_UPDATE;
     }
@@ -58,10 +99,12 @@ enum umb_status umb__balancing_look_again(struct umb_trainer *tr, struct umb_tra
         const struct umb_net_task *task = umb__net_task(tr->net, t);
         const struct umb_task_values *v = &side->task[t];
         const int in[3] = {net.value[task->output], v->labels, v->mask};
-        st = add_node(g, task->loss->name, task->loss_attrs,
-                      umb__arena_printf(g->arena, "%s.after", task->name), 3, in, out);
+        st = umb__graph_add(g, UMB_PHASE_UPDATE, task->loss->name, task->loss_attrs,
+                            umb__arena_printf(g->arena, "%s.after", task->name), 3, in, out);
         all[1 + t] = out[0];
     }
-    if (st == UMB_OK) { st = add_node(g, "gather", NULL, "balancer.after", 1 + T, all, out); }
+    if (st == UMB_OK) {
+        st = umb__graph_add(g, UMB_PHASE_UPDATE, "gather", NULL, "balancer.after", 1 + T, all, out);
+    }
     return st == UMB_OK ? umb__balancing_add_learning(tr, g, out[0]) : st;
 }

@@ -13,13 +13,8 @@ enum umb_status umb__balancing_node(struct umb_graph *g, const char *op, const v
                                     const char *name, int n_in, const int *in, int *ret_value)
 {
     int out[UMB_OP_MAX_OUT] = {-1};
-    const struct umb_graph_node_desc desc = {.op = umb__op_find(op),
-                                             .attrs = attrs,
-                                             .name = name,
-                                             .phase = UMB_PHASE_BACKWARD,
-                                             .n_in = n_in,
-                                             .in = in};
-    const enum umb_status st = umb__graph_node_raw(g, &desc, out);
+    const enum umb_status st =
+        umb__graph_add(g, UMB_PHASE_BACKWARD, op, attrs, name, n_in, in, out);
     if (st == UMB_OK && ret_value) { *ret_value = out[0]; }
     return st;
 }
