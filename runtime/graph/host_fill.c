@@ -3,6 +3,9 @@
  * after the other, for some 0.2 ms in all. A kernel that is ready before would run before the
  * question is even there, and leave nothing for that time. So some of what only updates wait for is
  * kept back: it stands behind the question in the list, and begins behind it on any queue.
+ *
+ * An answer at a run's end, which only the next run reads, holds up what reads it there, and not
+ * that run's beginning.
  */
 #include <string.h>
 
@@ -177,4 +180,52 @@ enum umb_status umb__plan_fill_host(struct umb_plan *p)
     if (!n_kept) { return UMB_OK; }
     st = reorder(&f);
     return st == UMB_OK ? add_to_deps(&f, n_kept) : st;
+}
+
+/* ---- answers for the next run ---- */
+
+static bool is_needed(const struct umb_deps *d, int step)
+{
+    for (int e = d->start[step + 1]; e < d->start[d->n]; e++) {
+        if (d->pred[e] == step) { return true; }
+    }
+    return false;
+}
+
+static int root_of(const struct umb_plan *p, int value)
+{
+    return umb__extent(p->graph, &p->steps, value).root;
+}
+
+/* Of what a delivery writes (argument 1). */
+static bool is_kept(const struct umb_plan *p, const struct umb_step *s)
+{
+    const int root = root_of(p, s->args[1].value);
+    return root < p->steps.temp_base && p->graph->value[root].kind == UMB_VALUE_STATE;
+}
+
+static bool touches(const struct umb_plan *p, const struct umb_step *s, int root)
+{
+    for (size_t k = 0; k < s->n_args; k++) {
+        if (umb__names_value(&s->args[k]) && root_of(p, s->args[k].value) == root) { return true; }
+    }
+    return false;
+}
+
+enum umb_status umb__plan_find_late(struct umb_plan *p)
+{
+    p->late = -1;
+    p->behind_late = umb__arena_calloc(p->arena, p->steps.n + 1, sizeof *p->behind_late);
+    if (!p->behind_late) { return UMB_ERR_NO_MEMORY; }
+    for (int i = 0; i < (int)p->steps.n; i++) {
+        const struct umb_step *s = &p->steps.step[i];
+        if (s->host && is_kept(p, s) && !is_needed(&p->deps, i)) { p->late = i; }
+    }
+    if (p->late < 0) { return UMB_OK; }
+    const struct umb_step *late = &p->steps.step[p->late];
+    const int kept = root_of(p, late->args[1].value), question = question_of(p, p->late);
+    for (int i = 0; i < (int)p->steps.n; i++) {
+        p->behind_late[i] = i == question || i == p->late || touches(p, &p->steps.step[i], kept);
+    }
+    return UMB_OK;
 }

@@ -327,5 +327,6 @@ enum umb_status umb__plan_bind(struct umb_plan *p)
     for (int d = 0; st == UMB_OK && d < p->n_devices; d++) {
         st = bind_side(p, d);
     }
+    if (st == UMB_OK) { st = umb__plan_find_late(p); }
     return st == UMB_OK ? find_moves(p) : st;
 }

@@ -216,6 +216,7 @@ static void finish_slot(struct umb_plan_slot *slot)
         umb__event_release(slot->done[d]);
         umb__buffer_destroy(slot->input[d]);
     }
+    umb__event_release(slot->late);
     umb__free(slot->host_input);
     umb__free(slot->host_output);
 }
@@ -232,6 +233,7 @@ static void finish_side(struct umb_plan_side *side)
 /* Queues wait for what they were given, and for one another, before any is gone. */
 static void finish_queues(struct umb_plan *p)
 {
+    umb__event_release(p->last_late);
     for (int d = 0; d < UMB_MAX_DEVICES; d++) {
         umb__event_release(p->side[d].last_done);
         umb__queue_destroy(p->side[d].upload);

@@ -30,6 +30,7 @@ struct umb_plan_slot {
     struct umb_buffer *input[UMB_MAX_DEVICES];
     char *host_input, *host_output;
     umb_event *done[UMB_MAX_DEVICES]; /* of the run that was submitted last */
+    umb_event *late;                  /* its answer for the next run; NULL: none */
     bool running;
 };
 
@@ -78,7 +79,10 @@ struct umb_plan {
     int n_moves, bound_slot;
     umb_event **event;             /* [steps] scratch for submit */
     struct umb_host_run *host_run; /* [steps] */
-    uint64_t *start_ns, *end_ns;   /* [steps] after a trace */
+    int late;             /* step that delivers what the host has for the next run; −1: none */
+    bool *behind_late;    /* [steps] wait for the run before to have done so */
+    umb_event *last_late; /* it has */
+    uint64_t *start_ns, *end_ns; /* [steps] after a trace */
     umb_event *uploaded; /* device 0's, of the latest run whose events are all kept; NULL: none */
     struct umb_plan_transfer upload_time, read_time;
     /* After umb__plan_time_alone (alone.c). */
@@ -113,6 +117,8 @@ UMB_MUST_USE enum umb_status umb__node_problem(const struct umb_graph *g, int no
 UMB_MUST_USE enum umb_status umb__plan_merge(struct umb_plan *p);
 /* host_fill.c: keeps something for the device to do while the host is asked; behind merging. */
 UMB_MUST_USE enum umb_status umb__plan_fill_host(struct umb_plan *p);
+/* Which delivery is late; once the schedule is there. */
+UMB_MUST_USE enum umb_status umb__plan_find_late(struct umb_plan *p);
 /* plan.c: nothing but an update waits for what the step makes. */
 bool umb__plan_is_for_updates(const struct umb_plan *p, const struct umb_step *s);
 /* place.c: which buffer a root lies in: one of these, or, of a value of the store, the root itself.

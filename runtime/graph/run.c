@@ -2,8 +2,8 @@
  * Running a plan. A run is: upload of the slot on its own queue; every step in schedule order; on
  * queue 0, behind all other queues, the read-back of the outputs, whose event ends the run. The
  * next run may be enqueued before that: its first step on every queue waits for the end of this
- * one. Of several devices, each has all that; what goes between them is fetched into host memory
- * and delivered from there.
+ * one, but for what the host has for that run alone (host_fill.c). Of several devices, each has all
+ * that; what goes between them is fetched into host memory and delivered from there.
  */
 #include <string.h>
 
@@ -45,7 +45,7 @@ void umb__plan_release_events(struct umb_plan *p)
 }
 
 /* One a queue of the device, or of what leaves another. */
-#define MOST_WAITS (UMB_MAX_QUEUES + 2 * UMB_MAX_DEVICES + 2)
+#define MOST_WAITS (UMB_MAX_QUEUES + 2 * UMB_MAX_DEVICES + 3)
 _Static_assert(MOST_WAITS <= UMB_BRIDGE_EVENTS, "the host may be asked behind all of them");
 
 struct run {
@@ -120,6 +120,7 @@ static enum umb_status find_waits(struct run *r, int step, struct waits *w)
         add_wait(w, r->side[device].uploaded);
         add_wait(w, p->side[device].last_done);
     }
+    if (p->behind_late[step]) { add_wait(w, p->last_late); }
     for (int i = p->schedule.wait_start[step]; st == UMB_OK && i < p->schedule.wait_start[step + 1];
          i++) {
         const int before = p->schedule.wait[i], from = p->steps.step[before].device;
@@ -188,8 +189,8 @@ static enum umb_status enqueue_step(struct run *r, int step, bool is_last)
     enum umb_status st = find_waits(r, step, &w);
     const int lane = lane_of(r, step);
     const bool crosses = s->transfer == UMB_FETCH;
-    const bool wants_event =
-        r->all_events || is_last || crosses || (!r->one_queue && p->schedule.signals[step]);
+    const bool wants_event = r->all_events || is_last || crosses || step == p->late ||
+                             (!r->one_queue && p->schedule.signals[step]);
     umb_event **event = wants_event ? &p->event[step] : NULL;
     r->last[lane] = step;
     if (st == UMB_OK && s->host) { st = ask_host(r, step, &w); }
@@ -227,7 +228,9 @@ static enum umb_status end_side(struct run *r, int device, struct umb_plan_slot 
     }
     for (int q = 0; q < p->lanes.n; q++) {
         const bool is_other = q != home && umb__plan_lane_device(p, q) == device;
-        if (is_other && r->last[q] >= 0) { waits[n++] = p->event[r->last[q]]; }
+        if (is_other && r->last[q] >= 0 && r->last[q] != p->late) {
+            waits[n++] = p->event[r->last[q]];
+        }
     }
     enum umb_status st = UMB_OK;
     umb_event **done = &slot->done[device];
@@ -253,6 +256,11 @@ static enum umb_status end_run(struct run *r, struct umb_plan_slot *slot)
     for (int d = 0; d < p->n_devices; d++) {
         umb__event_release(p->side[d].last_done);
         p->side[d].last_done = umb__event_retain(slot->done[d]);
+    }
+    if (p->late >= 0) {
+        umb__event_release(p->last_late);
+        p->last_late = umb__event_retain(p->event[p->late]);
+        slot->late = umb__event_retain(p->event[p->late]);
     }
     slot->running = true;
     return UMB_OK;
@@ -341,6 +349,13 @@ enum umb_status umb__plan_wait(struct umb_plan *p, int slot_index)
         st = st == UMB_OK ? one : st;
         umb__event_release(slot->done[d]);
         slot->done[d] = NULL;
+    }
+    if (slot->late) {
+        const int device = p->steps.step[p->late].device;
+        const enum umb_status one = umb__event_wait(p->side[device].device, slot->late);
+        st = st == UMB_OK ? one : st;
+        umb__event_release(slot->late);
+        slot->late = NULL;
     }
     slot->running = false;
     return st;

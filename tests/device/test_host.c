@@ -307,6 +307,74 @@ static void gradients_fill_the_time_of_a_question(void **state)
     }
 }
 
+/* x ─► combined with what the run before left ─► gram ─► host: squares ─► for the next run */
+static void open_late(struct rig *r, int queues)
+{
+    const struct umb_type rows = {.dtype = UMB_F32, .shape = {2, {T, N}}};
+    const struct umb_type weights = {.dtype = UMB_F32, .shape = {1, {T}}};
+    static const float first[T] = {1, 1};
+    memset(r, 0, sizeof *r);
+    must(umb__store_create(world.device, &r->store));
+    must(umb__graph_create(world.ctx, false, 1, &r->graph));
+    r->x = umb__graph_value(r->graph, "x", UMB_VALUE_INPUT, &rows);
+    r->weights = umb__graph_value(r->graph, "kept", UMB_VALUE_STATE, &weights);
+    r->sum = add_node(r, "combine_rows", NULL, "sum", r->x, r->weights);
+    r->graph->value[r->sum].output = true;
+    const int made = add_host(r, "squares", squares, add_node(r, "gram", NULL, "gram", r->x, -1));
+    r->graph->value[made].base = r->weights;
+    const struct umb_plan_desc desc = {.device = world.device,
+                                       .graph = r->graph,
+                                       .store = r->store,
+                                       .n_queues = queues,
+                                       .n_slots = SLOTS,
+                                       .merge = true};
+    must(umb__plan_create(world.ctx, &desc, &r->plan));
+    must(umb__store_write(r->store, "kept", 0, sizeof first, first));
+    assert_true(r->plan->late >= 0);
+}
+
+static void expect_late(const struct rig *r, int run)
+{
+    const float *sum = umb__plan_output(r->plan, run % SLOTS, r->sum);
+    const float a = run ? first_row(run - 1) : 1, b = run ? second_row(run - 1) : 1;
+    const float expected = first_row(run) * a * a + second_row(run) * b * b;
+    for (int i = 0; i < N; i++) {
+        if (sum[i] != expected) {
+            fail_msg("run %d, [%d]: %g, expected %g", run, i, (double)sum[i], (double)expected);
+        }
+    }
+}
+
+/* With runs under way, traced ones among them; what was waited for is in the store. */
+static void late_answers_are_the_next_runs(void **state)
+{
+    (void)state;
+    for (int queues = 1; queues <= 4; queues *= 2) {
+        struct rig r;
+        float kept[T];
+        open_late(&r, queues);
+        r.seen.sleep = 2000000;
+        for (int run = 0; run < RUNS; run++) {
+            const int slot = run % SLOTS;
+            must(umb__plan_wait(r.plan, slot));
+            if (run >= SLOTS) { expect_late(&r, run - SLOTS); }
+            float *x = umb__plan_input(r.plan, slot, r.x);
+            for (int i = 0; i < N; i++) {
+                x[i] = first_row(run);
+                x[N + i] = second_row(run);
+            }
+            must(run % 9 == 7   ? umb__plan_trace(r.plan, slot)
+                 : run % 9 == 8 ? umb__plan_time_alone(r.plan, slot)
+                                : umb__plan_submit(r.plan, slot));
+        }
+        must(umb__plan_wait(r.plan, (RUNS - 1) % SLOTS));
+        expect_late(&r, RUNS - 1);
+        must(umb__store_read(r.store, "kept", 0, sizeof kept, kept));
+        assert_true(kept[0] == first_row(RUNS - 1) * first_row(RUNS - 1));
+        close_rig(&r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -314,6 +382,7 @@ int main(void)
         cmocka_unit_test(so_do_runs_that_are_timed),
         cmocka_unit_test(a_plan_that_goes_waits_for_its_runs),
         cmocka_unit_test(gradients_fill_the_time_of_a_question),
+        cmocka_unit_test(late_answers_are_the_next_runs),
     };
     return cmocka_run_group_tests_name("host", tests, open_world, close_world);
 }
