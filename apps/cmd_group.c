@@ -161,7 +161,7 @@ static void say_how_to_resume(const struct compare *c)
         printf(" --set");
         cli_print_quoted(c->sets->item[i]);
     }
-    printf(" --resume\n");
+    cli_print_resume(c->cli);
 }
 
 static int start(struct compare *c)
