@@ -75,6 +75,8 @@ const char *cli_bytes(double bytes, char *buffer);
 const char *cli_duration(double seconds, char *buffer);
 /* " TEXT" on standard output, quoted for a shell where it has to be. */
 void cli_print_quoted(const char *text);
+/* The end of a line that says how to go on: " --resume", and the device if it was given. */
+void cli_print_resume(const struct cli *cli);
 
 /* A table on standard output: cells are copied; the first column is flush left, the others right.
  */

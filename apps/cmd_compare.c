@@ -93,7 +93,7 @@ static void say_how_to_resume(const struct compare *c)
         printf(" --set");
         cli_print_quoted(sets.item[i]);
     }
-    printf(" --resume\n");
+    cli_print_resume(c->cli);
 }
 
 static void announce(const struct compare *c)

@@ -161,7 +161,7 @@ static void say_how_to_resume(const struct compare *c)
         printf(" --set");
         cli_print_quoted(c->sets->item[i]);
     }
-    printf(" --resume\n");
+    cli_print_resume(c->cli);
 }
 
 static int start(struct compare *c)
@@ -171,7 +171,8 @@ static int start(struct compare *c)
         return cli_wrong(c->cli, "--seeds: %lld are too many, expected at most %d",
                          (long long)n_seeds, UMB_COMPARISON_MAX_SEEDS);
     }
-    enum umb_status st = compare_prepare(c);
+    enum umb_status st = survey_check(c->cli, &wishes);
+    if (st == UMB_OK) { st = compare_prepare(c); }
     if (st == UMB_OK && c->table->n_tasks < 2) {
         st = umb__fail(c->cli->ctx, UMB_ERR_INVALID, "%s: one task makes no groups; expected more",
                        c->file);

@@ -98,7 +98,7 @@ static void say_how_to_resume(const struct session *s, const struct cli *cli)
         printf(" --set");
         cli_print_quoted(sets.item[i]);
     }
-    printf(" --resume\n");
+    cli_print_resume(cli);
 }
 
 static int finish(struct session *s, const struct cli *cli, struct progress *progress,

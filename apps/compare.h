@@ -28,7 +28,7 @@ struct compare {
     struct progress progress;
     size_t n_failed; /* runs whose loss was not finite, or the like: left out of the table */
     /* umbel group: its one method is the experiment as it is, and behind each of that run's epochs
-     * `look` is called, and `done` with its training. */
+     * `look` is called, whose failure ends it, and `done` with its training. */
     bool groups;
     enum umb_status (*look)(struct compare *c, const struct session *s, int64_t epoch);
     void (*done)(struct compare *c);

@@ -121,7 +121,17 @@ struct listening {
     const struct session *s;
     bool looks;
     enum umb_status status; /* of the looks */
+    char message[512];
+    volatile sig_atomic_t stop; /* the training: as it was asked, or a look failed */
 };
+
+/* A look's message is kept, for more may go wrong until the training has ended. */
+static void look(struct listening *l, int64_t epoch)
+{
+    l->status = l->c->look(l->c, l->s, epoch);
+    if (l->status == UMB_OK) { return; }
+    snprintf(l->message, sizeof l->message, "%s", umb_context_error(l->c->cli->ctx));
+}
 
 /* Of what a training tells, the moving line; and looks behind its epochs. */
 static void listen(void *user, const struct umb_loop_report *report)
@@ -129,8 +139,9 @@ static void listen(void *user, const struct umb_loop_report *report)
     struct listening *l = user;
     struct progress *p = &l->c->progress;
     if (report->news == UMB_NEWS_EPOCH && l->looks && l->status == UMB_OK) {
-        l->status = l->c->look(l->c, l->s, report->epoch);
+        look(l, report->epoch);
     }
+    l->stop = *l->c->stop || l->status != UMB_OK;
     if (report->news == UMB_NEWS_BEGIN) { p->began = true; }
     if (report->news == UMB_NEWS_STEP || report->news == UMB_NEWS_EVALUATING) {
         progress_listen(p, report);
@@ -158,19 +169,24 @@ static enum umb_status train(struct compare *c, struct job *j)
     cli_log_to(s->run);
     const bool began = c->progress.began;
     c->progress.began = false;
-    struct listening l = {
-        .c = c, .s = s, .looks = c->look && umb__comparison_method(c->table, j->r)};
+    struct listening l = {.c = c,
+                          .s = s,
+                          .looks = c->look && umb__comparison_method(c->table, j->r),
+                          .stop = *c->stop};
     struct umb_loop_desc desc = {.exp = s->exp,
                                  .trainer = s->trainer,
                                  .device_name = s->device_name,
                                  .run = s->run,
                                  .resume = j->resume,
-                                 .stop = c->stop,
+                                 .stop = &l.stop,
                                  .listener = listen,
                                  .user = &l};
     st = umb__loop_run(c->cli->ctx, &desc);
     if (l.looks) { c->done(c); }
-    if (st == UMB_OK && l.status != UMB_OK) { return l.status; }
+    const bool failed = l.status != UMB_OK && l.status != UMB_ERR_INTERRUPTED;
+    if (failed || (st == UMB_OK && l.status != UMB_OK)) {
+        return umb__fail(c->cli->ctx, l.status, "%s", l.message);
+    }
     if (st == UMB_ERR_INVALID && c->progress.began) { return leave_out(c, j); }
     c->progress.began = c->progress.began || began;
     if (st != UMB_OK) { return st; }

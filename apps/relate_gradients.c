@@ -13,6 +13,19 @@ static enum umb_status parse(const struct cli *cli, const char *option, const ch
                      option, text, low, high);
 }
 
+static enum umb_status parse_both(const struct cli *cli, const struct gradient_wishes *w,
+                                  double *rate, double *threshold)
+{
+    const enum umb_status st = parse(cli, "--rate", w->rate, 1e-12, 1e6, rate);
+    return st == UMB_OK ? parse(cli, "--threshold", w->threshold, -1, 1, threshold) : st;
+}
+
+enum umb_status survey_check(const struct cli *cli, const struct gradient_wishes *w)
+{
+    double rate, threshold;
+    return parse_both(cli, w, &rate, &threshold);
+}
+
 enum umb_status survey_create(const struct session *s, const struct cli *cli,
                               const struct gradient_wishes *w, const volatile sig_atomic_t *stop,
                               struct umb_gradient_survey **ret_survey)
@@ -23,8 +36,7 @@ enum umb_status survey_create(const struct session *s, const struct cli *cli,
                                             .threshold = 0,
                                             .features = w->features,
                                             .stop = stop};
-    enum umb_status st = parse(cli, "--rate", w->rate, 1e-12, 1e6, &desc.rate);
-    if (st == UMB_OK) { st = parse(cli, "--threshold", w->threshold, -1, 1, &desc.threshold); }
+    const enum umb_status st = parse_both(cli, w, &desc.rate, &desc.threshold);
     return st == UMB_OK ? umb__gradient_survey_create(cli->ctx, &desc, ret_survey) : st;
 }
 

@@ -16,6 +16,8 @@ struct gradient_wishes {
     bool features; /* CKA too */
 };
 
+/* Whether they are numbers that can be. */
+UMB_MUST_USE enum umb_status survey_check(const struct cli *cli, const struct gradient_wishes *w);
 /* The survey of a trainer that is built. Without a rate it is the experiment's first. */
 UMB_MUST_USE enum umb_status survey_create(const struct session *s, const struct cli *cli,
                                            const struct gradient_wishes *w,

@@ -60,6 +60,15 @@ void cli_print_quoted(const char *text)
     printf("'");
 }
 
+void cli_print_resume(const struct cli *cli)
+{
+    if (cli->device) {
+        printf(" --device");
+        cli_print_quoted(cli->device);
+    }
+    printf(" --resume\n");
+}
+
 /* Tables. */
 
 void cli_table_add(struct cli_table *t, const char *fmt, ...)

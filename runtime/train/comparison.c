@@ -162,10 +162,9 @@ static const char *group_folder(const struct umb_comparison *c, size_t r, size_t
     const uint64_t group = umb__comparison_group(c, r);
     char names[UMB_COMPARISON_FOLDER] = "";
     size_t at = 0;
-    for (size_t t = 0; t < c->n_tasks; t++) {
+    for (size_t t = 0; t < c->n_tasks && at < LONGEST_GROUP; t++) {
         if (!(group >> t & 1)) { continue; }
-        const int n = snprintf(names + at, at < LONGEST_GROUP ? sizeof names - at : 0, "%s%s",
-                               at ? "+" : "", c->task[t]);
+        const int n = snprintf(names + at, sizeof names - at, "%s%s", at ? "+" : "", c->task[t]);
         at += n > 0 ? (size_t)n : 0;
     }
     if (at >= LONGEST_GROUP) { snprintf(names, sizeof names, "%" PRIx64, group); }

@@ -119,8 +119,8 @@ static void add_notes(struct umb_text *out, const struct umb_comparison *c)
     struct umb_text notes = {0};
     umb__comparison_notes(c, &notes);
     umb__text_add(out, "<ul>\n");
-    for (char *line = notes.data, *end; line && *line; line = end + 1) {
-        end = strchr(line, '\n');
+    /* where memory was short, the last line has no end */
+    for (char *line = notes.data, *end; line && (end = strchr(line, '\n')); line = end + 1) {
         *end = 0;
         umb__text_add(out, "<li>");
         umb__html(out, line);

@@ -11,7 +11,8 @@
 
 /* Keeps the tasks of these names alone, and of data and trunks those that they use. What `train`
  * says of parameters of a task or trunk that is gone ("NAME.…" in freeze and rates) goes too; an
- * early stop that watched such a task watches the score. One task alone has no balancer, and shares
+ * early stop that watched such a task watches the score. Of `fixed`'s weights and of `share` stays
+ * what is said of the others. One task alone has no balancer; one, or tasks of one trunk, share
  * with no one. */
 void umb__exp_keep_tasks(struct umb_yaml_tree *tree, const char *const *names, size_t n);
 

@@ -3,11 +3,14 @@
  * words "balancer.state", and rows that the device keeps as "balancer.rows" [T,P], in the order of
  * the packed parameters that tasks share.
  */
+#include <math.h>
 #include <string.h>
 
 #include "safetensors.h"
 #include "trainer_balance.h"
 #include "trainer_internal.h"
+
+#define STATE "balancer.state"
 
 static const struct umb_value *kept_rows(const struct umb_trainer *tr)
 {
@@ -92,7 +95,7 @@ enum umb_status umb__balancing_collect(struct umb_trainer *tr, struct umb_safete
     if (!words) { return UMB_ERR_NO_MEMORY; }
     memcpy(words, b->state, (size_t)b->n_state * sizeof *words);
     memcpy(words + b->n_state, b->weight, (size_t)b->T * sizeof *words);
-    st = umb__safetensors_add(file, "balancer.state", "I64", &shape, words);
+    st = umb__safetensors_add(file, STATE, "I64", &shape, words);
     umb__free(words);
     return st == UMB_OK ? collect_rows(tr, file) : st;
 }
@@ -111,6 +114,22 @@ static enum umb_status check_entry(struct umb_trainer *tr, const struct umb_safe
                      tr->balance->T);
 }
 
+/* Numbers that no rule makes would go into every weight from there on. */
+static enum umb_status check_state(struct umb_trainer *tr, const struct umb_safetensors *file,
+                                   const char *path, const struct umb_shape *shape)
+{
+    enum umb_status st = check_entry(tr, file, path, STATE, "I64", shape);
+    for (int64_t i = 0; st == UMB_OK && i < shape->dim[0]; i++) {
+        double x;
+        memcpy(&x, (const int64_t *)umb__safetensors_find(file, STATE)->data + i, sizeof x);
+        if (isfinite(x)) { continue; }
+        st = umb__fail(tr->ctx, UMB_ERR_INVALID,
+                       "%s: " STATE " has %g at number %lld; expected finite numbers", path, x,
+                       (long long)i);
+    }
+    return st;
+}
+
 enum umb_status umb__balancing_check_file(struct umb_trainer *tr,
                                           const struct umb_safetensors *file, const char *path)
 {
@@ -123,7 +142,7 @@ enum umb_status umb__balancing_check_file(struct umb_trainer *tr,
                          name ? name : "equal", b->row->name);
     }
     enum umb_status st = UMB_OK;
-    if (has_state(b)) { st = check_entry(tr, file, path, "balancer.state", "I64", &shape); }
+    if (has_state(b)) { st = check_state(tr, file, path, &shape); }
     if (st == UMB_OK && rows) {
         st = check_entry(tr, file, path, UMB_BALANCE_ROWS, "F32", &rows->type.shape);
     }
@@ -135,7 +154,7 @@ enum umb_status umb__balancing_restore(struct umb_trainer *tr, const struct umb_
     struct umb_trainer_balance *b = tr->balance;
     const struct umb_value *rows = kept_rows(tr);
     if (has_state(b)) {
-        const int64_t *words = umb__safetensors_find(file, "balancer.state")->data;
+        const int64_t *words = umb__safetensors_find(file, STATE)->data;
         memcpy(b->state, words, (size_t)b->n_state * sizeof *words);
         memcpy(b->weight, words + b->n_state, (size_t)b->T * sizeof *words);
     }

@@ -9,6 +9,7 @@
 #include "trainer_internal.h"
 
 #define RUNNING " running"
+#define PATTERN_BYTES 512 /* with its end */
 #define MAX_RATE 1e6
 #define MAX_DECAY 1e3
 
@@ -22,6 +23,10 @@ static enum umb_status check_pattern(const struct umb_trainer *tr, const char *w
         return umb__fail(tr->ctx, UMB_ERR_INVALID,
                          "%s '%.80s': expected a pattern of names, without blanks and '='", what,
                          pattern ? pattern : "");
+    }
+    if (strlen(pattern) >= PATTERN_BYTES) {
+        return umb__fail(tr->ctx, UMB_ERR_INVALID, "%s '%.80s…' has %zu bytes; expected at most %d",
+                         what, pattern, strlen(pattern), PATTERN_BYTES - 1);
     }
     for (int i = 0; (name = umb__net_param(tr->net, i)) != NULL; i++) {
         if (umb__net_matches(tr->net, pattern, name)) { return UMB_OK; }
@@ -139,7 +144,7 @@ char *umb__trainer_frozen_text(struct umb_context *ctx, const struct umb_frozen 
 bool umb__trainer_freezes(const struct umb_trainer *tr, const char *frozen, const char *param,
                           bool *ret_running)
 {
-    char pattern[512];
+    char pattern[PATTERN_BYTES];
     bool any = false, running = true;
     for (const char *line = frozen, *next; line && *line; line = next) {
         const size_t n = strcspn(line, "\n"), own = strcspn(line, " \n");

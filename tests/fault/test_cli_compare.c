@@ -142,13 +142,14 @@ static void ctrl_c_says_how_to_go_on(void **state)
     (void)state;
     char line[1400];
     snprintf(line, sizeof line,
-             "'%s' compare two.yaml --methods equal --set train.epochs=5000 --seeds 1 --out stop & "
+             "'%s' compare two.yaml --methods equal --set train.epochs=5000 --seeds 1 --out stop "
+             "--device cpu & "
              "i=0; until [ -e stop/single-colour-seed3/checkpoints/latest ] || [ $i = 300 ]; do "
              "sleep 0.1; i=$((i + 1)); done; kill -INT $!; wait $!",
              program);
     expect(line, 130,
            "to go on: umbel compare two.yaml --methods equal --seeds 1 --out stop --set "
-           "train.epochs=5000 --resume");
+           "train.epochs=5000 --device cpu --resume");
 }
 
 /* A rate at which nothing stays finite: the table is there, without numbers, and says so. */

@@ -105,6 +105,7 @@ static void wrong_input_is_answered(void **state)
         {"three.yaml --groups 0", "--groups: '0' does not fit"},
         {"three.yaml --groups 2 --seeds 1001", "--seeds: 1001 are too many"},
         {"three.yaml --groups 2 --out whole", "whole: holds a comparison already"},
+        {"three.yaml --groups 2 --seeds 1 --rate x --out bad", "--rate: 'x'"},
         {"three.yaml --groups 2 --seeds 1 --batches 6 --rate 5 --epochs 1 --out whole --resume",
          "expected at most"},
         {"one.yaml --groups 2", "one task makes no groups"},
@@ -119,9 +120,26 @@ static void wrong_input_is_answered(void **state)
         snprintf(line, sizeof line, "umbel group %s", rows[i].line);
         expect(line, 2, rows[i].expected);
     }
-    expect("umbel group three.yaml --groups 2 --seeds 1 --rate x --out bad", 1, "--rate: 'x'");
+    expect("ls bad", 2, "bad");
     expect("umbel group --help", 0, "umbel group shapes --groups 2 --seeds 3 --epochs 3");
     expect("umbel --help", 0, "group");
+}
+
+/* What looking finds wrong ends the first run behind its first epoch. */
+static void a_look_that_fails_ends_training(void **state)
+{
+    (void)state;
+    write_file("apart.yaml",
+               "name: apart\ndata: {s: {format: shapes, count: 40}}\n"
+               "trunks: {x: [{flatten: {}}, {dense: {units: 2}}], y: [{flatten: {}}]}\n"
+               "tasks:\n"
+               "  a: {trunk: x, target: shape, head: [{dense: {units: 4}}], loss: cross_entropy}\n"
+               "  b: {trunk: y, target: position, head: [{dense: {units: 2}}], loss: mse}\n"
+               "train: {epochs: 3, batch: 10, seed: 1}\n");
+    expect("umbel group apart.yaml --groups 2 --seeds 1 --out apart", 1,
+           "the tasks share no parameter that is trained");
+    expect("ls apart/together-seed1/checkpoints", 0, "epoch-1");
+    assert_null(strstr(output, "epoch-2"));
 }
 
 /* Two tasks that want the opposite of one head. */
@@ -165,6 +183,7 @@ int main(void)
         cmocka_unit_test(runs_are_what_training_by_hand_gives),
         cmocka_unit_test(affinities_are_the_runs_mean),
         cmocka_unit_test(it_goes_on),
+        cmocka_unit_test(a_look_that_fails_ends_training),
         cmocka_unit_test(tasks_that_pull_are_named),
         cmocka_unit_test(wrong_input_is_answered),
     };

@@ -450,6 +450,11 @@ static void wrong_ones_are_refused(void **state)
     (void)state;
     temporary(path);
     expect(umb_trainer_freeze(s.tr, nothing, 1), "'conf1.*' fits no parameter");
+    char stars[600];
+    const struct umb_frozen longest = {.pattern = memset(stars, '*', sizeof stars)};
+    memcpy(stars, "conv1.", 6);
+    stars[sizeof stars - 1] = 0;
+    expect(umb_trainer_freeze(s.tr, &longest, 1), "has 599 bytes; expected at most 511");
     expect(umb_trainer_freeze(s.tr, everything, 1), "every parameter is frozen");
     expect(umb_trainer_freeze(s.tr, blank, 1), "without blanks");
     expect(umb_trainer_freeze(plain.tr, first_layer, 1), "refreezes");

@@ -251,10 +251,14 @@ static void json_and_page_hold_the_numbers(void **state)
 static enum umb_status whole(struct rig *r, const struct umb_run *run)
 {
     static const char *const methods[] = {"equal"};
+    /* enough that their notes outgrow their first memory within a line */
+    const struct umb_grouping groups = {.n_groups = 3, .group = {3, 2, 3}, .served_by = {0, 1}};
+    const double affinity[4] = {1, 0.5, -0.25, 1};
     struct umb_comparison *c = NULL;
     bool done = false;
     enum umb_status st = umb__comparison_create(r->exp, methods, 1, 2, &c);
     if (st == UMB_OK) { st = umb__comparison_take(c, 2, 0, run, 2, &done); }
+    if (st == UMB_OK) { st = umb__comparison_add_groups(c, &groups, affinity); }
     if (st == UMB_OK) { st = umb__comparison_page(c, "page.html"); }
     umb__comparison_destroy(c);
     return st;

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -47,22 +48,28 @@ static void a_task_alone_has_its_own_data_and_trunk(void **state)
     close_rig(&r);
 }
 
-/* A tree before and behind an edit. */
-static void expect_edit(const char *before, const char *task, const char *balancer,
-                        const char *expected)
+/* A tree before and behind an edit: n tasks kept where there are some, a balancer set. */
+static void expect_kept(const char *before, const char *const *tasks, size_t n,
+                        const char *balancer, const char *expected)
 {
     struct umb_context *ctx = NULL;
     struct umb_yaml_tree *tree = NULL;
     char *after = NULL;
     assert_int_equal(umb_context_create(NULL, &ctx), UMB_OK);
     assert_int_equal(umb__yaml_parse(ctx, "x", before, strlen(before), &tree), UMB_OK);
-    if (task) { umb__exp_keep_tasks(tree, &task, 1); }
+    if (n) { umb__exp_keep_tasks(tree, tasks, n); }
     if (balancer) { assert_int_equal(umb__exp_set_balancer(tree, balancer, "x"), UMB_OK); }
     assert_int_equal(umb__yaml_write(tree, &after), UMB_OK);
     assert_string_equal(after, expected);
     umb__free(after);
     umb__yaml_destroy(tree);
     umb_context_destroy(ctx);
+}
+
+static void expect_edit(const char *before, const char *task, const char *balancer,
+                        const char *expected)
+{
+    expect_kept(before, &task, task != NULL, balancer, expected);
 }
 
 /* Whatever the sections are, the reader is to say what is wrong with them. */
@@ -96,6 +103,44 @@ static void what_is_said_of_others_goes(void **state)
                 "a", NULL, "tasks: {a: {trunk: x}}\ntrunks: {x: 1}\ntrain: {seed: 1}\n");
 }
 
+/* Of a group's balancer and sharing stays what is said of its own tasks and trunks. */
+static void groups_keep_their_part(void **state)
+{
+    (void)state;
+    static const char *const ac[] = {"a", "c"}, *const ab[] = {"a", "b"};
+#define TASKS "tasks: {a: {trunk: x}, b: {trunk: x}, c: {trunk: z}, d: {trunk: y}}\n"
+#define TRUNKS "trunks: {x: 1, y: 2, z: 3}\n"
+#define A_AND_C "tasks: {a: {trunk: x}, c: {trunk: z}}\ntrunks: {x: 1, z: 3}\n"
+    static const struct {
+        const char *before, *after;
+    } rows[] = {
+        {"train: {balancer: {fixed: {weights: [1, 2, 3, 4], heads: weighted}}}\n",
+         "train: {balancer: {fixed: {weights: [1, 3], heads: weighted}}}\n"},
+        {"train: {balancer: {fixed: {weights: [1, 2, 3]}}}\n",
+         "train: {balancer: {fixed: {weights: [1, 2, 3]}}}\n"},
+        {"share: {penalty: 1, relations: {x: {y: 1, z: 0.5}, y: {z: 2}}}\n",
+         "share: {penalty: 1, relations: {x: {z: 0.5}}}\n"},
+        {"share: {penalty: 1, relations: [[x, y], [y, z, 2], [z, x, 0.5]]}\n",
+         "share: {penalty: 1, relations: [[z, x, 0.5]]}\n"},
+        {"share: {penalty: 1, relations: [[0, 1, 0.5], [1, 0, 2], [0.5, 2, 0]]}\n",
+         "share: {penalty: 1, relations: [[0, 0.5], [0.5, 0]]}\n"},
+        {"share: {penalty: 1, combinations: [[1, -1], [2, -2], [3, -3]]}\n",
+         "share: {penalty: 1, combinations: [[1, -1], [3, -3]]}\n"},
+        {"share: {penalty: 1, combinations: all}\n", "share: {penalty: 1, combinations: all}\n"},
+        {"share: {penalty: 1, relations: [[0, 1], x]}\n",
+         "share: {penalty: 1, relations: [[0, 1], x]}\n"},
+    };
+    char before[512], after[512];
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        snprintf(before, sizeof before, TASKS TRUNKS "%s", rows[i].before);
+        snprintf(after, sizeof after, A_AND_C "%s", rows[i].after);
+        expect_kept(before, ac, 2, NULL, after);
+    }
+    /* one trunk has nobody to share with */
+    expect_kept(TASKS TRUNKS "share: {mtrl: {}}\n", ab, 2, NULL,
+                "tasks: {a: {trunk: x}, b: {trunk: x}}\ntrunks: {x: 1}\n");
+}
+
 static void balancers_are_set(void **state)
 {
     (void)state;
@@ -114,6 +159,7 @@ int main(void)
         cmocka_unit_test(a_task_alone_has_its_own_data_and_trunk),
         cmocka_unit_test(edits_pass_over_what_is_wrong),
         cmocka_unit_test(what_is_said_of_others_goes),
+        cmocka_unit_test(groups_keep_their_part),
         cmocka_unit_test(balancers_are_set),
     };
     return cmocka_run_group_tests(tests, enter_comparisons, leave_comparisons);

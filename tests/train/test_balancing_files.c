@@ -1,0 +1,106 @@
+/*
+ * What balancers keep in checkpoints: files that hold another's, or damaged numbers, are refused
+ * and change nothing; who begins with a file's parameters passes it over.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "balance_nets.h"
+#include "session.h"
+#include "trainer_balance.h"
+#include "world.h"
+
+static struct session trained(const struct umb_net *net, const char *balancer)
+{
+    const struct umb_balancing b = {.name = balancer};
+    const struct session_desc desc = {
+        .device = world.device, .net = net, .batch = BALANCE_BATCH, .seed = 5, .balancing = &b};
+    struct session s = session_open(world.ctx, &desc);
+    session_train(&s, 0, 2);
+    return s;
+}
+
+static void *data_of(struct umb_safetensors *file, const char *name)
+{
+    const struct umb_safetensors_entry *e = umb__safetensors_find(file, name);
+    assert_non_null(e);
+    return (void *)(uintptr_t)e->data;
+}
+
+static void refused(struct session *s, const struct umb_safetensors *file, const char *words)
+{
+    assert_int_equal(umb__trainer_restore(s->tr, file, "FILE"), UMB_ERR_INVALID);
+    const char *said = umb_context_error(world.ctx);
+    if (!strstr(said, words)) { fail_msg("'%s'; expected '%s'", said, words); }
+    assert_int_equal(umb_trainer_n_steps(s->tr), 2);
+}
+
+static void anothers_is_refused(void **state)
+{
+    (void)state;
+    struct balance_net n = balance_net(world.ctx, 0);
+    struct session dwa = trained(n.net, "dwa"), moco = trained(n.net, "moco");
+    struct umb_safetensors *file = session_collect(&dwa);
+    refused(&moco, file, "FILE: its balancer is dwa; expected moco");
+    umb__safetensors_destroy(file);
+    session_close(&dwa);
+    session_close(&moco);
+    umb_net_destroy(n.net);
+}
+
+static void damaged_numbers_are_refused(void **state)
+{
+    (void)state;
+    const double wild[] = {NAN, INFINITY};
+    struct balance_net n = balance_net(world.ctx, 0);
+    struct session s = trained(n.net, "moco");
+    for (int i = 0; i < 2; i++) {
+        struct umb_safetensors *file = session_collect(&s);
+        memcpy((double *)data_of(file, "balancer.state") + i, &wild[i], sizeof *wild);
+        refused(&s, file,
+                i ? "FILE: balancer.state has inf at number 1"
+                  : "FILE: balancer.state has nan at number 0");
+        umb__safetensors_destroy(file);
+    }
+    session_train(&s, 2, 1);
+    session_close(&s);
+    umb_net_destroy(n.net);
+}
+
+/* The rows that moco keeps are float32 tensors, and nobody's parameters. */
+static void beginning_with_a_file_passes_it_over(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/umbel-balancing-XXXXXX";
+    const int file = mkstemp(path);
+    assert_true(file >= 0);
+    struct balance_net n = balance_net(world.ctx, 0);
+    struct session moco = trained(n.net, "moco");
+    must(umb_trainer_save(moco.tr, path));
+    const struct session_desc desc = {
+        .device = world.device, .net = n.net, .batch = BALANCE_BATCH, .seed = 6};
+    struct session plain = session_open(world.ctx, &desc);
+    const struct umb_init_desc from = {.path = path, .strict = true};
+    must(umb_trainer_init_from(plain.tr, &from));
+    session_close(&plain);
+    session_close(&moco);
+    umb_net_destroy(n.net);
+    close(file);
+    unlink(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(anothers_is_refused),
+                                       cmocka_unit_test(damaged_numbers_are_refused),
+                                       cmocka_unit_test(beginning_with_a_file_passes_it_over)};
+    return cmocka_run_group_tests_name("balancing files", tests, open_world, close_world);
+}
