@@ -423,7 +423,6 @@ void umb__balancing_weigh(void *user, int slot, const float *in, float *out)
     struct umb_balance_step *s = &b->slot[slot];
     struct umb_balance_facts f = facts_of(b, s->step, s->rate);
     read_losses(b, in, in, loss);
-    memcpy(s->loss, loss, (size_t)b->T * sizeof *loss);
     f.loss = loss;
     if (b->n_grams) {
         read_gram(b, in + 2 * b->T, loss, gram);

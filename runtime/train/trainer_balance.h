@@ -38,7 +38,6 @@ struct umb_balance_step {
     /* Over pairs of tasks with gradients: the least and the mean cosine, the share below 0. */
     double least_cosine, mean_cosine, conflicts;
     double norm[UMB_MAX_TASKS]; /* of the tasks' gradients; 0: none */
-    double loss[UMB_MAX_TASKS]; /* as weights were made of; NaN: had no label */
 };
 
 struct umb_trainer_balance {
