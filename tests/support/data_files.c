@@ -100,6 +100,14 @@ void put_blob(const char *name, struct blob b)
     blob_free(&b);
 }
 
+char *read_text(const char *path)
+{
+    char *data = NULL;
+    size_t size = 0;
+    if (umb__file_read(NULL, path, 1 << 24, &data, &size) != UMB_OK) { fail_msg("%s", path); }
+    return data;
+}
+
 uint8_t pixel_at(size_t i)
 {
     return (uint8_t)(i * 37 + i / 11);

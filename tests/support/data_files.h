@@ -33,6 +33,9 @@ void put_file(const char *name, const void *data, size_t n);
 void put_text(const char *name, const char *text);
 void put_blob(const char *name, struct blob b); /* frees b */
 
+/* All of a file of 16 MiB at most, by its path, as text; umb__free frees it. */
+char *read_text(const char *path);
+
 /* Pixel or label i of the files below. */
 uint8_t pixel_at(size_t i);
 

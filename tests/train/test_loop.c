@@ -6,6 +6,7 @@
 #include "loop.h"
 
 #include "alloc.h"
+#include "data_files.h"
 #include "feed.h"
 #include "report.h"
 #include "system.h"
@@ -142,18 +143,10 @@ static enum umb_status train(const char *path, bool resume, int64_t stop_behind,
 
 /* Comparing. */
 
-static char *read_file(const char *path)
-{
-    char *data = NULL;
-    size_t size = 0;
-    if (umb__file_read(NULL, path, 1 << 24, &data, &size) != UMB_OK) { fail_msg("%s", path); }
-    return data;
-}
-
 /* The lines that have no times in them, one after another. */
 static char *epoch_rows(const char *path)
 {
-    char *all = read_file(path), *out = umb__calloc(NULL, strlen(all) + 1, 1);
+    char *all = read_text(path), *out = umb__calloc(NULL, strlen(all) + 1, 1);
     for (char *line = strtok(all, "\n"); line; line = strtok(NULL, "\n")) {
         if (strstr(line, "\"event\":\"epoch\"")) { strcat(strcat(out, line), "\n"); }
     }
@@ -237,7 +230,7 @@ static size_t count(const char *all, const char *what)
 static void metrics_have_every_row(void **state)
 {
     (void)state;
-    char *all = read_file("whole/metrics.jsonl");
+    char *all = read_text("whole/metrics.jsonl");
     assert_int_equal(count(all, "\"event\":\"start\""), 1);
     assert_int_equal(count(all, "\"event\":\"step\""), 9);
     assert_int_equal(count(all, "\"event\":\"epoch\""), 36);
@@ -335,9 +328,9 @@ static void rows_behind_the_checkpoint_are_cut(void **state)
 static void a_complete_run_is_left_alone(void **state)
 {
     (void)state;
-    char *before = read_file("again/metrics.jsonl");
+    char *before = read_text("again/metrics.jsonl");
     assert_int_equal(train("again", true, 0, NULL), UMB_OK);
-    char *after = read_file("again/metrics.jsonl"), *end = strstr(before, "{\"event\":\"end\"");
+    char *after = read_text("again/metrics.jsonl"), *end = strstr(before, "{\"event\":\"end\"");
     assert_non_null(end);
     assert_int_equal(strncmp(before, after, (size_t)(end - before)), 0);
     assert_int_equal(count(after, "\"event\":\"end\",\"epochs\":3,\"steps\":9"), 1);
@@ -443,7 +436,7 @@ static void a_report_escapes_and_refuses(void **state)
                                       "split", "test", "task", "<script>", "loss", 1.0)),
         UMB_OK);
     assert_int_equal(umb__report_run(ctx, run), UMB_OK);
-    char *page = read_file("other/report.html");
+    char *page = read_text("other/report.html");
     assert_null(strstr(page, "<script"));
     assert_non_null(strstr(page, "&lt;script&gt;"));
     umb__free(page);

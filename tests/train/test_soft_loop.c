@@ -6,6 +6,7 @@
 #include "loop.h"
 
 #include "alloc.h"
+#include "data_files.h"
 #include "system.h"
 #include <ftw.h>
 #include <math.h>
@@ -89,11 +90,9 @@ static enum umb_status train(const char *path, bool resume, bool stops)
 
 static char *contents(const char *folder, const char *name)
 {
-    char path[128], *data = NULL;
-    size_t size = 0;
+    char path[128];
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    if (umb__file_read(NULL, path, 1 << 24, &data, &size) != UMB_OK) { fail_msg("%s", path); }
-    return data;
+    return read_text(path);
 }
 
 /* The rows of an event, without what is a time. */
