@@ -240,12 +240,12 @@ __kernel void excess_chunks(__global float *squares_base, ulong squares_at,
     if (get_local_id(0) == 0) { partial[partial_at + t * n_chunks + chunk] = all; }
 }
 
-/* The chunks' sums, in their order. NDRange [T]. */
+/* The chunks' sums, in their order. NDRange [T], and no item leaves early: of groups of one Intel's
+ * compiler for CPUs then leaves out all of them. */
 __kernel void excess_finish(__global const float *partial_base, ulong partial_at,
-                            __global float *excess, ulong excess_at, int T, int n_chunks)
+                            __global float *excess, ulong excess_at, int n_chunks)
 {
     const int t = get_global_id(0);
-    if (t >= T) { return; }
     __global const float *partial = partial_base + partial_at + t * n_chunks;
     float sum = 0.0f;
     for (int c = 0; c < n_chunks; c++) { sum += partial[c]; }

@@ -327,7 +327,7 @@ static double excess_flops(const struct umb_problem *p)
 static const struct umb_kernel excess_chunks = {"excess_chunks", "gradient_rows.cl",
                                                 "excess_chunks", "mrwiiiil"};
 static const struct umb_kernel excess_finish = {"excess_finish", "gradient_rows.cl",
-                                                "excess_finish", "rwii"};
+                                                "excess_finish", "rwi"};
 
 static enum umb_status excess_emit(struct umb_emit *e)
 {
@@ -347,7 +347,7 @@ static enum umb_status excess_emit(struct umb_emit *e)
                                            .dimensions = 1,
                                            .global = {(size_t)T},
                                            .local = {1}};
-    return st == UMB_OK ? umb__emit_launch(e, &second, partial, e->out[0], T, n_chunks) : st;
+    return st == UMB_OK ? umb__emit_launch(e, &second, partial, e->out[0], n_chunks) : st;
 }
 
 static const struct umb_solver excess_solvers[] = {{"chunks", umb__applies_always, excess_emit},
