@@ -22,6 +22,12 @@ import tempfile
 
 EXPERIMENTS = ['examples/mnist-fashion.yaml', 'examples/cifar10.yaml', 'examples/resnet18.yaml',
                'shapes']
+# With them every kernel of balancers and of sharing is in one. `every`: a second plan.
+for rule in ('famo', '{cagrad: {every: 4}}', '{mgda: {gradient: representation}}', 'db_mtl',
+             'excessmtl', 'graddrop'):
+    EXPERIMENTS += ['examples/balancing.yaml', 'train.balancer=' + rule]
+for name in ('related-tasks', 'soft-sharing', 'cross-stitch', 'mixture', 'task-graph', 'attention'):
+    EXPERIMENTS.append(f'examples/{name}.yaml')
 CLC_FOLDERS = ['/usr/lib/clc', '/usr/share/clc', '/usr/lib/llvm-19/share/clc']
 OPENCL = ['-x', 'cl', '-cl-std=CL1.2', '-Xclang', '-finclude-default-header', '-O3']
 MANY = '-DUMB_MANY='
@@ -275,11 +281,14 @@ def page_of(table_path, spills):
     figures, versions = read_table(table_path)
     hot = [line.split('\t') for line in table_path.read_text().splitlines() if '\thot' in line]
     lines = ['# Kernels on GPUs', '',
-             'What the GPU makers\' compilers make of the kernels of convolutions and dense layers that'
-             ' the examples use, for usual devices. `tests/gpu-compile` compiles them and holds these'
-             ' figures; `tests/gpu-compile/compile.py BUILD/tests/gpu-compile/list_kernels . --update`'
-             ' writes this page and the table behind it, which has every other kernel as well.', '',
-             'Registers are those of a work-item (Intel: of a thread, 32 bytes each); spilled are bytes (Intel: how often).'
+             'What the GPU makers\' compilers make of the kernels of convolutions and dense layers, of'
+             ' balancers and of sharing that the examples use, for usual devices. `tests/gpu-compile`'
+             ' compiles them and holds these figures; `tests/gpu-compile/compile.py'
+             ' BUILD/tests/gpu-compile/list_kernels . --update` writes this page and the table behind'
+             ' it, which has every other kernel as well.', '',
+             'Registers are those of a work-item (Intel: of a thread, 32 bytes each); spilled are bytes'
+             ' (Intel: how often). Local memory is what a kernel declares; kernels that add up what'
+             ' their items have get some more as an argument, gram_tiles 64 bytes an item.'
              ' The last column is how many waves a SIMD holds at once (AMD), how many warps an SM holds'
              ' by registers (NVIDIA), how many items go side by side (Intel).']
     for target, kind in TARGETS.items():

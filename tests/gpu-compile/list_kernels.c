@@ -1,7 +1,8 @@
 /*
  * list_kernels: which kernels GPUs would get, without a GPU.
  *
- *   list_kernels TARGET EXPERIMENT…   a line for each kernel, tabs between the fields:
+ *   list_kernels TARGET EXPERIMENT [KEY=VALUE…]…
+ *                                     a line for each kernel, tabs between the fields:
  *                                     file, entry, options, hot or cold, chosen or candidate
  *   list_kernels --source FILE        a kernel file's text, with its includes in place
  *   list_kernels --many FILE          the same, of kernels that do several launches' work
@@ -9,13 +10,15 @@
  * The experiments are compiled for training, evaluation and prediction on a device that is nothing
  * but a made-up record. Where a plan would be made, this program takes over (the linker's --wrap):
  * it lets every solver that applies emit its steps, and notes their kernels. Hot are those of
- * convolutions and dense layers; chosen is what plans take where nothing was tuned. Those stand
- * twice, for launches of one's own and of several.
+ * convolutions and dense layers, and of what several tasks bring: balancers and sharing. Chosen is
+ * what plans take where nothing was tuned. Those stand twice, for launches of one's own and of
+ * several.
  */
 #include "device_internal.h"
 #include "experiment.h"
 #include "kernel_source.h"
 #include "steps.h"
+#include "trainer_balance.h"
 #include "trainer_internal.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,6 +64,8 @@ enum umb_status __wrap_umb__plan_fit(struct umb_context *ctx, const struct umb_p
 enum umb_status __wrap_umb__store_create(struct umb_device *device, struct umb_store **ret_store);
 enum umb_status __wrap_umb__store_write(struct umb_store *s, const char *name, size_t offset,
                                         size_t bytes, const void *data);
+enum umb_status __wrap_umb__store_read(struct umb_store *s, const char *name, size_t offset,
+                                       size_t bytes, void *data);
 
 enum umb_status __wrap_umb__store_create(struct umb_device *device, struct umb_store **ret_store)
 {
@@ -80,9 +85,33 @@ enum umb_status __wrap_umb__store_write(struct umb_store *s, const char *name, s
     return UMB_OK;
 }
 
+/* Networks that begin as one are read for it. */
+enum umb_status __wrap_umb__store_read(struct umb_store *s, const char *name, size_t offset,
+                                       size_t bytes, void *data)
+{
+    (void)s;
+    (void)name;
+    (void)offset;
+    memset(data, 0, bytes);
+    return UMB_OK;
+}
+
+/* By how the names of ops begin. */
+static bool is_hot(const struct umb_op *op)
+{
+    static const char *const begins[] = {
+        "conv",      "dense",        "gram",   "combine_rows", "mix_rows", "excess",
+        "drop_rows", "loss_weights", "gather", "soft_share",   "multiply", "mixture",
+        "graph_mix", "cross_stitch", "match",  "embedding",    "pick",     NULL};
+    for (const char *const *b = begins; *b; b++) {
+        if (strncmp(op->name, *b, strlen(*b)) == 0) { return true; }
+    }
+    return false;
+}
+
 static void print_steps(const struct umb_steps *steps, const struct umb_op *op, bool chosen)
 {
-    const bool hot = strncmp(op->name, "conv", 4) == 0 || strncmp(op->name, "dense", 5) == 0;
+    const bool hot = is_hot(op);
     for (size_t i = 0; i < steps->n; i++) {
         const struct umb_step *s = &steps->step[i];
         if (!s->kernel) { continue; } /* CLBlast's are its own */
@@ -91,8 +120,9 @@ static void print_steps(const struct umb_steps *steps, const struct umb_op *op, 
             stop(steps->ctx, s->kernel->file);
         }
         for (int k = 0; k <= many; k++) {
-            printf("%s\t%s\t%s", s->kernel->file, s->kernel->entry, s->options ? s->options : "");
-            if (k) { printf("%s" UMB_MANY_OPTION "%u", s->options ? " " : "", s->dimensions); }
+            const char *options = s->options ? s->options : "";
+            printf("%s\t%s\t%s", s->kernel->file, s->kernel->entry, options);
+            if (k) { printf("%s" UMB_MANY_OPTION "%u", *options ? " " : "", s->dimensions); }
             printf("\t%s\t%s\n", hot ? "hot" : "cold", chosen ? "chosen" : "candidate");
         }
     }
@@ -139,12 +169,17 @@ enum umb_status __wrap_umb__plan_fit(struct umb_context *ctx, const struct umb_p
 /* Experiments. */
 
 /* What the data sets of the experiments look like, so that nobody needs to have them. */
-#define TEN_CLASSES                                                                     \
-    "\"targets\": [{\"name\": \"label\", \"kind\": 0, \"classes\": 10, \"values\": 1, " \
-    "\"height\": 0, \"width\": 0, \"class_names\": null}]"
+#define CLASSES(name, n)                                                                       \
+    "{\"name\": \"" name "\", \"kind\": 0, \"classes\": " n ", \"values\": 1, \"height\": 0, " \
+    "\"width\": 0, \"class_names\": null}"
+#define TEN_CLASSES "\"targets\": [" CLASSES("label", "10") "]"
+#define OF_FACES                                                                     \
+    "\"targets\": [" CLASSES("gender", "2") ", " CLASSES("smile", "2") ", " CLASSES( \
+        "glasses", "2") ", " CLASSES("pose", "5") "]"
 static const char shapes_of_data[] = "{\"digits\": {\"shape\": [28, 28, 1], " TEN_CLASSES "}, "
                                      "\"clothes\": {\"shape\": [28, 28, 1], " TEN_CLASSES "}, "
-                                     "\"photos\": {\"shape\": [32, 32, 3], " TEN_CLASSES "}}";
+                                     "\"photos\": {\"shape\": [32, 32, 3], " TEN_CLASSES "}, "
+                                     "\"faces\": {\"shape\": [40, 40, 1], " OF_FACES "}}";
 
 /* Generated data sets are opened, others are only said to be there. */
 static enum umb_status bind_data(struct umb_experiment *exp)
@@ -154,15 +189,23 @@ static enum umb_status bind_data(struct umb_experiment *exp)
                      : umb__experiment_bind(exp, shapes_of_data, "list_kernels");
 }
 
-static void list_experiment(struct umb_context *ctx, struct umb_device *device, const char *path)
+static bool has_side(const struct umb_trainer *tr, int mode)
+{
+    return mode != UMB_TRAINER_BETWEEN || tr->balance->every > 1;
+}
+
+static void list_experiment(struct umb_context *ctx, struct umb_device *device, const char *path,
+                            char **sets, int n_sets)
 {
     struct umb_experiment *exp = NULL;
     struct umb_net *net = NULL;
     struct umb_trainer *tr = NULL;
-    enum umb_status st = umb__experiment_read(ctx, path, NULL, 0, &exp);
+    enum umb_status st =
+        umb__experiment_read(ctx, path, (const char *const *)sets, (size_t)n_sets, &exp);
     if (st == UMB_OK) { st = bind_data(exp); }
     if (st == UMB_OK) { st = umb__experiment_net(exp, &net); }
     if (st != UMB_OK) { stop(ctx, path); }
+    const struct umb_balancing balancing = umb__experiment_balancing(exp);
     const struct umb_trainer_desc desc = {.device = device,
                                           .net = net,
                                           .batch = exp->train.batch,
@@ -171,10 +214,14 @@ static void list_experiment(struct umb_context *ctx, struct umb_device *device, 
                                           .clip_norm = exp->train.clip_norm,
                                           .mixed_precision = true, /* more candidates */
                                           .seed = exp->train.seed,
-                                          .queues = 1};
+                                          .queues = 1,
+                                          .balancing = &balancing,
+                                          .soft = exp->share};
     st = umb_trainer_create(ctx, &desc, &tr);
     for (int mode = 0; mode < UMB_TRAINER_SIDES && st == UMB_OK; mode++) {
-        if (mode != UMB_TRAINER_TRAIN) { st = umb__trainer_compile(tr, mode); }
+        if (mode != UMB_TRAINER_TRAIN && has_side(tr, mode)) {
+            st = umb__trainer_compile(tr, mode);
+        }
     }
     if (st != UMB_OK) { stop(ctx, path); }
     umb_trainer_destroy(tr);
@@ -211,12 +258,14 @@ int main(int argc, char **argv)
         caps.local_is_real = true;
         caps.fp16_storage = true;
         struct umb_device device = {.ctx = ctx, .caps = &caps};
-        for (int a = 2; a < argc; a++) {
-            list_experiment(ctx, &device, argv[a]);
+        for (int a = 2, n; a < argc; a += 1 + n) {
+            for (n = 0; a + n + 1 < argc && strchr(argv[a + n + 1], '='); n++) {}
+            list_experiment(ctx, &device, argv[a], argv + a + 1, n);
         }
         umb_context_destroy(ctx);
         return 0;
     }
-    fprintf(stderr, "usage: list_kernels TARGET EXPERIMENT… | list_kernels --source|--many FILE\n");
+    fprintf(stderr, "usage: list_kernels TARGET EXPERIMENT [KEY=VALUE…]… | list_kernels "
+                    "--source|--many FILE\n");
     return 2;
 }

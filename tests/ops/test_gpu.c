@@ -186,6 +186,10 @@ static const struct harness_row slabs[] = {{"conv", {"filters=8 size=1", "3,16,1
                                            {"dense", {"units=3 bias=false", "4,195", 0, 0}},
                                            {0}};
 
+/* Both again, for a product that has no float16 kernels. */
+static const struct harness_row products[] = {
+    {"match", {NULL, "130,36 68,36@-", 0, 0}}, {"match", {NULL, "4,260 8,260@-", 0, 0}}, {0}};
+
 /* Tiles of 4 and of 2 outputs that fit, and that hang over; all that is fused. */
 static const struct harness_row winograd[] = {
     {"conv", {"filters=8 size=3 padding=1", "2,8,8,4", 0, 0}},
@@ -216,6 +220,7 @@ static const struct harness_row tiny[] = {
     {"conv", {"filters=4 size=3 padding=1", "1,3,2,4", UMB_CASE_NO_GRAD, 0}},
     {"conv", {"filters=3 size=2 groups=3", "1,3,3,3", UMB_CASE_NO_GRAD, 0}},
     {"dense", {"units=3", "2,5", UMB_CASE_NO_GRAD, 0}},
+    {"match", {NULL, "2,5 3,5@-", UMB_CASE_NO_GRAD, 0}},
     {0}};
 
 static struct CMUnitTest tests[MOST_TESTS];
@@ -229,8 +234,8 @@ static void add(const char *op, const struct umb_op_case *row, const char *solve
     job->op = umb__op_find(op);
     job->row = row;
     job->solver = solver;
-    snprintf(job->name, sizeof job->name, "%s of %s with %s by %s", op, row->in, row->attrs,
-             solver);
+    snprintf(job->name, sizeof job->name, "%s of %s%s%s by %s", op, row->in,
+             row->attrs ? " with " : "", row->attrs ? row->attrs : "", solver);
     tests[n_tests++] =
         (struct CMUnitTest){.name = job->name, .test_func = run_job, .initial_state = job};
 }
@@ -260,6 +265,7 @@ int main(void)
     }
     add_cases("conv", "tile_small");
     add_cases("dense", "tile_small");
+    add_cases("match", "tile_small");
     add_rows(slabs, "tile_small");
     add_rows(winograd, "gpu_winograd4");
     add_rows(winograd, "gpu_winograd2");
@@ -267,6 +273,8 @@ int main(void)
     add_rows(few, "tile_medium");
     add_rows(few, "tile_large");
     add_rows(few, "mma_");
+    add_rows(products, "tile_");
+    add_rows(products, "mma_");
     add_rows(slabs, "mma_medium");
     tests[n_tests++] =
         (struct CMUnitTest){"halves are rounded once", halves_are_rounded_once, NULL, NULL, NULL};
