@@ -36,7 +36,8 @@ struct umb_balance_step {
     double residual;
     bool fell_back;
     bool compared; /* the rest is known */
-    /* Over pairs of tasks with gradients: the least and the mean cosine, the share below 0. */
+    /* Over pairs of tasks with gradients in this step, whatever rows are kept: the least and the
+     * mean cosine, the share below 0. */
     double least_cosine, mean_cosine, conflicts;
     double norm[UMB_MAX_TASKS]; /* of the tasks' gradients; 0: none */
     double loss[UMB_MAX_TASKS]; /* as weights were made of; NaN: had no label */
