@@ -224,6 +224,13 @@ static void compare(const struct umb_trainer_balance *b, const double *gram,
     s->conflicts = n ? (double)below / n : 0;
 }
 
+/* At this step's gradients; rows that are kept over steps agree by what earlier ones were. */
+static void look(struct umb_trainer_balance *b, const double *gram, struct umb_balance_step *s)
+{
+    compare(b, gram, s);
+    umb__pair_watch_add(&b->watch, gram);
+}
+
 /* The first failure counts. A rule knows tasks by number, and begins with the one at fault. The
  * caller holds the lock. */
 static void note_failure(struct umb_trainer_balance *b, enum umb_status st, int64_t step)
@@ -426,8 +433,7 @@ void umb__balancing_weigh(void *user, int slot, const float *in, float *out)
     f.loss = loss;
     if (b->n_grams) {
         read_gram(b, in + 2 * b->T, loss, gram);
-        compare(b, gram, s);
-        umb__pair_watch_add(&b->watch, gram);
+        if (b->row->needs != UMB_BALANCE_MIXED) { look(b, gram, s); }
         f.gram = gram;
     }
     for (int t = 0; b->row->needs == UMB_BALANCE_EXCESS && t < b->T; t++) {
@@ -451,9 +457,11 @@ void umb__balancing_mix(void *user, int slot, const float *in, float *out)
     double loss[UMB_MAX_TASKS], gram[UMB_MAX_TASKS * UMB_MAX_TASKS];
     double keep[UMB_MAX_TASKS], take[UMB_MAX_TASKS];
     pthread_mutex_lock(&b->lock);
-    struct umb_balance_facts f = facts_of(b, b->slot[slot].step, b->slot[slot].rate);
+    struct umb_balance_step *s = &b->slot[slot];
+    struct umb_balance_facts f = facts_of(b, s->step, s->rate);
     read_losses(b, in, in, loss);
     read_gram(b, in + 2 * b->T, loss, gram);
+    look(b, gram, s);
     f.loss = loss;
     f.gram = gram;
     for (int t = 0; t < b->T; t++) { /* what stays as it is */

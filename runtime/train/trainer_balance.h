@@ -7,8 +7,9 @@
  * a state (ops/loss_weights.h). Those from gradients are made by the host, while the device goes on
  * with what does not need them (ops/host.h). trainer_rows.c writes all that into the graph.
  *
- * The state is the balancer's own numbers, the weights of the coming step, and rows that the device
- * keeps over steps; a checkpoint has all of it. The host's thread and the trainer's share `lock`.
+ * The state is the balancer's own numbers, the weights of the coming step, what was seen of pairs
+ * of tasks, and rows that the device keeps over steps; a checkpoint has all of it. The host's
+ * thread and the trainer's share `lock`.
  */
 #ifndef UMB_TRAINER_BALANCE_H
 #define UMB_TRAINER_BALANCE_H
@@ -35,7 +36,8 @@ struct umb_balance_step {
     double residual;
     bool fell_back;
     bool compared; /* the rest is known */
-    /* Over pairs of tasks with gradients: the least and the mean cosine, the share below 0. */
+    /* Over pairs of tasks with gradients in this step, whatever rows are kept: the least and the
+     * mean cosine, the share below 0. */
     double least_cosine, mean_cosine, conflicts;
     double norm[UMB_MAX_TASKS]; /* of the tasks' gradients; 0: none */
 };
@@ -59,7 +61,7 @@ struct umb_trainer_balance {
     double *state;                /* [n_state] */
     double weight[UMB_MAX_TASKS]; /* LEARNED: of the coming step; else of the latest */
     struct umb_balance_step slot[UMB_TRAINER_SLOTS];
-    struct umb_pair_watch watch; /* in no checkpoint: a resumed run begins to watch anew */
+    struct umb_pair_watch watch; /* of rules that compare gradients */
     pthread_mutex_t lock;
     enum umb_status status; /* first failure on the host's thread */
     char message[256];

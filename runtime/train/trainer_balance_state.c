@@ -1,7 +1,8 @@
 /*
  * A balancer's state in a checkpoint: its own numbers and the weights of the coming step as 64-bit
- * words "balancer.state", and rows that the device keeps as "balancer.rows" [T,P], in the order of
- * the packed parameters that tasks share.
+ * words "balancer.state", what the watch of pairs has seen as "balancer.pairs" (pair_watch.h), and
+ * rows that the device keeps as "balancer.rows" [T,P], in the order of the packed parameters that
+ * tasks share. Files of before there were pairs are read too: the watch begins anew.
  */
 #include <math.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "trainer_internal.h"
 
 #define STATE "balancer.state"
+#define PAIRS "balancer.pairs"
 
 static const struct umb_value *kept_rows(const struct umb_trainer *tr)
 {
@@ -70,6 +72,29 @@ static bool has_state(const struct umb_trainer_balance *b)
     return b->n_state > 0 || b->kind != UMB_BALANCE_UPLOADED;
 }
 
+/* The rule compares gradients, so pairs are watched. */
+static bool watches(const struct umb_trainer_balance *b)
+{
+    return b->row->needs == UMB_BALANCE_GRAM || b->row->needs == UMB_BALANCE_MIXED;
+}
+
+static struct umb_shape pairs_shape(const struct umb_trainer_balance *b)
+{
+    return (struct umb_shape){2, {umb__pair_watch_pairs(&b->watch), UMB_PAIR_WORDS}};
+}
+
+static enum umb_status collect_pairs(struct umb_trainer *tr, struct umb_safetensors *file)
+{
+    const struct umb_shape shape = pairs_shape(tr->balance);
+    if (!watches(tr->balance)) { return UMB_OK; }
+    int64_t *words = umb__calloc(tr->ctx, (size_t)umb__shape_count(&shape), sizeof *words);
+    if (!words) { return UMB_ERR_NO_MEMORY; }
+    umb__pair_watch_write(&tr->balance->watch, words);
+    const enum umb_status st = umb__safetensors_add(file, PAIRS, "I64", &shape, words);
+    umb__free(words);
+    return st;
+}
+
 static enum umb_status collect_rows(struct umb_trainer *tr, struct umb_safetensors *file)
 {
     const struct umb_value *v = kept_rows(tr);
@@ -97,6 +122,7 @@ enum umb_status umb__balancing_collect(struct umb_trainer *tr, struct umb_safete
     memcpy(words + b->n_state, b->weight, (size_t)b->T * sizeof *words);
     st = umb__safetensors_add(file, STATE, "I64", &shape, words);
     umb__free(words);
+    if (st == UMB_OK) { st = collect_pairs(tr, file); }
     return st == UMB_OK ? collect_rows(tr, file) : st;
 }
 
@@ -130,6 +156,23 @@ static enum umb_status check_state(struct umb_trainer *tr, const struct umb_safe
     return st;
 }
 
+static enum umb_status check_pairs(struct umb_trainer *tr, const struct umb_safetensors *file,
+                                   const char *path)
+{
+    const struct umb_trainer_balance *b = tr->balance;
+    const struct umb_safetensors_entry *e = umb__safetensors_find(file, PAIRS);
+    const struct umb_shape shape = pairs_shape(b);
+    const char *expected;
+    double value;
+    if (!e || !watches(b)) { return UMB_OK; }
+    const enum umb_status st = check_entry(tr, file, path, PAIRS, "I64", &shape);
+    if (st != UMB_OK) { return st; }
+    const int64_t at = umb__pair_watch_fault(&b->watch, e->data, &value, &expected);
+    if (at < 0) { return UMB_OK; }
+    return umb__fail(tr->ctx, UMB_ERR_INVALID, "%s: " PAIRS " has %g at number %lld; expected %s",
+                     path, value, (long long)at, expected);
+}
+
 enum umb_status umb__balancing_check_file(struct umb_trainer *tr,
                                           const struct umb_safetensors *file, const char *path)
 {
@@ -143,6 +186,7 @@ enum umb_status umb__balancing_check_file(struct umb_trainer *tr,
     }
     enum umb_status st = UMB_OK;
     if (has_state(b)) { st = check_state(tr, file, path, &shape); }
+    if (st == UMB_OK) { st = check_pairs(tr, file, path); }
     if (st == UMB_OK && rows) {
         st = check_entry(tr, file, path, UMB_BALANCE_ROWS, "F32", &rows->type.shape);
     }
@@ -158,6 +202,8 @@ enum umb_status umb__balancing_restore(struct umb_trainer *tr, const struct umb_
         memcpy(b->state, words, (size_t)b->n_state * sizeof *words);
         memcpy(b->weight, words + b->n_state, (size_t)b->T * sizeof *words);
     }
+    const struct umb_safetensors_entry *pairs = umb__safetensors_find(file, PAIRS);
+    umb__pair_watch_read(&b->watch, pairs && watches(b) ? pairs->data : NULL);
     const enum umb_status st = umb__balancing_write_kept(tr);
     if (st != UMB_OK || !rows) { return st; }
     return umb__store_write(tr->store, rows->name, 0, umb__type_bytes(&rows->type),

@@ -42,7 +42,8 @@ static const char *renamed(struct from *f, const struct umb_init_map *row, const
 /* Umbel's own checkpoints have more than a network's tensors. */
 static bool is_aside(const char *name)
 {
-    static const char *const others[] = {"balancer.state", "balancer.rows", "share.omega"};
+    static const char *const others[] = {"balancer.state", "balancer.pairs", "balancer.rows",
+                                         "share.omega"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         if (strcmp(name, others[i]) == 0) { return true; }
     }

@@ -169,6 +169,20 @@ static void tasks_that_pull_are_named(void **state)
     expect("grep -c pull blind/log.txt", 1, "0");
 }
 
+/* The watch goes on over resuming: the same epoch's warning, and no second one. */
+static void a_resumed_run_names_them_the_same(void **state)
+{
+    (void)state;
+    expect("umbel train against.yaml --set train.epochs=2 --out on", 0, "report");
+    expect("grep -c 'warm and cold pull' on/log.txt", 1, "0");
+    expect("umbel train against.yaml --out on --resume", 0, "report");
+    expect("grep -h 'warm and cold pull' on/log.txt pull/log.txt | sed 's/.*tasks/tasks/' | "
+           "sort | uniq -c | grep -c '2 tasks'",
+           0, "1\n");
+    expect("umbel train against.yaml --set train.epochs=9 --out on --resume", 0, "report");
+    expect("grep -c 'warm and cold pull' on/log.txt", 0, "1\n");
+}
+
 static int set_up(void **state)
 {
     if (enter(state) != 0) { return -1; }
@@ -185,6 +199,7 @@ int main(void)
         cmocka_unit_test(it_goes_on),
         cmocka_unit_test(a_look_that_fails_ends_training),
         cmocka_unit_test(tasks_that_pull_are_named),
+        cmocka_unit_test(a_resumed_run_names_them_the_same),
         cmocka_unit_test(wrong_input_is_answered),
     };
     return cmocka_run_group_tests(tests, set_up, leave);

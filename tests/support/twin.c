@@ -78,6 +78,7 @@ struct twin twin_open(const struct session *s, const struct twin_desc *desc)
     t.arena = t.lab.graph->arena;
     float *now = session_buffer(s, "parameters", &t.n);
     find_places(&t);
+    assert_true(umb__pair_watch_make(t.arena, t.T, &t.watch));
     t.first = room(&t, t.n, sizeof *t.first);
     t.theta = room(&t, t.n, sizeof *t.theta);
     t.gradient = room(&t, t.n * (size_t)t.T, sizeof *t.gradient);
@@ -348,6 +349,7 @@ void twin_step(struct twin *t, double rate)
     const enum umb_balance_needs needs = t->row->needs;
     const int64_t every = t->desc.balancing->every > 1 ? t->desc.balancing->every : 1;
     t->step++;
+    t->compared = false;
     put_inputs(t, &t->lab);
     (void)lab_evaluate(&t->lab);
     read_losses(t, loss);
@@ -361,6 +363,9 @@ void twin_step(struct twin *t, double rate)
     if (needs == UMB_BALANCE_GRAM || needs == UMB_BALANCE_MIXED) {
         find_gram(t, loss, gram);
         f.gram = gram;
+        memcpy(t->own, gram, (size_t)(t->T * t->T) * sizeof *gram);
+        t->compared = true;
+        umb__pair_watch_add(&t->watch, gram);
     }
     if (needs == UMB_BALANCE_EXCESS) {
         find_excess(t, excess);
@@ -401,9 +406,58 @@ static void compare_weights(const struct twin *t, double tolerance, const char *
     }
 }
 
+static void assert_figure(const struct twin *t, const char *name, double got, double expected,
+                          double tolerance, const char *what)
+{
+    if (fabs(got - expected) <= tolerance) { return; }
+    fail_msg("%s, step %lld: the %s is %.9g, expected %.9g", what, (long long)t->step, name, got,
+             expected);
+}
+
+/* How far gradients agree. The share of conflicts is not asked for where a cosine is about 0. */
+static void compare_cosines(const struct twin *t, double tolerance, const char *what)
+{
+    const struct umb_balance_step got = umb__trainer_balance_step(t->s->tr, 0);
+    double sum = 0, least = 1, nearest = 1;
+    int n = 0, below = 0;
+    for (int i = 0; t->compared && i < t->T; i++) {
+        const double norm = sqrt(t->own[i * t->T + i]);
+        assert_figure(t, "norm", got.norm[i], norm, tolerance * norm, what);
+        for (int j = 0; j < i; j++) {
+            const double size = norm * sqrt(t->own[j * t->T + j]);
+            if (!(size > 0)) { continue; }
+            const double cosine = t->own[i * t->T + j] / size;
+            sum += cosine;
+            least = fmin(least, cosine);
+            nearest = fmin(nearest, fabs(cosine));
+            below += cosine < 0;
+            n++;
+        }
+    }
+    assert_int_equal(got.compared, n > 0);
+    if (!n) { return; }
+    assert_figure(t, "mean cosine", got.mean_cosine, sum / n, tolerance, what);
+    assert_figure(t, "least cosine", got.least_cosine, least, tolerance, what);
+    if (nearest <= tolerance) { return; }
+    assert_figure(t, "share of conflicts", got.conflicts, (double)below / n, 1e-9, what);
+}
+
+static void compare_pairs(const struct twin *t, double tolerance, const char *what)
+{
+    const struct umb_pair_watch *got = &t->s->tr->balance->watch;
+    for (int64_t i = 0; i < umb__pair_watch_pairs(&t->watch); i++) {
+        assert_int_equal(got->pair[i].looks, t->watch.pair[i].looks);
+        const double n = fmax(1, (double)t->watch.pair[i].looks);
+        assert_figure(t, "mean of a pair", got->pair[i].sum / n, t->watch.pair[i].sum / n,
+                      tolerance, what);
+    }
+}
+
 void twin_compare(const struct twin *t, double tolerance, const char *what)
 {
     compare_weights(t, tolerance, what);
+    compare_pairs(t, tolerance, what);
+    compare_cosines(t, tolerance, what);
     twin_compare_parameters(t, tolerance, what);
 }
 

@@ -10,6 +10,7 @@
 
 #include "balance.h"
 #include "lab.h"
+#include "pair_watch.h"
 #include "session.h"
 
 struct twin_desc {
@@ -35,7 +36,10 @@ struct twin {
     double *first, *theta;   /* [n] at the beginning, now */
     double *gradient, *kept; /* [T][n] of this step, times the tasks' weights; kept over steps */
     double weight[UMB_MAX_TASKS];
-    bool labelled[UMB_MAX_TASKS]; /* in the latest step; a weight is told only then */
+    bool compared;                             /* this step's gradients, whose products are */
+    double own[UMB_MAX_TASKS * UMB_MAX_TASKS]; /* [T,T], not those of rows that are kept */
+    struct umb_pair_watch watch;               /* that is shown those products */
+    bool labelled[UMB_MAX_TASKS];              /* in the latest step; a weight is told only then */
     int64_t step;
 };
 
@@ -45,7 +49,8 @@ void twin_close(struct twin *t);
 /* The step that the session has done or will do with the batch that it holds. */
 void twin_step(struct twin *t, double rate);
 /* Fails unless the session has the twin's parameters, within that share of the farthest that one
- * has gone, and its latest step had the twin's weights. */
+ * has gone, and its latest step had the twin's weights and is told the same of how far this step's
+ * gradients agree. */
 void twin_compare(const struct twin *t, double tolerance, const char *what);
 /* The parameters alone, where several weights give one direction. */
 void twin_compare_parameters(const struct twin *t, double tolerance, const char *what);

@@ -95,6 +95,21 @@ static void assert_same_steps(const struct session *a, const struct session *b, 
 
 /* ---- resuming ---- */
 
+/* What was seen of pairs so far, from which warnings follow. */
+static void assert_same_pairs(const struct session *a, const struct session *b, const char *what)
+{
+    int64_t x[3 * UMB_PAIR_WORDS], y[3 * UMB_PAIR_WORDS];
+    assert_int_equal(umb__pair_watch_pairs(&a->tr->balance->watch), 3);
+    umb__pair_watch_write(&a->tr->balance->watch, x);
+    umb__pair_watch_write(&b->tr->balance->watch, y);
+    for (int i = 0; i < 3 * UMB_PAIR_WORDS; i++) {
+        if (x[i] != y[i]) {
+            fail_msg("%s: word %d of the pairs is %llx and %llx", what, i, (unsigned long long)x[i],
+                     (unsigned long long)y[i]);
+        }
+    }
+}
+
 static void resume(const struct umb_net *net, const struct umb_balancing *b, const char *what)
 {
     struct session straight = open_session(net, b, 1), first = open_session(net, b, 1);
@@ -106,6 +121,7 @@ static void resume(const struct umb_net *net, const struct umb_balancing *b, con
     session_train(&second, 20, 2); /* whatever it did before */
     must(umb_trainer_load(second.tr, path));
     assert_same_bits(&straight, &second, what);
+    assert_same_pairs(&straight, &second, what);
     for (int step = 3; step < STEPS; step++) {
         session_train(&straight, step, 1);
         session_train(&second, step, 1);
@@ -113,6 +129,7 @@ static void resume(const struct umb_net *net, const struct umb_balancing *b, con
     }
     assert_same_bits(&straight, &second, what);
     assert_same_checkpoints(&straight, &second, what);
+    assert_same_pairs(&straight, &second, what);
     session_close(&straight);
     session_close(&second);
 }

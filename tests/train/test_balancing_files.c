@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -75,6 +76,77 @@ static void damaged_numbers_are_refused(void **state)
     umb_net_destroy(n.net);
 }
 
+static void damaged_pairs_are_refused(void **state)
+{
+    (void)state;
+    const double nan = (double)NAN;
+    const int64_t below = -3;
+    struct balance_net n = balance_net(world.ctx, 0);
+    struct session s = trained(n.net, "mgda");
+    for (int i = 0; i < 2; i++) {
+        struct umb_safetensors *file = session_collect(&s);
+        int64_t *words = data_of(file, "balancer.pairs");
+        if (i) {
+            words[UMB_PAIR_WORDS + 4] = below;
+        } else {
+            memcpy(words, &nan, sizeof nan);
+        }
+        refused(&s, file,
+                i ? "FILE: balancer.pairs has -3 at number 11; expected a count"
+                  : "FILE: balancer.pairs has nan at number 0; expected finite numbers");
+        assert_int_equal(s.tr->balance->watch.pair[1].looks, 2);
+        umb__safetensors_destroy(file);
+    }
+    session_close(&s);
+    umb_net_destroy(n.net);
+}
+
+/* Makes the file one that was written before there were pairs. */
+static void rename_pairs(const char *path)
+{
+    static char bytes[1 << 20];
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    const size_t size = fread(bytes, 1, sizeof bytes, file);
+    assert_true(size > 32 && size < sizeof bytes);
+    size_t at = 8;
+    while (at + 16 < size && memcmp(bytes + at, "\"balancer.pairs\"", 16) != 0) {
+        at++;
+    }
+    assert_true(at + 16 < size);
+    memcpy(bytes + at, "\"balancer.peers\"", 16);
+    rewind(file);
+    assert_int_equal(fwrite(bytes, 1, size, file), size);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void without_pairs_the_watch_begins_anew(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/umbel-balancing-XXXXXX";
+    const int file = mkstemp(path);
+    assert_true(file >= 0);
+    struct balance_net n = balance_net(world.ctx, 0);
+    struct session s = trained(n.net, "mgda");
+    must(umb_trainer_save(s.tr, path));
+    session_train(&s, 2, 1);
+    assert_int_equal(s.tr->balance->watch.pair[0].looks, 3);
+    must(umb_trainer_load(s.tr, path));
+    assert_int_equal(s.tr->balance->watch.pair[0].looks, 2);
+    rename_pairs(path);
+    must(umb_trainer_load(s.tr, path));
+    assert_int_equal(umb_trainer_n_steps(s.tr), 2);
+    for (int i = 0; i < 3; i++) {
+        const struct umb_pair_state *p = &s.tr->balance->watch.pair[i];
+        assert_true(p->looks == 0 && p->n == 0 && p->left >= 1 && !p->told);
+    }
+    session_train(&s, 2, 1);
+    session_close(&s);
+    umb_net_destroy(n.net);
+    close(file);
+    unlink(path);
+}
+
 /* The rows that moco keeps are float32 tensors, and nobody's parameters. */
 static void beginning_with_a_file_passes_it_over(void **state)
 {
@@ -101,6 +173,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(anothers_is_refused),
                                        cmocka_unit_test(damaged_numbers_are_refused),
+                                       cmocka_unit_test(damaged_pairs_are_refused),
+                                       cmocka_unit_test(without_pairs_the_watch_begins_anew),
                                        cmocka_unit_test(beginning_with_a_file_passes_it_over)};
     return cmocka_run_group_tests_name("balancing files", tests, open_world, close_world);
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -116,6 +117,98 @@ static void what_is_undefined_does_not_count(void **state)
     close_rig(&r);
 }
 
+/* Words in the midst of an epoch; whoever reads them goes on as their writer does. */
+static void it_goes_on_from_words(void **state)
+{
+    (void)state;
+    struct rig whole = open_rig(3), other = open_rig(3);
+    int64_t words[3 * UMB_PAIR_WORDS], again[3 * UMB_PAIR_WORDS];
+    assert_int_equal(umb__pair_watch_pairs(&whole.w), 3);
+    for (int i = 0; i < 30; i++) {
+        add(&whole, -0.25);
+        add(&other, 0.5);
+    }
+    umb__pair_watch_write(&whole.w, words);
+    umb__pair_watch_read(&other.w, words);
+    for (int i = 0; i < UMB_PAIR_LEAST - 30; i++) {
+        add(&whole, -0.5);
+        add(&other, -0.5);
+    }
+    assert_int_equal(umb__pair_watch_epoch(&whole.w), 1);
+    assert_int_equal(umb__pair_watch_epoch(&other.w), 1);
+    assert_true(other.w.found[0].a == 1 && other.w.found[0].b == 2);
+    assert_memory_equal(&whole.w.found[0].cosine, &other.w.found[0].cosine, sizeof(double));
+    umb__pair_watch_write(&whole.w, words);
+    umb__pair_watch_read(&other.w, words);
+    umb__pair_watch_write(&other.w, again);
+    assert_memory_equal(words, again, sizeof words);
+    add(&other, -0.5);
+    assert_int_equal(umb__pair_watch_epoch(&other.w), 0); /* told of before */
+    umb__pair_watch_read(&other.w, NULL);
+    umb__pair_watch_write(&other.w, again);
+    close_rig(&whole);
+    whole = open_rig(3);
+    umb__pair_watch_write(&whole.w, words);
+    assert_memory_equal(words, again, sizeof words);
+    close_rig(&whole);
+    close_rig(&other);
+}
+
+static int64_t bits(double x)
+{
+    int64_t word;
+    memcpy(&word, &x, sizeof word);
+    return word;
+}
+
+static void words_that_no_watch_has_are_found(void **state)
+{
+    (void)state;
+    const struct {
+        int at; /* of the second pair's words */
+        int64_t word;
+        bool fine;
+    } cases[] = {{0, bits(NAN), false},
+                 {0, bits(-0.5), true},
+                 {1, bits(1.5), false},
+                 {1, bits(-0.1), false},
+                 {1, bits(NAN), false},
+                 {1, 0, true},
+                 {2, bits(INFINITY), false},
+                 {3, bits(-INFINITY), false},
+                 {4, -1, false},
+                 {4, INT64_MAX, false},
+                 {4, 39, false},
+                 {4, 1000, true},
+                 {5, -1, false},
+                 {5, 41, false},
+                 {5, 0, true},
+                 {6, 2, false},
+                 {6, -1, false},
+                 {6, 1, true}};
+    struct rig r = open_rig(3);
+    double value;
+    const char *expected;
+    for (int i = 0; i < 40; i++) {
+        add(&r, -0.25);
+    }
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int64_t words[3 * UMB_PAIR_WORDS];
+        umb__pair_watch_write(&r.w, words);
+        words[UMB_PAIR_WORDS + cases[i].at] = cases[i].word;
+        const int64_t at = umb__pair_watch_fault(&r.w, words, &value, &expected);
+        /* Fewer looks than those of the epoch are told of where the epoch's stand. */
+        const int fault = cases[i].word == 39 ? 5 : cases[i].at;
+        const int64_t wanted = cases[i].fine ? -1 : UMB_PAIR_WORDS + fault;
+        if (at != wanted) {
+            fail_msg("case %zu: the fault is at %lld, expected %lld", i, (long long)at,
+                     (long long)wanted);
+        }
+        if (!cases[i].fine) { assert_non_null(expected); }
+    }
+    close_rig(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
@@ -123,6 +216,8 @@ int main(void)
         cmocka_unit_test(it_stays_below_for_a_whole_epoch),
         cmocka_unit_test(noise_is_not_told_of),
         cmocka_unit_test(what_is_undefined_does_not_count),
+        cmocka_unit_test(it_goes_on_from_words),
+        cmocka_unit_test(words_that_no_watch_has_are_found),
     };
     return cmocka_run_group_tests(cases, NULL, NULL);
 }
