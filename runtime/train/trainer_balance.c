@@ -112,6 +112,7 @@ enum umb_status umb__balancing_create(struct umb_trainer *tr, const struct umb_b
     if (st == UMB_OK && !umb__pair_watch_make(tr->arena, b->T, &b->watch)) {
         st = UMB_ERR_NO_MEMORY;
     }
+    if (st == UMB_OK) { st = umb_context_create(NULL, &b->said); }
     if (st != UMB_OK) { return st; }
     pthread_mutex_init(&b->lock, NULL);
     tr->balance = b;
@@ -120,7 +121,9 @@ enum umb_status umb__balancing_create(struct umb_trainer *tr, const struct umb_b
 
 void umb__balancing_destroy(struct umb_trainer *tr)
 {
-    if (tr->balance) { pthread_mutex_destroy(&tr->balance->lock); }
+    if (!tr->balance) { return; }
+    pthread_mutex_destroy(&tr->balance->lock);
+    umb_context_destroy(tr->balance->said);
 }
 
 enum umb_status umb__trainer_set_epoch_steps(struct umb_trainer *tr, int64_t steps)
@@ -170,7 +173,7 @@ static void read_losses(const struct umb_trainer_balance *b, const float *loss, 
 static struct umb_balance_facts facts_of(const struct umb_trainer_balance *b, int64_t step,
                                          double rate)
 {
-    struct umb_balance_facts f = {.ctx = b->ctx,
+    struct umb_balance_facts f = {.ctx = b->said,
                                   .n_tasks = b->T,
                                   .step = step,
                                   .epoch = 1,
@@ -235,7 +238,7 @@ static void look(struct umb_trainer_balance *b, const double *gram, struct umb_b
  * caller holds the lock. */
 static void note_failure(struct umb_trainer_balance *b, enum umb_status st, int64_t step)
 {
-    const char *said = umb_context_error(b->ctx);
+    const char *said = umb_context_error(b->said);
     char *rest;
     if (b->status != UMB_OK) { return; }
     b->status = st;

@@ -44,6 +44,7 @@ struct umb_balance_step {
 
 struct umb_trainer_balance {
     struct umb_context *ctx;
+    struct umb_context *said; /* by rules, on the host's thread while others fail in ctx */
     const struct umb_balancer *row;
     void *attrs;
     enum umb_balance_kind kind;

@@ -419,6 +419,35 @@ static void infinite_losses_are_errors(void **state)
     umb_net_destroy(n.net);
 }
 
+/* On the host's thread; what another has just said of the context that all share stays. */
+static void a_rule_that_fails_is_quoted(void **state)
+{
+    const struct umb_balancer *row = *state;
+    const struct umb_balancing b = balancing_of(row);
+    const bool mixed = row->needs == UMB_BALANCE_MIXED;
+    float facts[6 + 9], out[6], weights[3];
+    char expected[128];
+    if (row->needs != UMB_BALANCE_GRAM && !mixed) { return; }
+    struct balance_net n = balance_net(world.ctx, 0);
+    struct session s = open_session(n.net, &b, "sgd");
+    for (int i = 0; i < 15; i++) {
+        facts[i] = 1;
+    }
+    facts[6 + 5] = NAN; /* of tasks 1 and 2 */
+    must(umb__balancing_prepare(s.tr, 0, 0.1, weights));
+    assert_int_equal(umb__fail(world.ctx, UMB_ERR_IO, "another's"), UMB_ERR_IO);
+    (mixed ? umb__balancing_mix : umb__balancing_weigh)(s.tr->balance, 0, facts, out);
+    assert_string_equal(umb_context_error(world.ctx), "another's");
+    assert_int_equal(umb__balancing_result(s.tr), UMB_ERR_INVALID);
+    snprintf(expected, sizeof expected,
+             "balancer %s at step 1: task 'place': its gradient's product with that of task 2 is ",
+             row->name);
+    const char *message = umb_context_error(world.ctx);
+    if (strncmp(message, expected, strlen(expected)) != 0) { fail_msg("'%s'", message); }
+    session_close(&s);
+    umb_net_destroy(n.net);
+}
+
 int main(void)
 {
     static const struct {
@@ -433,7 +462,8 @@ int main(void)
                  {"a frozen trunk", a_frozen_trunk_is_refused},
                  {"networks apart", networks_apart_are_refused},
                  {"two devices", several_devices_are_refused},
-                 {"an infinite loss", infinite_losses_are_errors}};
+                 {"an infinite loss", infinite_losses_are_errors},
+                 {"a failure", a_rule_that_fails_is_quoted}};
     enum { CASES = sizeof cases / sizeof *cases, MOST = 32 * CASES };
     static char names[MOST][64];
     static struct CMUnitTest tests[MOST];
