@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "graph_edit.h"
+#include "text.h"
 #include "trainer_balance.h"
 #include "trainer_internal.h"
 
@@ -27,17 +28,28 @@ static bool are_same(const struct umb_graph *g, int v, int w)
            umb__type_bytes(&a->type) == umb__type_bytes(&b->type);
 }
 
-/* Attributes that are long texts are not looked at to their end, and count as unlike. */
-static bool are_alike(const struct umb_graph *g, const struct umb_node *a, const struct umb_node *b)
+static enum umb_status compare_attrs(const struct umb_graph *g, const struct umb_node *a,
+                                     const struct umb_node *b, bool *ret_alike)
 {
-    char text[2][256];
-    if (a->op != b->op || a->device != b->device || a->n_in != b->n_in) { return false; }
-    for (int k = 0; k < a->n_in; k++) {
-        if (!are_same(g, a->in[k], b->in[k])) { return false; }
+    struct umb_text x = {0}, y = {0};
+    umb__attrs_print(a->op, a->attrs, &x);
+    umb__attrs_print(b->op, b->attrs, &y);
+    enum umb_status st = umb__text_status(g->ctx, &x);
+    if (st == UMB_OK) { st = umb__text_status(g->ctx, &y); }
+    *ret_alike = st == UMB_OK && strcmp(umb__text_string(&x), umb__text_string(&y)) == 0;
+    umb__text_finish(&x);
+    umb__text_finish(&y);
+    return st;
+}
+
+static enum umb_status are_alike(const struct umb_graph *g, const struct umb_node *a,
+                                 const struct umb_node *b, bool *ret_alike)
+{
+    *ret_alike = a->op == b->op && a->device == b->device && a->n_in == b->n_in;
+    for (int k = 0; *ret_alike && k < a->n_in; k++) {
+        *ret_alike = are_same(g, a->in[k], b->in[k]);
     }
-    umb__attrs_text(a->op, a->attrs, text[0], sizeof text[0]);
-    umb__attrs_text(b->op, b->attrs, text[1], sizeof text[1]);
-    return strcmp(text[0], text[1]) == 0 && strlen(text[0]) < sizeof text[0] - 1;
+    return *ret_alike ? compare_attrs(g, a, b, ret_alike) : UMB_OK;
 }
 
 static bool follows_from_batch(const struct umb_graph *g, const struct umb_node *n)
@@ -49,17 +61,29 @@ static bool follows_from_batch(const struct umb_graph *g, const struct umb_node 
     return does;
 }
 
-/* What follows from the batch alone is there already. */
-static void reuse(struct umb_graph *g, int first_node)
+/* The node before first_node that makes the same; −1: none. */
+static enum umb_status find_twin(const struct umb_graph *g, int first_node,
+                                 const struct umb_node *n, int *ret_twin)
 {
-    for (int i = first_node; i < g->n_nodes; i++) {
+    enum umb_status st = UMB_OK;
+    bool found = false;
+    int i = 0;
+    for (; st == UMB_OK && !found && i < first_node; i++) {
+        st = are_alike(g, n, &g->node[i], &found);
+    }
+    *ret_twin = found ? i - 1 : -1;
+    return st;
+}
+
+/* What follows from the batch alone is there already. */
+static enum umb_status reuse(struct umb_graph *g, int first_node)
+{
+    enum umb_status st = UMB_OK;
+    for (int i = first_node; st == UMB_OK && i < g->n_nodes; i++) {
         struct umb_node *n = &g->node[i];
-        int twin = 0;
-        if (!follows_from_batch(g, n)) { continue; }
-        while (twin < first_node && !are_alike(g, n, &g->node[twin])) {
-            twin++;
-        }
-        if (twin == first_node) { continue; }
+        int twin = -1;
+        if (follows_from_batch(g, n)) { st = find_twin(g, first_node, n, &twin); }
+        if (twin < 0) { continue; }
         for (int k = 0; k < n->n_out; k++) {
             read_instead(g, first_node, n->out[k], g->node[twin].out[k]);
             g->value[n->out[k]].producer = -1;
@@ -67,6 +91,7 @@ static void reuse(struct umb_graph *g, int first_node)
         n->op = NULL;
     }
     umb__graph_compact(g);
+    return st;
 }
 
 static enum umb_status build_net(struct umb_trainer *tr, struct umb_trainer_side *side,
@@ -75,16 +100,16 @@ static enum umb_status build_net(struct umb_trainer *tr, struct umb_trainer_side
     struct umb_graph *g = side->graph;
     const int rows = g->rows_value, first_node = g->n_nodes;
     const struct umb_net_part all = {.part = 1, .device = 0, .first = 0, .count = tr->batch};
-    const enum umb_status st = umb__net_build_part(tr->net, g, &all, &side->net, ret_net);
+    enum umb_status st = umb__net_build_part(tr->net, g, &all, &side->net, ret_net);
     if (st != UMB_OK) { return st; }
     /* it is told of the batch's rows by what tells the first */
     if (rows >= 0 && g->rows_value >= 0) { read_instead(g, first_node, g->rows_value, rows); }
     g->rows_value = rows;
-    reuse(g, first_node);
+    st = reuse(g, first_node);
     for (int i = first_node; i < g->n_nodes; i++) {
         g->node[i].phase = UMB_PHASE_UPDATE;
     }
-    return UMB_OK;
+    return st;
 }
 
 enum umb_status umb__balancing_look_again(struct umb_trainer *tr, struct umb_trainer_side *side,
