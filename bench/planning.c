@@ -176,12 +176,9 @@ static void add_update(struct bench *b, const int *gradient, int n_gradient)
     in[2] = value(b, UMB_VALUE_STATE, UMB_F32, 1, n, 1);
     in[3] = value(b, UMB_VALUE_STATE, UMB_F32, 1, n, 1);
     in[4] = value(b, UMB_VALUE_INPUT, UMB_F32, 1, UMB_HYPER_COUNT, 1);
-    const struct umb_graph_node_desc desc = {.op = umb__op_find("adam"),
-                                             .name = "update",
-                                             .phase = UMB_PHASE_UPDATE,
-                                             .n_in = 5,
-                                             .in = in};
-    if (b->status == UMB_OK) { b->status = umb__graph_node_raw(b->g, &desc, out); }
+    if (b->status == UMB_OK) {
+        b->status = umb__graph_add(b->g, UMB_PHASE_UPDATE, "adam", NULL, "update", 5, in, out);
+    }
 }
 
 /* The next pass, unless one before has failed. */

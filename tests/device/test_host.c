@@ -72,9 +72,7 @@ static int add_node(struct rig *r, const char *op, const void *attrs, const char
                     int b)
 {
     int in[2] = {a, b}, out[UMB_OP_MAX_OUT] = {-1};
-    const struct umb_graph_node_desc desc = {
-        .op = umb__op_find(op), .attrs = attrs, .name = name, .n_in = b < 0 ? 1 : 2, .in = in};
-    must(umb__graph_node_raw(r->graph, &desc, out));
+    must(umb__graph_add(r->graph, UMB_PHASE_FORWARD, op, attrs, name, b < 0 ? 1 : 2, in, out));
     return out[0];
 }
 
@@ -103,11 +101,8 @@ static void build(struct rig *r)
     must(umb__graph_verify(r->graph));
 }
 
-static void open_rig(struct rig *r, int queues)
+static void make_plan(struct rig *r, int queues)
 {
-    memset(r, 0, sizeof *r);
-    must(umb__store_create(world.device, &r->store));
-    build(r);
     const struct umb_plan_desc desc = {.device = world.device,
                                        .graph = r->graph,
                                        .store = r->store,
@@ -116,6 +111,14 @@ static void open_rig(struct rig *r, int queues)
                                        .merge = true};
     must(umb__plan_create(world.ctx, &desc, &r->plan));
     must(umb__plan_verify(r->plan));
+}
+
+static void open_rig(struct rig *r, int queues)
+{
+    memset(r, 0, sizeof *r);
+    must(umb__store_create(world.device, &r->store));
+    build(r);
+    make_plan(r, queues);
 }
 
 static void close_rig(struct rig *r)
@@ -136,13 +139,20 @@ static float second_row(int run)
     return (float)(-1 - run % 3);
 }
 
-static void fill(const struct rig *r, int run)
+static void fill_x(const struct rig *r, int run)
 {
-    float *x = umb__plan_input(r->plan, run % SLOTS, r->x),
-          *y = umb__plan_input(r->plan, run % SLOTS, r->y);
+    float *x = umb__plan_input(r->plan, run % SLOTS, r->x);
     for (int i = 0; i < N; i++) {
         x[i] = first_row(run);
         x[N + i] = second_row(run);
+    }
+}
+
+static void fill(const struct rig *r, int run)
+{
+    float *y = umb__plan_input(r->plan, run % SLOTS, r->y);
+    fill_x(r, run);
+    for (int i = 0; i < N; i++) {
         y[i] = (float)(i % 7) + (float)run;
         y[N + i] = -1;
     }
@@ -292,13 +302,7 @@ static void gradients_fill_the_time_of_a_question(void **state)
         for (int i = 0; i < g->n_nodes; i++) {
             g->node[i].phase = UMB_PHASE_BACKWARD;
         }
-        const struct umb_plan_desc desc = {.device = world.device,
-                                           .graph = g,
-                                           .store = r.store,
-                                           .n_queues = 2,
-                                           .n_slots = SLOTS,
-                                           .merge = true};
-        must(umb__plan_create(world.ctx, &desc, &r.plan));
+        make_plan(&r, 2);
         const int question = step_of(r.plan, "squares", UMB_FETCH);
         const int gradient = step_of(r.plan, "beside", UMB_NO_TRANSFER);
         assert_int_equal(depends_on(&r.plan->deps, gradient, question), !read);
@@ -322,13 +326,7 @@ static void open_late(struct rig *r, int queues)
     r->graph->value[r->sum].output = true;
     const int made = add_host(r, "squares", squares, add_node(r, "gram", NULL, "gram", r->x, -1));
     r->graph->value[made].base = r->weights;
-    const struct umb_plan_desc desc = {.device = world.device,
-                                       .graph = r->graph,
-                                       .store = r->store,
-                                       .n_queues = queues,
-                                       .n_slots = SLOTS,
-                                       .merge = true};
-    must(umb__plan_create(world.ctx, &desc, &r->plan));
+    make_plan(r, queues);
     must(umb__store_write(r->store, "kept", 0, sizeof first, first));
     assert_true(r->plan->late >= 0);
 }
@@ -358,11 +356,7 @@ static void late_answers_are_the_next_runs(void **state)
             const int slot = run % SLOTS;
             must(umb__plan_wait(r.plan, slot));
             if (run >= SLOTS) { expect_late(&r, run - SLOTS); }
-            float *x = umb__plan_input(r.plan, slot, r.x);
-            for (int i = 0; i < N; i++) {
-                x[i] = first_row(run);
-                x[N + i] = second_row(run);
-            }
+            fill_x(&r, run);
             must(run % 9 == 7   ? umb__plan_trace(r.plan, slot)
                  : run % 9 == 8 ? umb__plan_time_alone(r.plan, slot)
                                 : umb__plan_submit(r.plan, slot));

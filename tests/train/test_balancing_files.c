@@ -101,6 +101,16 @@ static void damaged_pairs_are_refused(void **state)
     umb_net_destroy(n.net);
 }
 
+#define NEW_PATH "/tmp/umbel-balancing-XXXXXX"
+
+/* An empty file, whose name the path becomes. */
+static void make_file(char *path)
+{
+    const int file = mkstemp(path);
+    assert_true(file >= 0);
+    close(file);
+}
+
 /* Makes the file one that was written before there were pairs. */
 static void rename_pairs(const char *path)
 {
@@ -123,9 +133,8 @@ static void rename_pairs(const char *path)
 static void without_pairs_the_watch_begins_anew(void **state)
 {
     (void)state;
-    char path[] = "/tmp/umbel-balancing-XXXXXX";
-    const int file = mkstemp(path);
-    assert_true(file >= 0);
+    char path[] = NEW_PATH;
+    make_file(path);
     struct balance_net n = balance_net(world.ctx, 0);
     struct session s = trained(n.net, "mgda");
     must(umb_trainer_save(s.tr, path));
@@ -143,7 +152,6 @@ static void without_pairs_the_watch_begins_anew(void **state)
     session_train(&s, 2, 1);
     session_close(&s);
     umb_net_destroy(n.net);
-    close(file);
     unlink(path);
 }
 
@@ -151,9 +159,8 @@ static void without_pairs_the_watch_begins_anew(void **state)
 static void beginning_with_a_file_passes_it_over(void **state)
 {
     (void)state;
-    char path[] = "/tmp/umbel-balancing-XXXXXX";
-    const int file = mkstemp(path);
-    assert_true(file >= 0);
+    char path[] = NEW_PATH;
+    make_file(path);
     struct balance_net n = balance_net(world.ctx, 0);
     struct session moco = trained(n.net, "moco");
     must(umb_trainer_save(moco.tr, path));
@@ -165,7 +172,6 @@ static void beginning_with_a_file_passes_it_over(void **state)
     session_close(&plain);
     session_close(&moco);
     umb_net_destroy(n.net);
-    close(file);
     unlink(path);
 }
 
