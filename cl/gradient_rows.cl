@@ -56,50 +56,52 @@ static INLINED void gram_add(lanes_t *all, __global const float *const *s,
     for (int k = 0; k < TILE * TILE; k++) { all[k] += sum[k]; }
 }
 
-/* NDRange [chunks], an item a group. */
+/* NDRange [chunks·shares], an item a group: it makes its share of a chunk's pairs. */
 __kernel void gram_tiles(__global const float *rows_base, ulong rows_at,
                          __global float *partial_base, ulong partial_at, int T, int P, int span,
-                         int n_tiles, int n_chunks, __local float *scratch)
+                         int n_tiles, int n_chunks, int shares, __local float *scratch)
 {
     __global const float *rows = rows_base + rows_at;
     __global float *out = partial_base + partial_at;
-    const int n_pairs = n_tiles * (n_tiles + 1) / 2, chunk = get_group_id(0);
+    const int n_pairs = n_tiles * (n_tiles + 1) / 2;
+    const int chunk = get_group_id(0) / shares, share = get_group_id(0) - chunk * shares;
+    const int first = n_pairs * share / shares, last = n_pairs * (share + 1) / shares;
     const int end = chunk * span + min(P - chunk * span, span);
     lanes_t all[MOST_PAIRS * TILE * TILE];
-    for (int k = 0; k < n_pairs * TILE * TILE; k++) { all[k] = (lanes_t)0.0f; }
+    for (int k = 0; k < (last - first) * TILE * TILE; k++) { all[k] = (lanes_t)0.0f; }
     for (int i = chunk * span; i < end; i += BLOCK) {
-        lanes_t *of_pair = all;
+        int pair = 0;
         __global const float *ahead = rows + i + BLOCK;
         for (int a = 0; a < n_tiles; a++) {
-            for (int b = a; b < n_tiles; b++, of_pair += TILE * TILE) {
+            for (int b = a; b < n_tiles; b++, pair++) {
+                if (pair < first || pair >= last) { continue; }
                 __global const float *s[TILE], *t[TILE];
 #pragma unroll
                 for (int k = 0; k < TILE; k++) {
                     s[k] = rows + (size_t)min(a * TILE + k, T - 1) * (size_t)P + i;
                     t[k] = rows + (size_t)min(b * TILE + k, T - 1) * (size_t)P + i;
                 }
-                gram_add(of_pair, s, t, min(BLOCK, end - i), ahead);
+                gram_add(all + (pair - first) * TILE * TILE, s, t, min(BLOCK, end - i), ahead);
                 ahead += ahead < rows + (size_t)(T - 1) * (size_t)P ? P : 0;
             }
         }
     }
-    for (int pair = 0; pair < n_pairs; pair++) {
+    for (int pair = first; pair < last; pair++) {
         for (int k = 0; k < TILE * TILE; k++) {
             out[(pair * n_chunks + chunk) * TILE * TILE + k] =
-                lanes_sum(all[pair * TILE * TILE + k]);
+                lanes_sum(all[(pair - first) * TILE * TILE + k]);
         }
     }
 }
 #else
-/* NDRange [chunks·pairs·L]: pairs of one chunk stand beside each other, so that its rows are read
- * from memory once. */
+/* NDRange [chunks·pairs·L], a share being a pair: pairs of one chunk stand beside each other, so
+ * that its rows are read from memory once. */
 __kernel void gram_tiles(__global const float *rows_base, ulong rows_at,
                          __global float *partial_base, ulong partial_at, int T, int P, int span,
-                         int n_tiles, int n_chunks, __local float *scratch)
+                         int n_tiles, int n_chunks, int shares, __local float *scratch)
 {
     __global const float *rows = rows_base + rows_at;
-    const int n_pairs = n_tiles * (n_tiles + 1) / 2;
-    const int chunk = get_group_id(0) / n_pairs, pair = get_group_id(0) - chunk * n_pairs;
+    const int chunk = get_group_id(0) / shares, pair = get_group_id(0) - chunk * shares;
     int a = 0, first = 0;
     while (pair >= first + n_tiles - a) {
         first += n_tiles - a;

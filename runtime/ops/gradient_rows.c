@@ -18,10 +18,11 @@
 #define MOST_ROWS 64 /* for the sums that cl/gradient_rows.cl has room for */
 #define LEAST_SPAN 2048
 #define MOST_CHUNKS 256
-/* A tile of rows in such a chunk fits a second-level cache, and is long beside its last sums (Zen
- * 5, 40 rows of 102400: 0.90 ms; 1.09 at 2048, 0.86 at 8192, which is slower for few rows;
- * 2026-11). */
-#define GRAM_SPAN 4096
+/* A chunk that is long beside its last sums (Zen 5, 40 rows of 102400: 0.64 ms; 0.76 at 4096, 1.0
+ * at 2048; 2026-12). */
+#define GRAM_SPAN 8192
+#define GRAM_SPAN_GPU 4096    /* not measured; more groups */
+#define GRAM_ITEMS_PER_UNIT 4 /* on CPUs, of few chunks: each then makes a share of the pairs */
 #define GRAM_CHUNKS 1024
 
 static int64_t rows_of(const struct umb_type *t)
@@ -89,23 +90,35 @@ static double gram_flops(const struct umb_problem *p)
 }
 
 static const struct umb_kernel gram_tiles = {"gram_tiles", "gradient_rows.cl", "gram_tiles",
-                                             "rwiiiiil"};
+                                             "rwiiiiiil"};
 static const struct umb_kernel gram_finish = {"gram_finish", "gradient_rows.cl", "gram_finish",
                                               "rwiiii"};
+
+/* How many shares a chunk's pairs make on a CPU: enough for all units. The same numbers are added
+ * in the same order however many there are. */
+static int gram_shares(const struct umb_device_caps *caps, int n_pairs, int n_chunks)
+{
+    const int items = GRAM_ITEMS_PER_UNIT * (int)caps->compute_units;
+    const int shares = (items + n_chunks - 1) / n_chunks;
+    return shares > n_pairs ? n_pairs : shares;
+}
 
 static enum umb_status gram_emit(struct umb_emit *e)
 {
     const int T = (int)rows_of(&e->p.in[0]), P = (int)length_of(&e->p.in[0]);
+    const bool by_pairs = umb__spread_lanes(e->p.caps) == 1;
     const int n_tiles = (T + TILE - 1) / TILE, n_pairs = n_tiles * (n_tiles + 1) / 2;
-    struct umb_spread s = umb__spread(e->p.caps, P, GRAM_SPAN, GRAM_CHUNKS);
+    struct umb_spread s =
+        umb__spread(e->p.caps, P, by_pairs ? GRAM_SPAN_GPU : GRAM_SPAN, GRAM_CHUNKS);
     const int n_chunks = (int)s.groups, n = n_pairs * TILE * TILE;
     const char *options = umb__emit_printf(e, "-DVW=%d%s", s.lanes, umb__shuffle_option(e->p.caps));
     int partial = -1;
     enum umb_status st = umb__emit_temp(e, (size_t)n * s.groups * sizeof(float), &partial);
     if (st != UMB_OK || !options) { return UMB_ERR_NO_MEMORY; }
-    if (s.lanes == 1) { s.groups *= (size_t)n_pairs; } /* else an item makes all pairs of a chunk */
+    const int shares = by_pairs ? n_pairs : gram_shares(e->p.caps, n_pairs, n_chunks);
+    s.groups *= (size_t)shares;
     const struct umb_emit_launch first = umb__spread_launch(&s, &gram_tiles, options);
-    st = umb__emit_launch(e, &first, e->in[0], partial, T, P, s.span, n_tiles, n_chunks,
+    st = umb__emit_launch(e, &first, e->in[0], partial, T, P, s.span, n_tiles, n_chunks, shares,
                           TILE * TILE * s.local * sizeof(float));
     const struct umb_emit_launch second = {.kernel = &gram_finish,
                                            .options = options,
