@@ -84,10 +84,12 @@ int main(void)
     static struct umb_balancing ways[] = {
         {.name = "cagrad", .gradients = UMB_GRADIENTS_LAST_BLOCK, .every = 2},
         {.name = "db_mtl"},
+        {.name = "famo"},
         {.name = "uncertainty", .heads = UMB_HEADS_UNWEIGHTED},
         {.name = "graddrop"}};
-    struct CMUnitTest tests[4];
-    for (int k = 0; k < 4; k++) {
+    enum { WAYS = sizeof ways / sizeof *ways };
+    struct CMUnitTest tests[WAYS];
+    for (int k = 0; k < WAYS; k++) {
         tests[k] = (struct CMUnitTest){
             .name = ways[k].name, .test_func = each_allocation_fails, .initial_state = &ways[k]};
     }
