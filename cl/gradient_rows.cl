@@ -4,7 +4,11 @@
  * Sums over a row are cut into chunks of `span` elements, the same for every number of cores. Lanes
  * and spans as in walk.cl; `scratch` has a float for each item, for gram_tiles sixteen.
  */
+#ifdef FETCHES /* what else runs wide vectors may not compile hints */
 #include "fetch.cl"
+#else
+#define FETCH_EARLY(p)
+#endif
 #include "walk.cl"
 
 #define TILE 4   /* rows of a tile */

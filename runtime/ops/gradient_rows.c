@@ -8,6 +8,7 @@
  * excess: squares [T,P] (written), rows: squares += g², → Σ_i g²/√(squares + 1e-7) [T].
  * drop_rows: rows, random [4] → GradDrop's sum [P] (cl/drop_rows.cl).
  */
+#include "gemm_tile.h"
 #include "rng.h"
 #include "spread.h"
 #include "team.h"
@@ -111,7 +112,9 @@ static enum umb_status gram_emit(struct umb_emit *e)
     struct umb_spread s =
         umb__spread(e->p.caps, P, by_pairs ? GRAM_SPAN_GPU : GRAM_SPAN, GRAM_CHUNKS);
     const int n_chunks = (int)s.groups, n = n_pairs * TILE * TILE;
-    const char *options = umb__emit_printf(e, "-DVW=%d%s", s.lanes, umb__shuffle_option(e->p.caps));
+    const char *options =
+        umb__emit_printf(e, "-DVW=%d%s%s", s.lanes, umb__shuffle_option(e->p.caps),
+                         umb__tile_applies(e->p.caps) ? " -DFETCHES" : "");
     int partial = -1;
     enum umb_status st = umb__emit_temp(e, (size_t)n * s.groups * sizeof(float), &partial);
     if (st != UMB_OK || !options) { return UMB_ERR_NO_MEMORY; }
