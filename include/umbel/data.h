@@ -47,7 +47,7 @@ struct umb_target_info {
     size_t n_swaps;
 };
 
-/* One target of a CSV data set. */
+/* One target of a CSV data set, or how the masks of the format masks are read. */
 struct umb_csv_target {
     const char *name;
     enum umb_target_kind kind;
@@ -69,7 +69,7 @@ struct umb_csv_target {
 };
 
 struct umb_dataset_desc {
-    const char *format;    /* idx, cifar10, folder, csv, shapes, multi_mnist */
+    const char *format;    /* idx, cifar10, folder, csv, masks, shapes, multi_mnist */
     const char *path;      /* folder (all but csv) or file (csv); NULL for shapes */
     int64_t height, width; /* images are scaled to this (bilinear, triangle filter when shrinking);
                               0: as they are, all must agree */
@@ -77,13 +77,15 @@ struct umb_dataset_desc {
     double
         validation; /* share of the training samples split off (by seed, not by place), 0 ≤ v < 1 */
     double test;    /* the same for formats without a test split of their own (folder without test/,
-                       csv without split_column) */
+                       csv without split_column, masks without test/) */
     uint64_t seed; /* for those splits and for generated data */
     int64_t limit; /* at most this many samples a split; 0: all */
     /* csv */
     const char *image_column; /* unset: "path" */
     const char *split_column; /* values train, validation (or val), test; NULL: none */
-    const struct umb_csv_target *targets;
+    const struct umb_csv_target
+        *targets; /* masks: one, of kind PIXELS; its name and columns are not
+                     read, its classes, if not NULL, are the classes' names */
     size_t n_targets;
     /* shapes */
     int64_t count; /* training samples, 0: 4000; test has a quarter of that */
@@ -99,14 +101,17 @@ struct umb_dataset;
  *            target "label", class names sorted
  *   csv      a header line, then an image path (beside the file) and columns a sample; RFC 4180
  *            quoting
- *   shapes   generated: one coloured shape an image, 32×32×3; targets "shape" (4 classes: circle,
- *            square, triangle, cross), "colour" (6 classes), "position" (REAL, x and y of the
- *            centre in 0…1), "mask" (PIXELS, 0 background, 1 shape)
- *   multi_mnist  idx's files of 28×28: two digits in one picture, 28×28×1, the second drawn by seed
- *            (Sabour et al., NeurIPS 2017, as Sener and Koltun, NeurIPS 2018, have it); targets
- *            "left" and "right". The last sixth of the training files is the validation split
- * Errors: UMB_ERR_IO, UMB_ERR_FORMAT, UMB_ERR_INVALID (unknown format or a desc that does not fit
- * it), UMB_ERR_NO_MEMORY.
+ *   masks    train/NAME.png (or .jpg) and train_labels/NAME.png, 8-bit class indices; the same of
+ *            validation/ (or val/) and test/. Targets: "mask" (PIXELS), and what it says of the
+ * whole picture: "dominant" (CLASS: of the most pixels), "present" (REAL: 1 for each class that has
+ * a pixel, else 0), "share" (REAL: the share of the labelled pixels that each has) shapes
+ * generated: one coloured shape an image, 32×32×3; targets "shape" (4 classes: circle, square,
+ * triangle, cross), "colour" (6 classes), "position" (REAL, x and y of the centre in 0…1), "mask"
+ * (PIXELS, 0 background, 1 shape) multi_mnist  idx's files of 28×28: two digits in one picture,
+ * 28×28×1, the second drawn by seed (Sabour et al., NeurIPS 2017, as Sener and Koltun, NeurIPS
+ * 2018, have it); targets "left" and "right". The last sixth of the training files is the
+ * validation split Errors: UMB_ERR_IO, UMB_ERR_FORMAT, UMB_ERR_INVALID (unknown format or a desc
+ * that does not fit it), UMB_ERR_NO_MEMORY.
  */
 UMB_MUST_USE enum umb_status umb_dataset_open(struct umb_context *ctx,
                                               const struct umb_dataset_desc *desc,
@@ -123,7 +128,8 @@ int umb_dataset_find_target(const struct umb_dataset *ds, const char *name);
 /*
  * Reads sample `index` of a split: image (H·W·C bytes) and, for each target i, targets[i] (int32 or
  * float as its kind says). What is NULL, image, targets or an entry of it, is not wanted, and not
- * read from files. Thread-safe. Errors: as open, for files read late (images of folder and csv).
+ * read from files. Thread-safe. Errors: as open, for files read late (images of folder, csv and
+ * masks).
  */
 UMB_MUST_USE enum umb_status umb_dataset_read(struct umb_dataset *ds, enum umb_split split,
                                               int64_t index, uint8_t *image, void *const *targets);

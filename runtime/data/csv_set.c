@@ -129,44 +129,6 @@ static enum umb_status csv_open(struct umb_dataset *ds, const struct umb_dataset
     return st;
 }
 
-/* Indices become classes; the ignored one becomes −1, any other beyond the classes is an error. */
-static enum umb_status to_classes(const struct csv_set *set, const struct umb_csv_values *values,
-                                  uint32_t record, const uint8_t *index, int32_t *ret_class)
-{
-    const struct umb_image_files *files = set->files;
-    int64_t area = files->shape[0] * files->shape[1];
-    for (int64_t i = 0; i < area; i++) {
-        ret_class[i] = index[i] == values->ignore ? -1 : index[i];
-        if (ret_class[i] < values->n_classes) { continue; }
-        enum umb_status st = umb__fail(
-            files->ctx, UMB_ERR_FORMAT, "%s: class %d at x %lld, y %lld; expected 0 … %lld%s",
-            files->path[record * files->n_planes + values->plane], index[i],
-            (long long)(i % files->shape[1]), (long long)(i / files->shape[1]),
-            (long long)values->n_classes - 1, values->ignore < 0 ? "" : " or the ignored index");
-        return umb__image_files_blame(files, record, values->plane, st);
-    }
-    return UMB_OK;
-}
-
-static enum umb_status read_mask(const struct csv_set *set, const struct umb_csv_values *values,
-                                 uint32_t record, int32_t *ret_class)
-{
-    struct umb_image_files *files = set->files;
-    size_t area = (size_t)(files->shape[0] * files->shape[1]);
-    if (files->path[record * files->n_planes + values->plane] == NULL) {
-        for (size_t i = 0; i < area; i++) {
-            ret_class[i] = -1;
-        }
-        return UMB_OK;
-    }
-    uint8_t *index = umb__calloc(files->ctx, area, 1);
-    if (index == NULL) { return UMB_ERR_NO_MEMORY; }
-    enum umb_status st = umb__image_files_read(files, record, values->plane, index);
-    if (st == UMB_OK) { st = to_classes(set, values, record, index, ret_class); }
-    umb__free(index);
-    return st;
-}
-
 static enum umb_status read_value(const struct csv_set *set, size_t t, uint32_t record, void *out)
 {
     const struct umb_csv_values *values = &set->values[t];
@@ -179,7 +141,9 @@ static enum umb_status read_value(const struct csv_set *set, size_t t, uint32_t 
                values->n_values * sizeof *values->value);
         break;
     case UMB_TARGET_PIXELS:
-        return read_mask(set, values, record, out);
+        return umb__image_files_read_mask(
+            set->files, record, values->plane,
+            &(struct umb_mask_classes){values->n_classes, values->ignore}, out);
     }
     return UMB_OK;
 }

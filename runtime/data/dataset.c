@@ -5,9 +5,9 @@
 #include <math.h>
 #include <string.h>
 
-static const struct umb_format *const formats[] = {&umb__format_idx,    &umb__format_cifar10,
-                                                   &umb__format_folder, &umb__format_csv,
-                                                   &umb__format_shapes, &umb__format_multi_mnist};
+static const struct umb_format *const formats[] = {
+    &umb__format_idx,    &umb__format_cifar10,     &umb__format_folder, &umb__format_csv,
+    &umb__format_shapes, &umb__format_multi_mnist, &umb__format_masks};
 #define N_FORMATS (sizeof formats / sizeof formats[0])
 
 static enum umb_status find_format(struct umb_context *ctx, const char *name,
@@ -24,12 +24,12 @@ static enum umb_status find_format(struct umb_context *ctx, const char *name,
     if (name == NULL) {
         return umb__fail(
             ctx, UMB_ERR_INVALID,
-            "format: missing; expected idx, cifar10, folder, csv, shapes or multi_mnist");
+            "format: missing; expected idx, cifar10, folder, csv, masks, shapes or multi_mnist");
     }
     const char *near = umb__nearest(name, names, N_FORMATS);
     return umb__fail(ctx, UMB_ERR_INVALID,
-                     "format: unknown format '%s'; expected idx, cifar10, folder, csv, shapes or "
-                     "multi_mnist%s%s%s",
+                     "format: unknown format '%s'; expected idx, cifar10, folder, csv, masks, "
+                     "shapes or multi_mnist%s%s%s",
                      name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
@@ -79,7 +79,9 @@ static enum umb_status check_keys(struct umb_context *ctx, const struct umb_form
     if (!(format->takes & UMB_TAKES_TARGETS)) {
         if (d->image_column) { stray = "image_column"; }
         if (d->split_column) { stray = "split_column"; }
-        if (d->n_targets > 0) { stray = "targets"; }
+    }
+    if (!(format->takes & (UMB_TAKES_TARGETS | UMB_TAKES_CLASSES)) && d->n_targets > 0) {
+        stray = "targets";
     }
     if (!(format->takes & UMB_TAKES_COUNT) && d->count != 0) { stray = "count"; }
     if (stray) {

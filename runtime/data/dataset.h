@@ -13,7 +13,12 @@
 #include <umbel/data.h>
 
 /* Keys of umb_dataset_desc that not every format takes. */
-enum umb_format_key { UMB_TAKES_PATH = 1, UMB_TAKES_TARGETS = 2, UMB_TAKES_COUNT = 4 };
+enum umb_format_key {
+    UMB_TAKES_PATH = 1,
+    UMB_TAKES_TARGETS = 2,
+    UMB_TAKES_COUNT = 4,
+    UMB_TAKES_CLASSES = 8 /* one target, which says how the pixels of masks are read */
+};
 
 struct umb_format {
     const char *name;
@@ -42,7 +47,7 @@ struct umb_dataset {
 };
 
 extern const struct umb_format umb__format_idx, umb__format_cifar10, umb__format_folder,
-    umb__format_csv, umb__format_shapes, umb__format_multi_mnist;
+    umb__format_csv, umb__format_shapes, umb__format_multi_mnist, umb__format_masks;
 
 /* The most samples of a data set, and classes of a target: beyond, a file lies. */
 #define UMB_MAX_RECORDS ((size_t)1 << 30)

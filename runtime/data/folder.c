@@ -8,17 +8,10 @@
  * first of them (a limit) have all classes. Names that begin with a dot are passed over.
  */
 #include "image_files.h"
+#include "listing.h"
 #include "system.h"
-#include <dirent.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-
-struct names {
-    const char **name; /* in the arena; sorted */
-    size_t n, capacity;
-};
 
 struct entry {
     const char *path;
@@ -34,15 +27,10 @@ struct folder_set {
 
 struct scan {
     struct umb_dataset *ds;
-    struct names classes;
+    struct umb_names classes;
     struct entry *entry;
     size_t n, capacity;
 };
-
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
 
 /* By split, then by turns through the classes; by name where validation/ and val/ share a place. */
 static int compare_entries(const void *a, const void *b)
@@ -52,71 +40,6 @@ static int compare_entries(const void *a, const void *b)
     if (x->rank != y->rank) { return x->rank < y->rank ? -1 : 1; }
     if (x->label != y->label) { return x->label < y->label ? -1 : 1; }
     return strcmp(x->path, y->path);
-}
-
-static bool is_image_name(const char *name)
-{
-    static const char *const ends[] = {".png", ".jpg", ".jpeg"};
-    size_t length = strlen(name);
-    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
-        size_t n = strlen(ends[i]);
-        if (length > n && strcasecmp(name + length - n, ends[i]) == 0) { return true; }
-    }
-    return false;
-}
-
-static enum umb_status add_name(struct umb_dataset *ds, struct names *names, const char *name)
-{
-    if (names->n == names->capacity) {
-        size_t capacity = names->capacity ? 2 * names->capacity : 64;
-        const char **grown =
-            umb__grow(ds->ctx, names->name, names->capacity, capacity, sizeof *grown);
-        if (grown == NULL) { return UMB_ERR_NO_MEMORY; }
-        names->name = grown;
-        names->capacity = capacity;
-    }
-    names->name[names->n] = umb__arena_strdup(ds->arena, name);
-    return names->name[names->n++] ? UMB_OK : UMB_ERR_NO_MEMORY;
-}
-
-/* Adds the entry if it is of the wanted kind; other files are counted. */
-static enum umb_status take_entry(struct umb_dataset *ds, const char *folder, const char *name,
-                                  bool want_folders, struct names *names, size_t *n_other)
-{
-    char *path = umb__path_join(ds->ctx, folder, name);
-    if (path == NULL) { return UMB_ERR_NO_MEMORY; }
-    bool is_folder = umb__is_folder(path);
-    umb__free(path);
-    if (is_folder == want_folders && (want_folders || is_image_name(name))) {
-        return add_name(ds, names, name);
-    }
-    *n_other += !is_folder;
-    return UMB_OK;
-}
-
-/* The sorted names of the folders, or of the images, in a folder. names->name is freed by the
- * caller, on failure too. */
-static enum umb_status list_folder(struct umb_dataset *ds, const char *folder, bool want_folders,
-                                   struct names *names)
-{
-    DIR *dir = opendir(folder);
-    if (dir == NULL) {
-        return umb__fail(ds->ctx, UMB_ERR_IO, "path: %s cannot be read (%s)", folder,
-                         strerror(errno));
-    }
-    size_t n_other = 0;
-    enum umb_status st = UMB_OK;
-    for (struct dirent *e = readdir(dir); e != NULL && st == UMB_OK; e = readdir(dir)) {
-        if (e->d_name[0] == '.') { continue; }
-        st = take_entry(ds, folder, e->d_name, want_folders, names, &n_other);
-    }
-    closedir(dir);
-    if (st == UMB_OK && n_other > 0) {
-        umb__log(ds->ctx, UMB_LOG_WARN, "%s: %zu files that are no .png, .jpg or .jpeg passed over",
-                 folder, n_other);
-    }
-    if (names->n > 0) { qsort(names->name, names->n, sizeof *names->name, compare_names); }
-    return st;
 }
 
 static enum umb_status add_entry(struct scan *scan, const struct entry *entry)
@@ -136,8 +59,8 @@ static enum umb_status add_entry(struct scan *scan, const struct entry *entry)
 static enum umb_status scan_class(struct scan *scan, const char *folder, enum umb_split split,
                                   int32_t label)
 {
-    struct names images = {.n = 0};
-    enum umb_status st = list_folder(scan->ds, folder, false, &images);
+    struct umb_names images = {.n = 0};
+    enum umb_status st = umb__list_folder(scan->ds, folder, false, &images);
     if (st == UMB_OK && images.n == 0 && split == UMB_SPLIT_TRAIN) {
         st = umb__fail(scan->ds->ctx, UMB_ERR_FORMAT,
                        "%s: no images; expected .png, .jpg or .jpeg files", folder);
@@ -156,9 +79,9 @@ static enum umb_status scan_class(struct scan *scan, const char *folder, enum um
 static enum umb_status scan_split(struct scan *scan, const char *folder, enum umb_split split)
 {
     struct umb_context *ctx = scan->ds->ctx;
-    struct names found = {.n = 0};
+    struct umb_names found = {.n = 0};
     size_t before = scan->n;
-    enum umb_status st = list_folder(scan->ds, folder, true, &found);
+    enum umb_status st = umb__list_folder(scan->ds, folder, true, &found);
     if (st == UMB_OK && found.n == 0) {
         st = umb__fail(ctx, UMB_ERR_FORMAT, "%s: no class folders; expected %s/CLASS/IMAGE.png",
                        folder, folder);
@@ -170,7 +93,7 @@ static enum umb_status scan_split(struct scan *scan, const char *folder, enum um
     if (split == UMB_SPLIT_TRAIN) { scan->classes = found; }
     for (size_t i = 0; i < found.n && st == UMB_OK; i++) {
         const char *const *class = bsearch(&found.name[i], scan->classes.name, scan->classes.n,
-                                           sizeof *scan->classes.name, compare_names);
+                                           sizeof *scan->classes.name, umb__compare_names);
         char *path = umb__path_join(ctx, folder, found.name[i]);
         st = path ? UMB_OK : UMB_ERR_NO_MEMORY;
         if (st == UMB_OK && class == NULL) {
@@ -189,27 +112,20 @@ static enum umb_status scan_split(struct scan *scan, const char *folder, enum um
     return st;
 }
 
-static bool has_folder(const char *folder)
-{
-    DIR *dir = opendir(folder);
-    if (dir == NULL) { return false; }
-    closedir(dir);
-    return true;
-}
-
 /* train/ is a split when it holds class folders or another split lies beside it; else it is a class
  * of that name. */
 static enum umb_status has_splits(struct umb_dataset *ds, const char *const *split_path,
                                   bool *ret_split)
 {
     *ret_split = false;
-    if (!has_folder(split_path[0])) { return UMB_OK; }
-    if (has_folder(split_path[1]) || has_folder(split_path[2]) || has_folder(split_path[3])) {
+    if (!umb__has_folder(split_path[0])) { return UMB_OK; }
+    if (umb__has_folder(split_path[1]) || umb__has_folder(split_path[2]) ||
+        umb__has_folder(split_path[3])) {
         *ret_split = true;
         return UMB_OK;
     }
-    struct names inside = {.n = 0};
-    enum umb_status st = list_folder(ds, split_path[0], true, &inside);
+    struct umb_names inside = {.n = 0};
+    enum umb_status st = umb__list_folder(ds, split_path[0], true, &inside);
     *ret_split = inside.n > 0;
     umb__free(inside.name);
     return st;
@@ -230,7 +146,7 @@ static enum umb_status scan_all(struct scan *scan, const char *root)
     if (st != UMB_OK) { return st; }
     if (!splits) { return scan_split(scan, root, UMB_SPLIT_TRAIN); }
     for (int i = 0; i < 4 && st == UMB_OK; i++) {
-        if (i == 0 || has_folder(path[i])) { st = scan_split(scan, path[i], split[i]); }
+        if (i == 0 || umb__has_folder(path[i])) { st = scan_split(scan, path[i], split[i]); }
     }
     return st;
 }

@@ -178,3 +178,41 @@ enum umb_status umb__image_files_read(struct umb_image_files *files, size_t reco
     }
     return UMB_OK;
 }
+
+/* Indices become classes; the ignored one becomes −1, any other beyond the classes is an error. */
+static enum umb_status to_classes(const struct umb_image_files *files, size_t record, size_t plane,
+                                  const struct umb_mask_classes *classes, const uint8_t *index,
+                                  int32_t *ret_class)
+{
+    int64_t area = files->shape[0] * files->shape[1];
+    for (int64_t i = 0; i < area; i++) {
+        ret_class[i] = index[i] == classes->ignore ? -1 : index[i];
+        if (ret_class[i] < classes->n) { continue; }
+        enum umb_status st = umb__fail(
+            files->ctx, UMB_ERR_FORMAT, "%s: class %d at x %lld, y %lld; expected 0 … %lld%s",
+            files->path[record * files->n_planes + plane], index[i],
+            (long long)(i % files->shape[1]), (long long)(i / files->shape[1]),
+            (long long)classes->n - 1, classes->ignore < 0 ? "" : " or the ignored index");
+        return umb__image_files_blame(files, record, plane, st);
+    }
+    return UMB_OK;
+}
+
+enum umb_status umb__image_files_read_mask(struct umb_image_files *files, size_t record,
+                                           size_t plane, const struct umb_mask_classes *classes,
+                                           int32_t *ret_class)
+{
+    size_t area = (size_t)(files->shape[0] * files->shape[1]);
+    if (files->path[record * files->n_planes + plane] == NULL) {
+        for (size_t i = 0; i < area; i++) {
+            ret_class[i] = -1;
+        }
+        return UMB_OK;
+    }
+    uint8_t *index = umb__calloc(files->ctx, area, 1);
+    if (index == NULL) { return UMB_ERR_NO_MEMORY; }
+    enum umb_status st = umb__image_files_read(files, record, plane, index);
+    if (st == UMB_OK) { st = to_classes(files, record, plane, classes, index, ret_class); }
+    umb__free(index);
+    return st;
+}

@@ -1,6 +1,6 @@
 /*
- * image_files.h: images that lie in files, and masks beside them: what folder and csv have in
- * common.
+ * image_files.h: images that lie in files, and masks beside them: what folder, csv and masks have
+ * in common.
  *
  * Every record has n_planes paths: plane 0 is the image, the others are masks. Files are decoded
  * when they are read; where the whole set is small at its target size, each is decoded once and
@@ -41,6 +41,18 @@ UMB_MUST_USE enum umb_status umb__image_files_settle(struct umb_image_files *fil
  * NULL. */
 UMB_MUST_USE enum umb_status umb__image_files_read(struct umb_image_files *files, size_t record,
                                                    size_t plane, uint8_t *ret_pixels);
+
+/* What a mask's indices mean. */
+struct umb_mask_classes {
+    int64_t n;
+    int64_t ignore; /* the index of pixels without a label; −1: none */
+};
+
+/* A mask as classes [H,W], −1 where a pixel has no label; all are −1 where there is no mask. */
+UMB_MUST_USE enum umb_status umb__image_files_read_mask(struct umb_image_files *files,
+                                                        size_t record, size_t plane,
+                                                        const struct umb_mask_classes *classes,
+                                                        int32_t *ret_class);
 
 /* Puts "LIST:LINE: COLUMN: " before the present message where there is a list. */
 enum umb_status umb__image_files_blame(const struct umb_image_files *files, size_t record,

@@ -99,7 +99,7 @@ enum umb_status umb__exp_read_augment(struct umb_experiment *exp, const struct u
     if (!node) { return UMB_OK; }
     d->augments = true;
     enum umb_status st = read_amounts(exp, node, &d->augment);
-    for (size_t i = 0; st == UMB_OK && i < d->desc.n_targets; i++) {
+    for (size_t i = 0; st == UMB_OK && targets && i < d->desc.n_targets; i++) {
         st = check_target(exp, &d->augment, targets->item[i], &d->desc.targets[i]);
     }
     return st;

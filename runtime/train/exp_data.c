@@ -12,19 +12,31 @@
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 #define MAX_EXTENT 16384
 
-enum { IDX = 1, CIFAR10 = 2, FOLDER = 4, CSV = 8, SHAPES = 16, MULTI_MNIST = 32, ALL = 63 };
+enum {
+    IDX = 1,
+    CIFAR10 = 2,
+    FOLDER = 4,
+    CSV = 8,
+    SHAPES = 16,
+    MULTI_MNIST = 32,
+    MASKS = 64,
+    ALL = 127
+};
 
-static const char *const formats[] = {"idx", "cifar10", "folder", "csv", "shapes", "multi_mnist"};
+static const char *const formats[] = {"idx",    "cifar10",     "folder", "csv",
+                                      "shapes", "multi_mnist", "masks"};
 
 /* Every key with the formats that have it. */
 static const struct data_key {
     const char *name;
     unsigned formats;
 } data_keys[] = {
-    {"format", ALL},   {"path", ALL & ~SHAPES}, {"normalize", ALL},     {"size", ALL},
-    {"channels", ALL}, {"validation", ALL},     {"test", FOLDER | CSV}, {"limit", ALL},
-    {"seed", ALL},     {"image_column", CSV},   {"split_column", CSV},  {"targets", CSV},
-    {"count", SHAPES}, {"inputs", CSV},         {"augment", ALL},
+    {"format", ALL},    {"path", ALL & ~SHAPES}, {"normalize", ALL},
+    {"size", ALL},      {"channels", ALL},       {"validation", ALL},
+    {"seed", ALL},      {"limit", ALL},          {"test", FOLDER | CSV | MASKS},
+    {"targets", CSV},   {"image_column", CSV},   {"split_column", CSV},
+    {"count", SHAPES},  {"inputs", CSV},         {"augment", ALL},
+    {"classes", MASKS}, {"ignore", MASKS},
 };
 
 static enum umb_status read_format(struct umb_experiment *exp, const struct umb_yaml *map,
@@ -36,7 +48,7 @@ static enum umb_status read_format(struct umb_experiment *exp, const struct umb_
     if (!node) {
         return umb__yaml_fail(exp->ctx, map,
                               "format: is missing; expected idx, cifar10, folder, "
-                              "csv, shapes or multi_mnist");
+                              "csv, masks, shapes or multi_mnist");
     }
     st = umb__yaml_text(exp->ctx, node, &d->desc.format);
     for (size_t i = 0; st == UMB_OK && i < COUNT(formats); i++) {
@@ -237,6 +249,7 @@ static enum umb_status read_one(struct umb_experiment *exp, const struct umb_yam
     if (st == UMB_OK) { st = read_count(exp, map, "seed", 0, INT64_MAX, &seed); }
     if (st == UMB_OK) { st = read_count(exp, map, "count", 4, 10000000, &d->desc.count); }
     if (st == UMB_OK && format == CSV) { st = read_csv(exp, map, d); }
+    if (st == UMB_OK && format == MASKS) { st = umb__exp_read_mask_classes(exp, map, d); }
     if (st == UMB_OK) { st = umb__exp_read_augment(exp, map, d); }
     d->desc.seed = (uint64_t)seed;
     if (st == UMB_OK) { st = umb__exp_read_inputs(exp, map, d); }

@@ -1,4 +1,5 @@
-/* exp_targets.c: what a CSV's columns are, `targets` of a data set. */
+/* exp_targets.c: what a CSV's columns are, `targets` of a data set, and what indices of masks mean.
+ */
 #include "experiment.h"
 
 #include "fail.h"
@@ -149,5 +150,38 @@ enum umb_status umb__exp_read_targets(struct umb_experiment *exp, const struct u
     }
     d->desc.targets = targets;
     d->desc.n_targets = node->n_items;
+    return st;
+}
+
+/* `classes` is how many there are, or their names. */
+enum umb_status umb__exp_read_mask_classes(struct umb_experiment *exp, const struct umb_yaml *map,
+                                           struct umb_exp_data *d)
+{
+    const struct umb_yaml *classes = umb__yaml_get(map, "classes"),
+                          *ignore = umb__yaml_get(map, "ignore");
+    struct umb_csv_target *t = umb__arena_calloc(exp->tree->arena, 1, sizeof *t);
+    if (!t) { return UMB_ERR_NO_MEMORY; }
+    if (!classes) {
+        return umb__yaml_fail(exp->ctx, map,
+                              "classes: is missing; expected how many, or their names");
+    }
+    t->name = "mask";
+    t->kind = UMB_TARGET_PIXELS;
+    t->ignore = -1;
+    int64_t n = 0;
+    enum umb_status st = UMB_OK;
+    if (classes->kind == UMB_YAML_LIST) {
+        st = read_texts(exp, classes, &t->classes, &t->n_classes);
+        n = (int64_t)t->n_classes;
+    } else {
+        st = umb__yaml_int(exp->ctx, classes, 2, 256, &n);
+        t->n_classes = (size_t)n;
+    }
+    if (st == UMB_OK && (n < 2 || n > 256)) {
+        st = umb__yaml_fail(exp->ctx, classes, "has %lld names; expected 2 to 256", (long long)n);
+    }
+    if (st == UMB_OK && ignore) { st = umb__yaml_int(exp->ctx, ignore, 0, 255, &t->ignore); }
+    d->desc.targets = t;
+    d->desc.n_targets = 1;
     return st;
 }

@@ -205,6 +205,9 @@ UMB_MUST_USE enum umb_status umb__exp_read_data(struct umb_experiment *exp,
 UMB_MUST_USE enum umb_status umb__exp_read_targets(struct umb_experiment *exp,
                                                    const struct umb_yaml *map,
                                                    struct umb_exp_data *d);
+UMB_MUST_USE enum umb_status umb__exp_read_mask_classes(struct umb_experiment *exp,
+                                                        const struct umb_yaml *map,
+                                                        struct umb_exp_data *d);
 /* exp_data.c: size, channels and normalize of map. */
 UMB_MUST_USE enum umb_status umb__exp_read_images(struct umb_experiment *exp,
                                                   const struct umb_yaml *map,

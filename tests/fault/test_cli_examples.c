@@ -1,6 +1,7 @@
 /*
  * test_cli_examples.c: the examples, trained in a short form by the command. Those whose data are
- * not there are skipped, and said to be. Two inputs and MultiMNIST: tests/train/test_sharing_examples.c.
+ * not there are skipped, and said to be. Two inputs and MultiMNIST:
+ * tests/train/test_sharing_examples.c.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -117,6 +118,12 @@ static void fine_tune(void **state)
     train("fine-tune", "--set data.clothes.limit=64", "fashion-mnist", "garment");
 }
 
+static void street(void **state)
+{
+    (void)state;
+    train("street", "--set data.scenes.limit=32", "camvid", "dominant");
+}
+
 int main(void)
 {
     const char *data = getenv("UMBEL_DATA"), *source = getenv("UMBEL_TEST_SOURCE");
@@ -132,7 +139,7 @@ int main(void)
         cmocka_unit_test(balancing),        cmocka_unit_test(soft_sharing),
         cmocka_unit_test(related_tasks),    cmocka_unit_test(faces),
         cmocka_unit_test(cifar10),          cmocka_unit_test(many_heads),
-        cmocka_unit_test(fine_tune),
+        cmocka_unit_test(fine_tune),        cmocka_unit_test(street),
     };
     return cmocka_run_group_tests_name("cli_examples", tests, enter, leave);
 }
