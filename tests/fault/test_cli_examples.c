@@ -1,6 +1,6 @@
 /*
  * test_cli_examples.c: the examples, trained in a short form by the command. Those whose data are
- * not there are skipped, and said to be. Two inputs and MultiMNIST:
+ * not there are skipped, and said to be. Two inputs, MultiMNIST and cifar10-dense:
  * tests/train/test_sharing_examples.c.
  */
 #include <setjmp.h>
@@ -124,6 +124,18 @@ static void street(void **state)
     train("street", "--set data.scenes.limit=32", "camvid", "dominant");
 }
 
+static void resnet18(void **state)
+{
+    (void)state;
+    train("resnet18", "--set data.photos.limit=16", "cifar10", "object");
+}
+
+static void two_devices(void **state)
+{
+    (void)state;
+    train("two-devices", FEW_IMAGES, "fashion-mnist", "garment");
+}
+
 int main(void)
 {
     const char *data = getenv("UMBEL_DATA"), *source = getenv("UMBEL_TEST_SOURCE");
@@ -140,6 +152,7 @@ int main(void)
         cmocka_unit_test(related_tasks),    cmocka_unit_test(faces),
         cmocka_unit_test(cifar10),          cmocka_unit_test(many_heads),
         cmocka_unit_test(fine_tune),        cmocka_unit_test(street),
+        cmocka_unit_test(resnet18),         cmocka_unit_test(two_devices),
     };
     return cmocka_run_group_tests_name("cli_examples", tests, enter, leave);
 }

@@ -322,10 +322,11 @@ static void schedules_follow_their_formulas(void **state)
 static void the_examples_can_be_read(void **state)
 {
     static const char *const names[] = {
-        "shapes",      "mnist-fashion", "many-heads",       "two-devices",  "cifar10",
-        "resnet18",    "faces",         "fine-tune",        "two-inputs",   "two-inputs-joint",
-        "multi-mnist", "cifar10-dense", "residual-sharing", "cross-stitch", "mixture",
-        "attention",   "task-graph",    "soft-sharing",     "related-tasks"};
+        "shapes",      "mnist-fashion", "many-heads",       "two-devices",   "cifar10",
+        "resnet18",    "faces",         "fine-tune",        "two-inputs",    "two-inputs-joint",
+        "multi-mnist", "cifar10-dense", "residual-sharing", "cross-stitch",  "mixture",
+        "attention",   "task-graph",    "soft-sharing",     "related-tasks", "street",
+        "balancing"};
     const char *source = getenv("UMBEL_TEST_SOURCE");
     struct umb_context *ctx = NULL;
     char data[512];
