@@ -216,6 +216,23 @@ void must_refuse(const struct umb_dataset_desc *desc, enum umb_status want,
     assert_int_equal(umb__alloc_live(), before);
 }
 
+void must_open_without_memory(const struct umb_dataset_desc *desc, uint64_t fewest, uint64_t most)
+{
+    const uint64_t before = umb__alloc_live();
+    uint64_t n = 0;
+    enum umb_status st;
+    do {
+        struct umb_dataset *ds = NULL;
+        umb__alloc_fail_at(++n);
+        st = umb_dataset_open(context, desc, &ds);
+        umb__alloc_fail_at(0);
+        if (st != UMB_OK) { assert_failed(st, UMB_ERR_NO_MEMORY, PIECES("memory")); }
+        umb_dataset_close(ds);
+        assert_int_equal(umb__alloc_live(), before);
+    } while (st != UMB_OK);
+    assert_in_range(n, fewest, most);
+}
+
 int must_read(struct umb_dataset *ds, enum umb_split split, int64_t index, uint8_t *image)
 {
     static uint8_t unwanted[1 << 20];

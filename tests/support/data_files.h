@@ -75,6 +75,9 @@ struct umb_dataset *must_open(const struct umb_dataset_desc *desc);
 /* Opening fails so, writes no handle and keeps no memory. */
 void must_refuse(const struct umb_dataset_desc *desc, enum umb_status want,
                  const char *const *pieces);
+/* Opening fails for want of memory at each of its allocations, of which there are so many, and
+ * keeps none; then it works. */
+void must_open_without_memory(const struct umb_dataset_desc *desc, uint64_t fewest, uint64_t most);
 /* The sample's only class target; image may be NULL. */
 int must_read(struct umb_dataset *ds, enum umb_split split, int64_t index, uint8_t *image);
 

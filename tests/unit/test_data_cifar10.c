@@ -1,5 +1,4 @@
 /* test_data_cifar10.c: CIFAR-10's records, and the order of its batches. */
-#include "alloc.h"
 #include "data_files.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -134,18 +133,7 @@ static void failing_allocations_leave_nothing(void **state)
     put_set();
     put_blob("data_batch_2.bin", cifar_batch(1, 5));
     const struct umb_dataset_desc d = desc();
-    uint64_t before = umb__alloc_live(), n = 0;
-    enum umb_status st;
-    do {
-        struct umb_dataset *ds = NULL;
-        umb__alloc_fail_at(++n);
-        st = umb_dataset_open(files_context(), &d, &ds);
-        umb__alloc_fail_at(0);
-        if (st != UMB_OK) { assert_int_equal(st, UMB_ERR_NO_MEMORY); }
-        umb_dataset_close(ds);
-        assert_int_equal(umb__alloc_live(), before);
-    } while (st != UMB_OK);
-    assert_in_range(n, 8, 60);
+    must_open_without_memory(&d, 8, 60);
 }
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, files_set_up, files_tear_down)

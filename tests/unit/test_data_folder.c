@@ -1,5 +1,4 @@
 /* test_data_folder.c: folders of images by class. */
-#include "alloc.h"
 #include "data_files.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -244,18 +243,7 @@ static void failing_allocations_leave_nothing(void **state)
     put_image("train/b/1.png", 2);
     put_image("test/b/1.png", 3);
     const struct umb_dataset_desc d = desc();
-    uint64_t before = umb__alloc_live(), n = 0;
-    enum umb_status st;
-    do {
-        struct umb_dataset *ds = NULL;
-        umb__alloc_fail_at(++n);
-        st = umb_dataset_open(files_context(), &d, &ds);
-        umb__alloc_fail_at(0);
-        if (st != UMB_OK) { assert_failed(st, UMB_ERR_NO_MEMORY, PIECES("memory")); }
-        umb_dataset_close(ds);
-        assert_int_equal(umb__alloc_live(), before);
-    } while (st != UMB_OK);
-    assert_in_range(n, 10, 200);
+    must_open_without_memory(&d, 10, 200);
 }
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, files_set_up, files_tear_down)

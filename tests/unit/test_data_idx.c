@@ -1,5 +1,4 @@
 /* test_data_idx.c: the idx format, plain and packed, right and lying. */
-#include "alloc.h"
 #include "data_files.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -316,18 +315,7 @@ static void failing_allocations_leave_nothing(void **state)
     put_idx_set(4, 3);
     put_blob(IMAGES, gzip_blob(idx_images(4, 3, 2)));
     const struct umb_dataset_desc d = desc();
-    uint64_t before = umb__alloc_live(), n = 0;
-    enum umb_status st;
-    do {
-        struct umb_dataset *ds = NULL;
-        umb__alloc_fail_at(++n);
-        st = umb_dataset_open(files_context(), &d, &ds);
-        umb__alloc_fail_at(0);
-        if (st != UMB_OK) { assert_int_equal(st, UMB_ERR_NO_MEMORY); }
-        umb_dataset_close(ds);
-        assert_int_equal(umb__alloc_live(), before);
-    } while (st != UMB_OK);
-    assert_in_range(n, 8, 60);
+    must_open_without_memory(&d, 8, 60);
 }
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, files_set_up, files_tear_down)
