@@ -34,15 +34,19 @@ enum umb_status umb__trainer_collect_phase(struct umb_trainer *tr, struct umb_sa
 static enum umb_status read_line(struct umb_trainer *tr, const char *line, size_t n,
                                  const char *path, int64_t step, int64_t *updates)
 {
-    char text[320];
+    char number[24];
     int64_t count = -1;
-    snprintf(text, sizeof text, "%.*s", n < sizeof text ? (int)n : 0, line);
-    char *equals = strrchr(text, '=');
-    if (equals) { *equals = 0; }
-    if (equals && umb__parse_int(equals + 1, 0, step, &count)) {
+    size_t length = n; /* of the name, which has no '=' */
+    while (length > 0 && line[length - 1] != '=') {
+        length--;
+    }
+    const size_t digits = n - length;
+    snprintf(number, sizeof number, "%.*s", digits < sizeof number ? (int)digits : 0,
+             line + length);
+    if (length > 0 && umb__parse_int(number, 0, step, &count)) {
         const char *name;
         for (int p = 0; (name = umb__net_param(tr->net, p)) != NULL; p++) {
-            if (strcmp(name, text) != 0) { continue; }
+            if (strlen(name) != length - 1 || memcmp(name, line, length - 1) != 0) { continue; }
             updates[p] = count;
             return UMB_OK;
         }
