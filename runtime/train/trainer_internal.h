@@ -99,6 +99,10 @@ UMB_MUST_USE enum umb_status umb__trainer_graph_of(struct umb_trainer *tr, int m
 /* trainer_net.c: the net in side->graph, with side->net and side->rows_value. */
 UMB_MUST_USE enum umb_status umb__trainer_build_net(struct umb_trainer *tr, int mode,
                                                     struct umb_trainer_side *side);
+/* The same for so many rows of each stream, all where the parameters are: what is not trained. */
+UMB_MUST_USE enum umb_status umb__trainer_build_whole(struct umb_trainer *tr, int64_t batch,
+                                                      struct umb_graph *g,
+                                                      struct umb_net_values *ret_net);
 /* trainer_plan.c: compiles a side that is not there yet. */
 UMB_MUST_USE enum umb_status umb__trainer_compile(struct umb_trainer *tr, int mode);
 /* trainer_tune.c: reads UMBEL_TUNE, which `asked` (may be NULL) goes before; and measures what a

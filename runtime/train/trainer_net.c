@@ -42,6 +42,28 @@ static enum umb_status build_parts(struct umb_trainer *tr, struct umb_trainer_si
     return st;
 }
 
+/* The device that keeps the parameters of a shared batch: the first that takes rows. */
+static int keeper(const struct umb_trainer *tr)
+{
+    int d = 0;
+    while (umb__trainer_shares(tr) && !tr->share[d]) {
+        d++;
+    }
+    return d;
+}
+
+enum umb_status umb__trainer_build_whole(struct umb_trainer *tr, int64_t batch, struct umb_graph *g,
+                                         struct umb_net_values *ret_net)
+{
+    const struct umb_net_part all = {.device = keeper(tr), .count = batch};
+    struct umb_net_values net;
+    if (!all.device) { return umb__net_build(tr->net, g, batch, ret_net); }
+    enum umb_status st = umb__net_build_images(tr->net, g, batch, ret_net);
+    if (st == UMB_OK) { st = umb__net_build_part(tr->net, g, &all, ret_net, &net); }
+    if (st == UMB_OK) { ret_net->value = net.value; }
+    return st;
+}
+
 enum umb_status umb__trainer_build_net(struct umb_trainer *tr, int mode,
                                        struct umb_trainer_side *side)
 {
@@ -49,7 +71,7 @@ enum umb_status umb__trainer_build_net(struct umb_trainer *tr, int mode,
         side->rows_value[d] = -1;
     }
     if (umb__trainer_trains(mode) && umb__trainer_shares(tr)) { return build_parts(tr, side); }
-    const enum umb_status st = umb__net_build(tr->net, side->graph, tr->batch, &side->net);
+    const enum umb_status st = umb__trainer_build_whole(tr, tr->batch, side->graph, &side->net);
     side->rows_value[0] = side->graph->rows_value;
     return st;
 }
