@@ -325,6 +325,28 @@ static void a_shared_batch_gives_the_same_bits(void **state)
     umb_net_destroy(net);
 }
 
+/* By which another plan of the trainer's is told what this one was. */
+static void inputs_have_names_of_their_own(void **state)
+{
+    (void)state;
+    static const int64_t shares[] = {3, 2, 1};
+    struct umb_net *net = test_net_mixed(world.ctx);
+    struct session s = open_with(
+        net, &(struct session_desc){.batch = 6, .more = more, .n_more = N_MORE, .shares = shares});
+    const struct umb_graph *g = s.tr->side[UMB_TRAINER_TRAIN].graph;
+    int n_rows = 0;
+    for (int v = 0; v < g->n_values; v++) {
+        if (g->value[v].kind != UMB_VALUE_INPUT) { continue; }
+        n_rows += g->value[v].ambient && v != g->random_value;
+        if (umb__graph_find_value(g, g->value[v].name) != v) {
+            fail_msg("two inputs are called %s", g->value[v].name);
+        }
+    }
+    assert_int_equal(n_rows, 1 + N_MORE);
+    session_close(&s);
+    umb_net_destroy(net);
+}
+
 /* Rows that are not real count nothing, in whatever part they lie. */
 static void a_partial_batch_is_shared(void **state)
 {
@@ -438,6 +460,7 @@ int main(void)
         cmocka_unit_test(parts_do_what_the_whole_does),
         cmocka_unit_test(a_part_works_beside_the_whole),
         cmocka_unit_test(a_shared_batch_gives_the_same_bits),
+        cmocka_unit_test(inputs_have_names_of_their_own),
         cmocka_unit_test(a_partial_batch_is_shared),
         cmocka_unit_test(a_resumed_run_has_its_shares),
         cmocka_unit_test(shares_are_divided),
