@@ -86,16 +86,18 @@ enum umb_status umb__balancing_combine(struct umb_trainer *tr, struct umb_graph 
     size_t offset = 0, end = 0;
     enum umb_status st = UMB_OK;
     for (int k = 0; st == UMB_OK && k <= d->n_in_rows; k++) {
-        const struct umb_value *v = k < d->n_in_rows ? &g->value[d->in_rows[k]] : NULL;
-        if (k && (!v || v->base_offset != end)) {
+        const bool is_end = k == d->n_in_rows;
+        /* a copy: values move when nodes are added */
+        const struct umb_value v = is_end ? (struct umb_value){0} : g->value[d->in_rows[k]];
+        if (k && (is_end || v.base_offset != end)) {
             st = combine_run(tr, g, d, gradients, begun, at - begun, offset);
             begun = at;
         }
-        if (!v) { break; }
-        if (begun == at) { offset = v->base_offset; }
+        if (is_end) { break; }
+        if (begun == at) { offset = v.base_offset; }
         const size_t bytes =
-            (umb__type_bytes(&v->type) + UMB_PACK_BYTES - 1) / UMB_PACK_BYTES * UMB_PACK_BYTES;
-        end = v->base_offset + bytes;
+            (umb__type_bytes(&v.type) + UMB_PACK_BYTES - 1) / UMB_PACK_BYTES * UMB_PACK_BYTES;
+        end = v.base_offset + bytes;
         at += (int64_t)(bytes / sizeof(float));
     }
     const bool learns = d->to_learn >= 0 && !tr->balance->row->needs_second_forward;
