@@ -1,6 +1,9 @@
 /*
- * What the host makes weights of, and how they get to where they are needed: facts side by side,
- * the function of the host, and its answer.
+ * What the host makes weights of, and how they get to where they are needed. Of several devices the
+ * first is a balancer's home: losses, inner products and rows of parameters come there from
+ * wherever they are made, the host is asked there, and its weights go from there to where seeds
+ * and rows are. Nodes here are on the home unless they say otherwise; what they read of other
+ * devices is transferred (graph/devices.c).
  */
 #include "trainer_rows.h"
 
@@ -84,24 +87,31 @@ enum umb_status umb__rows_find_weights(struct umb_rows *r)
     return r->weights < 0 ? UMB_ERR_NO_MEMORY : UMB_OK;
 }
 
-/* Number t of the weights. */
-enum umb_status umb__rows_weight_of(struct umb_rows *r, int t, int *ret_value)
+/* Number t of weights that a node makes, or that another device has: all of them go there. */
+static enum umb_status view_weight(struct umb_rows *r, const char *name, int t, int device,
+                                   int *ret_value)
+{
+    char text[48];
+    r->g->value[r->weights].type.n_segments = r->T;
+    snprintf(text, sizeof text, "first=%d count=1", t);
+    r->g->device = device;
+    const enum umb_status st =
+        umb__balancing_node_with(r->g, "rows", text, name, 1, &r->weights, ret_value);
+    r->g->device = 0;
+    if (st == UMB_OK) { r->g->value[*ret_value].type.n_segments = 0; }
+    return st;
+}
+
+enum umb_status umb__rows_weight_of(struct umb_rows *r, int t, int device, int *ret_value)
 {
     const struct umb_type one = {.dtype = UMB_F32, .shape = {1, {1}}};
     const char *name =
         umb__arena_printf(r->g->arena, "%s.weight", umb__net_task(r->tr->net, t)->name);
     if (!name) { return UMB_ERR_NO_MEMORY; }
-    const struct umb_value *weights = &r->g->value[r->weights];
-    if (weights->kind == UMB_VALUE_TEMP) {
-        char text[48];
-        r->g->value[r->weights].type.n_segments = r->T;
-        snprintf(text, sizeof text, "first=%d count=1", t);
-        const enum umb_status st =
-            umb__balancing_node_with(r->g, "rows", text, name, 1, &r->weights, ret_value);
-        if (st == UMB_OK) { r->g->value[*ret_value].type.n_segments = 0; }
-        return st;
+    const enum umb_value_kind kind = r->g->value[r->weights].kind;
+    if (kind == UMB_VALUE_TEMP || (kind == UMB_VALUE_STATE && device)) {
+        return view_weight(r, name, t, device, ret_value);
     }
-    const enum umb_value_kind kind = weights->kind;
     *ret_value = umb__graph_value(r->g, name, kind, &one);
     if (*ret_value < 0) { return UMB_ERR_NO_MEMORY; }
     r->g->value[*ret_value].base = r->weights;

@@ -103,6 +103,11 @@ UMB_MUST_USE enum umb_status umb__trainer_build_net(struct umb_trainer *tr, int 
 UMB_MUST_USE enum umb_status umb__trainer_build_whole(struct umb_trainer *tr, int64_t batch,
                                                       struct umb_graph *g,
                                                       struct umb_net_values *ret_net);
+/* The net once more in side->graph, with the same images, where the first is: the tasks' outputs,
+ * and what tells each device of its rows, −1 where no op asked. */
+UMB_MUST_USE enum umb_status umb__trainer_build_again(const struct umb_trainer *tr,
+                                                      const struct umb_trainer_side *side,
+                                                      int *ret_output, int *ret_rows_value);
 /* trainer_plan.c: compiles a side that is not there yet. */
 UMB_MUST_USE enum umb_status umb__trainer_compile(struct umb_trainer *tr, int mode);
 /* trainer_tune.c: reads UMBEL_TUNE, which `asked` (may be NULL) goes before; and measures what a

@@ -25,7 +25,7 @@ static enum umb_status differentiate_sum(struct umb_rows *r, const bool *frozen,
     enum umb_status st = umb__rows_find_weights(r);
     for (int t = 0; st == UMB_OK && t < r->T; t++) {
         seeds[t] = r->task[t].loss;
-        st = umb__rows_weight_of(r, t, &dseeds[t]);
+        st = umb__rows_weight_of(r, t, r->g->value[seeds[t]].device, &dseeds[t]);
     }
     const struct umb_autodiff_desc desc = {
         .n_seeds = r->T, .seeds = seeds, .dseeds = dseeds, .frozen = frozen};
@@ -139,11 +139,15 @@ static enum umb_status lay_rows(struct umb_rows *r, const char *name, int n_valu
 /* What only one task has, times its weight. */
 static enum umb_status weigh_own(struct umb_rows *r, int t, int *gradient)
 {
+    struct umb_graph *g = r->g;
+    const int device = g->value[*gradient].device;
     int in[2] = {*gradient, -1};
-    const char *name = umb__arena_printf(r->g->arena, "%s.weighed", r->g->value[*gradient].name);
-    enum umb_status st = name ? umb__rows_weight_of(r, t, &in[1]) : UMB_ERR_NO_MEMORY;
-    return st == UMB_OK ? umb__balancing_node(r->g, "combine_rows", NULL, name, 2, in, gradient)
-                        : st;
+    const char *name = umb__arena_printf(g->arena, "%s.weighed", g->value[*gradient].name);
+    enum umb_status st = name ? umb__rows_weight_of(r, t, device, &in[1]) : UMB_ERR_NO_MEMORY;
+    g->device = device;
+    if (st == UMB_OK) { st = umb__balancing_node(g, "combine_rows", NULL, name, 2, in, gradient); }
+    g->device = 0;
+    return st;
 }
 
 /* The combination of the rows of a stop, as a gradient of it. */

@@ -34,8 +34,9 @@ UMB_MUST_USE enum umb_status umb__rows_add_facts(struct umb_rows *r, const char 
                                                  const int *more, int *ret_facts);
 /* The weights, where they are known before gradients are. */
 UMB_MUST_USE enum umb_status umb__rows_find_weights(struct umb_rows *r);
-/* Number t of them. */
-UMB_MUST_USE enum umb_status umb__rows_weight_of(struct umb_rows *r, int t, int *ret_value);
+/* Number t of them, on that device. */
+UMB_MUST_USE enum umb_status umb__rows_weight_of(struct umb_rows *r, int t, int device,
+                                                 int *ret_value);
 /* The inner products of those rows, for the host. */
 UMB_MUST_USE enum umb_status umb__rows_add_gram(struct umb_rows *r, int rows);
 /* The weights that the host makes of all that; *rows may become others, that are kept. */

@@ -381,7 +381,7 @@ static void several_devices_are_refused(void **state)
     struct umb_trainer_desc desc = trainer_desc(n.net, &b);
     desc.more = more;
     desc.n_more = 1;
-    if (row->needs != UMB_BALANCE_NOTHING || row->learn) {
+    if (row->needs >= UMB_BALANCE_GRAM) {
         expect_refusal(&desc, UMB_ERR_UNSUPPORTED, "works on one device, and there are 2");
     } else {
         struct umb_trainer *tr;

@@ -1,0 +1,289 @@
+/*
+ * Training with every balancer on several devices: whoever has which rows of a batch, and wherever
+ * layers and heads are, weights, losses and parameters are those of one device within rounding; and
+ * the same bits on other numbers of queues, merged or not, and from a checkpoint on.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "balance_nets.h"
+#include "net_internal.h"
+#include "nets.h"
+#include "session.h"
+#include "several.h"
+#include "trainer_balance.h"
+
+#define BATCH 6
+#define STEPS 5
+#define RATE 0.05
+#define ALIKE 1e-3 /* rules divide by what may be small; a fault shows as tenths */
+
+/* How a net lies on devices. */
+struct way {
+    const char *name;
+    int64_t shares[1 + N_MORE]; /* all 0: not shared */
+    bool heads;                 /* on the others, in turn */
+    uint32_t drawn;             /* a seed: every layer and task somewhere; 0: not drawn */
+    int64_t rows;               /* of the second batch; 0: all */
+};
+static const struct way ways[] = {
+    {.name = "equal shares", .shares = {2, 2, 2}},
+    {.name = "unequal shares, a short batch", .shares = {3, 2, 1}, .rows = 2},
+    {.name = "no rows for the first", .shares = {0, 5, 1}},
+    {.name = "all rows on the last", .shares = {0, 0, 6}},
+    {.name = "heads", .heads = true},
+    {.name = "layers anywhere", .drawn = 3},
+    {.name = "layers elsewhere", .drawn = 4, .rows = 3},
+};
+#define N_WAYS (int)(sizeof ways / sizeof *ways)
+
+static char path[64];
+
+static struct umb_net *net_for(const struct way *w, int which)
+{
+    const bool shared = w->shares[0] + w->shares[1] + w->shares[2] > 0;
+    struct umb_net *net =
+        shared ? balance_net_plain(world.ctx, which).net : balance_net(world.ctx, which).net;
+    if (w->drawn) { several_put(net, w->drawn, 1 + N_MORE); }
+    for (int t = 0; w->heads && t < net->n_tasks; t++) {
+        net->task[t].device = 1 + t % N_MORE;
+        net->layer[net->value[net->task[t].output].layer].device = 1 + t % N_MORE;
+    }
+    return net;
+}
+
+/* way NULL: one device. */
+static struct session open_way(const struct umb_net *net, const struct umb_balancing *b,
+                               const struct way *w, int queues)
+{
+    struct session_desc desc = {.device = world.device,
+                                .net = net,
+                                .batch = BATCH,
+                                .optimizer = "sgd",
+                                .attrs = "momentum=0.5",
+                                .queues = queues,
+                                .seed = 5,
+                                .balancing = b};
+    if (w) {
+        desc.more = more;
+        desc.n_more = N_MORE;
+        desc.shares = w->shares[0] + w->shares[1] + w->shares[2] ? w->shares : NULL;
+    }
+    return session_open(world.ctx, &desc);
+}
+
+/* Every kind of step that the rule has. */
+static int n_kinds(const struct umb_balancer *row)
+{
+    return row->needs == UMB_BALANCE_GRAM ? 5 : 1;
+}
+
+static struct umb_balancing balancing_of(const struct umb_balancer *row, int kind)
+{
+    static const struct {
+        enum umb_gradients gradients;
+        int64_t every;
+        int heads;
+    } kinds[] = {{UMB_GRADIENTS_SHARED, 1, UMB_HEADS_USUAL},
+                 {UMB_GRADIENTS_SHARED, 3, UMB_HEADS_WEIGHTED},
+                 {UMB_GRADIENTS_LAST_BLOCK, 2, UMB_HEADS_UNWEIGHTED},
+                 {UMB_GRADIENTS_REPRESENTATION, 1, UMB_HEADS_USUAL},
+                 {UMB_GRADIENTS_LAST_BLOCK, 1, UMB_HEADS_USUAL}};
+    return (struct umb_balancing){.name = row->name,
+                                  .options = balance_options(row),
+                                  .gradients = kinds[kind].gradients,
+                                  .every = kinds[kind].every,
+                                  .heads = kinds[kind].heads,
+                                  .epoch_steps = 2};
+}
+
+static void step(struct session *s, const struct way *w, int number)
+{
+    session_fill(s, number);
+    for (int i = 0; number == 1 && w->rows && i < s->tr->n_images; i++) {
+        s->batch[i].n = w->rows;
+    }
+    session_step(s, RATE);
+}
+
+/* ---- as on one device ---- */
+
+static void expect_close(double x, double y, double size, const char *what, const char *which)
+{
+    if (fabs(x - y) <= ALIKE * fmax(size, 1)) { return; }
+    fail_msg("%s: %s is %.9g, on one device %.9g", what, which, y, x);
+}
+
+static void compare_steps(const struct session *one, const struct session *many, const char *what)
+{
+    const struct umb_balance_step x = umb__trainer_balance_step(one->tr, 0),
+                                  y = umb__trainer_balance_step(many->tr, 0);
+    assert_int_equal(x.step, y.step);
+    assert_int_equal(x.compared, y.compared);
+    for (int t = 0; t < one->tr->n_tasks; t++) {
+        assert_true(isfinite(x.weight[t]) && isfinite(y.weight[t]));
+        expect_close(x.weight[t], y.weight[t], fabs(x.weight[t]), what, "a weight");
+        expect_close(one->losses[t], many->losses[t], fabs(one->losses[t]), what, "a loss");
+        expect_close(x.norm[t], y.norm[t], x.norm[t], what, "a gradient's norm");
+    }
+    expect_close(x.mean_cosine, y.mean_cosine, 1, what, "the mean cosine");
+}
+
+/* Parameters and what rules keep: every tensor of floats in the checkpoint. */
+static void compare_tensor(const struct umb_safetensors_entry *a,
+                           const struct umb_safetensors_entry *b, const char *name,
+                           const char *what)
+{
+    double largest = 0;
+    assert_non_null(a);
+    assert_non_null(b);
+    assert_true(umb__shape_equal(&a->shape, &b->shape));
+    const float *x = a->data, *y = b->data;
+    for (int64_t i = 0; i < umb__shape_count(&a->shape); i++) {
+        largest = fmax(largest, fabs((double)x[i]));
+    }
+    for (int64_t i = 0; i < umb__shape_count(&a->shape); i++) {
+        expect_close((double)x[i], (double)y[i], largest, what, name);
+    }
+}
+
+static void compare_checkpoints(struct session *one, struct session *many, const char *what)
+{
+    struct umb_safetensors *a = session_collect(one), *b = session_collect(many);
+    const struct umb_graph *g = one->tr->side[UMB_TRAINER_TRAIN].graph;
+    int n = 0;
+    for (int v = 0; v < g->n_values; v++) {
+        const char *name = g->value[v].name;
+        const bool kept = strcmp(name, UMB_BALANCE_ROWS) == 0;
+        if (g->value[v].spec < 0 && !kept) { continue; }
+        compare_tensor(umb__safetensors_find(a, name), umb__safetensors_find(b, name), name, what);
+        n++;
+    }
+    assert_true(n >= 10);
+    umb__safetensors_destroy(a);
+    umb__safetensors_destroy(b);
+}
+
+/* The net on one device beside the same net on several. */
+static void train_both(const struct umb_balancing *b, const struct way *w, int which,
+                       const char *what)
+{
+    struct umb_net *spread = net_for(w, which), *whole = net_for(w, which);
+    several_put(whole, 0, 1);
+    struct session one = open_way(whole, b, NULL, 1), many = open_way(spread, b, w, 1);
+    for (int k = 0; k < STEPS; k++) {
+        step(&one, w, k);
+        step(&many, w, k);
+        compare_steps(&one, &many, what);
+    }
+    compare_checkpoints(&one, &many, what);
+    session_close(&one);
+    session_close(&many);
+    umb_net_destroy(spread);
+    umb_net_destroy(whole);
+}
+
+static void as_on_one_device(void **state)
+{
+    const struct umb_balancer *row = *state;
+    for (int k = 0; k < n_kinds(row); k++) {
+        const struct umb_balancing b = balancing_of(row, k);
+        for (int i = 0; i < N_WAYS; i++) {
+            char what[128];
+            const int which = (k + i) % BALANCE_NETS;
+            snprintf(what, sizeof what, "%s, kind %d, %s, net %d", row->name, k, ways[i].name,
+                     which);
+            train_both(&b, &ways[i], which, what);
+        }
+    }
+}
+
+/* ---- the same bits ---- */
+
+static void expect_same_steps(const struct session *a, const struct session *b, const char *what)
+{
+    const struct umb_balance_step x = umb__trainer_balance_step(a->tr, 0),
+                                  y = umb__trainer_balance_step(b->tr, 0);
+    assert_int_equal(x.step, y.step);
+    for (int t = 0; t < a->tr->n_tasks; t++) {
+        if (memcmp(&x.weight[t], &y.weight[t], sizeof x.weight[t]) == 0) { continue; }
+        fail_msg("%s: task %d has the weights %.17g and %.17g", what, t, x.weight[t], y.weight[t]);
+    }
+}
+
+static void run_to_the_bit(const struct umb_balancing *b, const struct way *w, int which,
+                           const char *what)
+{
+    struct umb_net *net = net_for(w, which);
+    struct session a = open_way(net, b, w, 1);
+    for (int k = 0; k < 2; k++) {
+        step(&a, w, k);
+    }
+    must(umb_trainer_save(a.tr, path));
+    assert_int_equal(setenv("UMBEL_MERGE", "0", 1), 0);
+    struct session resumed = open_way(net, b, w, 3);
+    assert_int_equal(unsetenv("UMBEL_MERGE"), 0);
+    step(&resumed, w, 20); /* whatever it did before */
+    must(umb_trainer_load(resumed.tr, path));
+    struct session again = open_way(net, b, w, 2);
+    for (int k = 0; k < STEPS; k++) {
+        step(&again, w, k);
+        if (k < 2) { continue; }
+        step(&a, w, k);
+        step(&resumed, w, k);
+        expect_same_steps(&a, &resumed, what);
+        expect_same_steps(&a, &again, what);
+    }
+    assert_same_checkpoints(&a, &resumed, what);
+    assert_same_checkpoints(&a, &again, what);
+    session_close(&a);
+    session_close(&resumed);
+    session_close(&again);
+    umb_net_destroy(net);
+}
+
+static void the_same_bits(void **state)
+{
+    const struct umb_balancer *row = *state;
+    for (int k = 0; k < n_kinds(row); k++) {
+        const struct umb_balancing b = balancing_of(row, k);
+        for (int i = k % 2; i < N_WAYS; i += 2) {
+            char what[128];
+            const int which = (k + i + 1) % BALANCE_NETS;
+            snprintf(what, sizeof what, "%s, kind %d, %s, net %d", row->name, k, ways[i].name,
+                     which);
+            run_to_the_bit(&b, &ways[i], which, what);
+        }
+    }
+}
+
+int main(void)
+{
+    static char names[128][64];
+    struct CMUnitTest tests[128];
+    size_t n = 0;
+    snprintf(path, sizeof path, "/tmp/umbel-balancing-devices-%ld.safetensors", (long)getpid());
+    for (int i = 0; umb__balancers[i]; i++) {
+        for (int k = 0; umb__balancers[i]->needs < UMB_BALANCE_GRAM && k < 2; k++) {
+            snprintf(names[n], sizeof names[n], "%s, %s", umb__balancers[i]->name,
+                     k ? "the same bits" : "as on one device");
+            tests[n] = (struct CMUnitTest){.name = names[n],
+                                           .test_func = k ? the_same_bits : as_on_one_device,
+                                           .initial_state = (void *)(uintptr_t)umb__balancers[i]};
+            n++;
+        }
+    }
+    const int failed =
+        _cmocka_run_group_tests("balancing_devices", tests, n, open_devices, close_devices);
+    unlink(path);
+    return failed;
+}
