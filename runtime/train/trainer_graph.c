@@ -97,15 +97,17 @@ static enum umb_status add_updates(struct umb_trainer *tr, int mode, struct umb_
 {
     struct umb_graph *g = side->graph;
     struct packed packed[UMB_MAX_DEVICES];
+    int gradients[UMB_MAX_DEVICES];
     const bool trains = umb__trainer_trains(mode);
     enum umb_status st =
         trains ? umb__trainer_group(tr, g, d->gradient, d->n, &side->groups) : UMB_OK;
     for (g->device = 0; st == UMB_OK && g->device < tr->n_devices; g->device++) {
         struct packed *p = &packed[g->device];
         st = umb__graph_pack_shared(g, d->gradient, d->n, d->shared, &p->params, &p->gradients);
+        gradients[g->device] = p->gradients;
     }
     g->device = 0;
-    if (st == UMB_OK && trains) { st = umb__balancing_combine(tr, g, d, packed[0].gradients); }
+    if (st == UMB_OK && trains) { st = umb__balancing_combine(tr, g, d, gradients); }
     if (st == UMB_OK && !trains) { follow_training(tr, g); }
     if (st != UMB_OK || !trains) { return st; }
     if (packed[0].params >= 0) {

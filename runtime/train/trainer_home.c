@@ -121,16 +121,36 @@ enum umb_status umb__rows_weight_of(struct umb_rows *r, int t, int device, int *
 
 /* ---- rows ---- */
 
+/* How many devices may have a border of their own. */
+static int n_nets(const struct umb_rows *r)
+{
+    return umb__trainer_shares(r->tr) ? r->tr->n_devices : 1;
+}
+
 enum umb_status umb__rows_add_gram(struct umb_rows *r, int rows)
 {
     const char *name = umb__arena_printf(r->g->arena, "balancer.gram%d", r->n_grams);
     if (!name) { return UMB_ERR_NO_MEMORY; }
-    if (r->n_grams == UMB_MAX_TASKS) {
+    if (r->n_grams == UMB_MAX_TASKS * n_nets(r)) {
         return umb__fail(r->g->ctx, UMB_ERR_UNSUPPORTED,
                          "balancer %s: tasks leave the trunk in more than %d places",
                          r->b->row->name, UMB_MAX_TASKS);
     }
-    return umb__balancing_node(r->g, "gram", NULL, name, 1, &rows, &r->gram[r->n_grams++]);
+    r->g->device = r->g->value[rows].device; /* the products are fewer than the rows */
+    const enum umb_status st =
+        umb__balancing_node(r->g, "gram", NULL, name, 1, &rows, &r->gram[r->n_grams++]);
+    r->g->device = 0;
+    return st;
+}
+
+/* Of devices that share a batch, so that the host is told as much as by one. */
+static enum umb_status sum_grams(struct umb_rows *r)
+{
+    if (n_nets(r) == 1 || r->n_grams < 2) { return UMB_OK; }
+    const enum umb_status st =
+        umb__balancing_node(r->g, "sum", NULL, "balancer.gram", r->n_grams, r->gram, &r->gram[0]);
+    r->n_grams = 1;
+    return st;
 }
 
 /* Rows kept over steps take in this step's, and stand for them from there on. */
@@ -172,7 +192,8 @@ enum umb_status umb__rows_ask_host(struct umb_rows *r, int *rows, bool compares_
         if (squares < 0) { return UMB_ERR_NO_MEMORY; }
         st = umb__balancing_node(r->g, "excess", NULL, "balancer.excess", 2, in, &more[n_more++]);
     }
-    for (int k = 0; k < r->n_grams; k++) {
+    if (st == UMB_OK) { st = sum_grams(r); }
+    for (int k = 0; st == UMB_OK && k < r->n_grams; k++) {
         more[n_more++] = r->gram[k];
     }
     r->b->n_grams = r->n_grams;

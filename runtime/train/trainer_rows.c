@@ -86,8 +86,8 @@ static enum umb_status differentiate_rows(struct umb_rows *r, const bool *frozen
         r->stop = umb__arena_calloc(r->g->arena, n, sizeof *r->stop);
         if (!r->stop) { return UMB_ERR_NO_MEMORY; }
         st = umb__graph_border(r->g, &desc,
-                               block ? UMB_BORDER_LAST_BLOCK : UMB_BORDER_REPRESENTATION, r->stop,
-                               &n_stops);
+                               block ? UMB_BORDER_LAST_BLOCK : UMB_BORDER_REPRESENTATION,
+                               umb__trainer_shares(r->tr), r->stop, &n_stops);
         desc.stop = r->stop;
     }
     r->row = umb__arena_calloc(r->g->arena, n * (size_t)r->T, sizeof *r->row);
@@ -109,8 +109,8 @@ static int n_rows_of(const struct umb_rows *r, int v)
     return n;
 }
 
-/* The rows of values[n_values], side by side, as one state. */
-static enum umb_status lay_rows(struct umb_rows *r, const char *name, int n_values,
+/* The rows of values[n_values], side by side, as one state on that device. */
+static enum umb_status lay_rows(struct umb_rows *r, const char *name, int device, int n_values,
                                 const int *values, int *ret_rows)
 {
     struct umb_row_piece *piece =
@@ -131,7 +131,9 @@ static enum umb_status lay_rows(struct umb_rows *r, const char *name, int n_valu
         }
         at += (count + unit - 1) / unit * unit;
     }
+    r->g->device = device;
     const enum umb_status st = umb__graph_pack_rows(r->g, name, r->T, piece, n, at, ret_rows);
+    r->g->device = 0;
     umb__free(piece);
     return st;
 }
@@ -159,8 +161,10 @@ static enum umb_status combine_stop(struct umb_rows *r, int value, int rows, int
     if (!name) { return UMB_ERR_NO_MEMORY; }
     snprintf(attrs, sizeof attrs, "first=0 count=%lld",
              (long long)umb__shape_count(&umb__rows_type(r, value)->shape));
+    r->g->device = r->g->value[value].device;
     const enum umb_status st =
         umb__balancing_node_with(r->g, "combine_rows", attrs, name, 2, in, ret_gradient);
+    r->g->device = 0;
     if (st == UMB_OK) { r->g->value[*ret_gradient].type = *umb__rows_type(r, value); }
     return st;
 }
@@ -181,7 +185,8 @@ static enum umb_status lay_stops(struct umb_rows *r, bool compares, struct stops
     for (int v = 0; st == UMB_OK && r->stop && v < r->n; v++) {
         if (!r->stop[v] || !n_rows_of(r, v)) { continue; }
         const char *name = umb__arena_printf(arena, "d(%s).rows", r->g->value[v].name);
-        st = name ? lay_rows(r, name, 1, &v, &s->rows[s->n]) : UMB_ERR_NO_MEMORY;
+        st = name ? lay_rows(r, name, r->g->value[v].device, 1, &v, &s->rows[s->n])
+                  : UMB_ERR_NO_MEMORY;
         s->value[s->n] = v;
         if (st == UMB_OK && compares) { st = umb__rows_add_gram(r, s->rows[s->n]); }
         s->n++;
@@ -285,7 +290,7 @@ static enum umb_status differentiate_by_rows(struct umb_rows *r, const bool *fro
     if (st == UMB_OK) { st = list_rows(r, d); }
     if (st == UMB_OK && d->n_in_rows) {
         const char *name = name_rows(r, d);
-        st = name ? lay_rows(r, name, d->n_in_rows, d->in_rows, &d->rows) : UMB_ERR_NO_MEMORY;
+        st = name ? lay_rows(r, name, 0, d->n_in_rows, d->in_rows, &d->rows) : UMB_ERR_NO_MEMORY;
     }
     if (st == UMB_OK) { st = lay_stops(r, at_stops, &stops); }
     if (st == UMB_OK && asks && !has_rows(r) && !stops.n) { st = nothing_shared(r); }

@@ -7,6 +7,7 @@
 
 #include "tasks.h"
 #include "trainer_balance.h"
+#include <umbel/device.h>
 
 struct umb_rows {
     struct umb_trainer *tr;
@@ -21,7 +22,7 @@ struct umb_rows {
     int *second;  /* [n] gradients from the stops on, or NULL */
     int weights;  /* [T] */
     int losses;   /* losses and totals, for the host; −1: not made yet */
-    int gram[UMB_MAX_TASKS], n_grams;
+    int gram[UMB_MAX_TASKS * UMB_MAX_DEVICES], n_grams;
 };
 
 static inline const struct umb_type *umb__rows_type(const struct umb_rows *r, int value)

@@ -71,7 +71,7 @@ static void stretches_have_their_places(void **state)
     for (int padding = 0; padding < 64; padding++) {
         struct made_up m;
         make(&m, padding);
-        must(umb__balancing_combine(&tr, m.g, &m.d, m.gradients));
+        must(umb__balancing_combine(&tr, m.g, &m.d, &m.gradients));
         assert_int_equal(m.g->n_nodes, 4);
         for (int k = 0; k < 4; k++) {
             const struct umb_value *out = &m.g->value[m.g->node[k].out[0]];
