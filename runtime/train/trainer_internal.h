@@ -96,6 +96,9 @@ bool umb__shares_parse(const char *text, int64_t batch, int n, int64_t *ret_shar
 /* trainer_graph.c: the net as a graph for one purpose, behind every pass. */
 UMB_MUST_USE enum umb_status umb__trainer_graph_of(struct umb_trainer *tr, int mode,
                                                    struct umb_trainer_side *side);
+/* trainer.c: a store of the trainer's devices. */
+UMB_MUST_USE enum umb_status umb__trainer_make_store(const struct umb_trainer *tr,
+                                                     struct umb_store **ret_store);
 /* trainer_net.c: the net in side->graph, with side->net and side->rows_value. */
 UMB_MUST_USE enum umb_status umb__trainer_build_net(struct umb_trainer *tr, int mode,
                                                     struct umb_trainer_side *side);
