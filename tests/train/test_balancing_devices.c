@@ -63,8 +63,8 @@ static struct umb_net *net_for(const struct way *w, int which)
 }
 
 /* way NULL: one device. */
-static struct session open_way(const struct umb_net *net, const struct umb_balancing *b,
-                               const struct way *w, int queues)
+static struct session_desc desc_of(const struct umb_net *net, const struct umb_balancing *b,
+                                   const struct way *w, int queues)
 {
     struct session_desc desc = {.device = world.device,
                                 .net = net,
@@ -79,6 +79,13 @@ static struct session open_way(const struct umb_net *net, const struct umb_balan
         desc.n_more = N_MORE;
         desc.shares = w->shares[0] + w->shares[1] + w->shares[2] ? w->shares : NULL;
     }
+    return desc;
+}
+
+static struct session open_way(const struct umb_net *net, const struct umb_balancing *b,
+                               const struct way *w, int queues)
+{
+    const struct session_desc desc = desc_of(net, b, w, queues);
     return session_open(world.ctx, &desc);
 }
 
@@ -347,6 +354,95 @@ static void the_same_bits(void **state)
     }
 }
 
+/* ---- what else a plan has to fit ---- */
+
+static const struct umb_balancing fitting[] = {
+    {.name = "cagrad"},
+    {.name = "cagrad", .gradients = UMB_GRADIENTS_LAST_BLOCK, .every = 2},
+    {.name = "pcgrad", .gradients = UMB_GRADIENTS_REPRESENTATION},
+    {.name = "db_mtl"},
+    {.name = "graddrop"},
+    {.name = "famo"},
+    {.name = "dwa", .heads = UMB_HEADS_UNWEIGHTED}};
+#define N_FITTING (sizeof fitting / sizeof *fitting)
+
+/* Beside a trainer that begins, with the same parts, with what the other has now. */
+static void train_beside_a_fresh_one(struct session *s, const struct session_desc *desc, int first,
+                                     const char *what)
+{
+    struct umb_safetensors *file = session_collect(s);
+    struct session fresh = session_open(world.ctx, desc);
+    must(umb__trainer_restore(fresh.tr, file, "another"));
+    umb__safetensors_destroy(file);
+    session_train(s, first, 2);
+    session_train(&fresh, first, 2);
+    assert_same_checkpoints(s, &fresh, what);
+    session_close(&fresh);
+}
+
+static void frozen_parts_come_and_go(void **state)
+{
+    (void)state;
+    static const struct umb_frozen conv[] = {{"conv.*", false}};
+    const struct umb_trainer_desc free_parts = {.refreezes = true};
+    const struct umb_trainer_desc conv_frozen = {.refreezes = true, .frozen = conv, .n_frozen = 1};
+    for (size_t k = 0; k < N_FITTING; k++) {
+        const struct way *w = &ways[k % (size_t)N_WAYS];
+        struct umb_net *net = net_for(w, 0);
+        struct session_desc desc = desc_of(net, &fitting[k], w, 2);
+        char what[96];
+        snprintf(what, sizeof what, "%s, %s", fitting[k].name, w->name);
+        desc.parts = &free_parts;
+        struct session s = session_open(world.ctx, &desc);
+        session_train(&s, 0, 2);
+        must(umb_trainer_freeze(s.tr, conv, 1));
+        desc.parts = &conv_frozen;
+        train_beside_a_fresh_one(&s, &desc, 2, what);
+        must(umb_trainer_freeze(s.tr, NULL, 0));
+        desc.parts = &free_parts;
+        train_beside_a_fresh_one(&s, &desc, 4, what);
+        session_close(&s);
+        umb_net_destroy(net);
+    }
+}
+
+/* Activations that wait for backward while others are made. */
+static struct umb_net *long_net(const struct way *w)
+{
+    struct umb_net *net = test_net(world.ctx);
+    int h = test_stream(world.ctx, net, "image", 12, 12, 2);
+    for (int i = 0; i < 6; i++) {
+        h = test_layer(world.ctx, net, "conv", "filters=6 size=3 padding=1", h);
+        h = test_layer(world.ctx, net, "tanh", NULL, h);
+    }
+    h = test_layer(world.ctx, net, "global_avg_pool", NULL, h);
+    test_task(world.ctx, net, "kind", test_layer(world.ctx, net, "dense", "units=3", h),
+              "cross_entropy", 1);
+    test_task(world.ctx, net, "place", test_layer(world.ctx, net, "dense", "units=2", h), "mse", 2);
+    if (w->drawn) { several_put(net, w->drawn, 1 + N_MORE); }
+    return net;
+}
+
+static void less_memory_changes_no_bit(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < N_FITTING; k++) {
+        const struct way *w = &ways[k % 2 ? N_WAYS - 2 : 0];
+        struct umb_net *net = long_net(w);
+        struct session_desc desc = desc_of(net, &fitting[k], w, 1);
+        struct session a = session_open(world.ctx, &desc);
+        desc.memory = umb__trainer_fit(a.tr, UMB_TRAINER_TRAIN).needs.total * 49 / 50;
+        struct session b = session_open(world.ctx, &desc);
+        assert_true(umb__trainer_fit(b.tr, UMB_TRAINER_TRAIN).needs.total <= desc.memory);
+        session_train(&a, 0, 4);
+        session_train(&b, 0, 4);
+        assert_same_checkpoints(&a, &b, fitting[k].name);
+        session_close(&a);
+        session_close(&b);
+        umb_net_destroy(net);
+    }
+}
+
 int main(void)
 {
     static char names[128][64];
@@ -364,6 +460,8 @@ int main(void)
         }
     }
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(many_tasks_share_a_batch);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test(frozen_parts_come_and_go);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test(less_memory_changes_no_bit);
     const int failed =
         _cmocka_run_group_tests("balancing_devices", tests, n, open_devices, close_devices);
     unlink(path);
