@@ -100,7 +100,7 @@ static struct umb_balancing balancing_of(const struct umb_balancer *row, int kin
     static const struct {
         enum umb_gradients gradients;
         int64_t every;
-        int heads;
+        enum umb_heads heads;
     } kinds[] = {{UMB_GRADIENTS_SHARED, 1, UMB_HEADS_USUAL},
                  {UMB_GRADIENTS_SHARED, 3, UMB_HEADS_WEIGHTED},
                  {UMB_GRADIENTS_LAST_BLOCK, 2, UMB_HEADS_UNWEIGHTED},
