@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "graph.h"
+#include <umbel/device.h>
 
 void umb__graph_wanted(const struct umb_graph *g, const struct umb_autodiff_desc *desc,
                        bool *ret_wants)
@@ -53,56 +54,97 @@ static bool several(uint64_t seeds)
     return (seeds & (seeds - 1)) != 0;
 }
 
-/* The last node with weights of its own that several seeds share; −1: none. */
-static int last_block(const struct umb_graph *g, const bool *wants, const uint64_t *leads)
+/* What a transfer brings is what its device has a copy of. */
+static int source_of(const struct umb_graph *g, int value)
 {
-    for (int i = g->n_nodes - 1; i >= 0; i--) {
-        const struct umb_node *n = &g->node[i];
-        for (int k = 0; several(node_leads(n, leads)) && k < n->n_in; k++) {
-            const struct umb_value *v = &g->value[n->in[k]];
-            if (v->kind == UMB_VALUE_PARAM && wants[n->in[k]] && v->type.shape.rank > 1) {
-                return i;
-            }
+    for (int made; (made = g->value[value].producer) >= 0;) {
+        if (!(g->node[made].op->flags & UMB_OP_TRANSFER)) { break; }
+        value = g->node[made].in[0];
+    }
+    return value;
+}
+
+struct border {
+    const struct umb_graph *g;
+    bool *wants;
+    uint64_t *leads;
+    enum umb_border kind;
+    int block[UMB_MAX_DEVICES]; /* the last block among what a device computes; −1: none */
+};
+
+static bool is_block(const struct border *b, const struct umb_node *n)
+{
+    for (int k = 0; several(node_leads(n, b->leads)) && k < n->n_in; k++) {
+        const int v = source_of(b->g, n->in[k]);
+        const struct umb_value *value = &b->g->value[v];
+        if (value->kind == UMB_VALUE_PARAM && b->wants[v] && value->type.shape.rank > 1) {
+            return true;
         }
     }
-    return -1;
+    return false;
 }
 
-/* The node reads across the border: of the representation, it leads to one seed alone; of a block,
- * it stands in or behind it. */
-static bool is_behind(const struct umb_node *n, int index, const uint64_t *leads,
-                      enum umb_border border, int block)
+/* The last nodes with weights of their own that several seeds share: one, or one in the net of each
+ * device. */
+static void find_blocks(struct border *b, bool by_device)
 {
-    const uint64_t led = node_leads(n, leads);
-    return border == UMB_BORDER_REPRESENTATION ? led && !several(led) : led && index >= block;
-}
-
-enum umb_status umb__graph_border(const struct umb_graph *g, const struct umb_autodiff_desc *desc,
-                                  enum umb_border border, bool *ret_stop, int *ret_n)
-{
-    const size_t n_values = (size_t)g->n_values;
-    bool *wants = umb__calloc(g->ctx, n_values, sizeof *wants);
-    uint64_t *leads = umb__calloc(g->ctx, n_values, sizeof *leads);
-    enum umb_status st = wants && leads ? UMB_OK : UMB_ERR_NO_MEMORY;
-    *ret_n = 0;
-    if (st == UMB_OK) {
-        umb__graph_wanted(g, desc, wants);
-        umb__graph_leads(g, desc->n_seeds, desc->seeds, leads);
-        memset(ret_stop, 0, n_values * sizeof *ret_stop);
+    int last = -1;
+    for (int d = 0; d < UMB_MAX_DEVICES; d++) {
+        b->block[d] = -1;
     }
-    const int block = st == UMB_OK ? last_block(g, wants, leads) : -1;
-    for (int i = 0; st == UMB_OK && i < g->n_nodes; i++) {
-        const struct umb_node *n = &g->node[i];
-        if (!is_behind(n, i, leads, border, block)) { continue; }
-        for (int k = 0; k < n->n_in; k++) {
-            const int v = n->in[k], made = g->value[v].producer;
-            const bool before = made >= 0 && (border == UMB_BORDER_REPRESENTATION || made < block);
-            if (!before || !wants[v] || !several(leads[v]) || ret_stop[v]) { continue; }
+    for (int i = 0; i < b->g->n_nodes; i++) {
+        const struct umb_node *n = &b->g->node[i];
+        if ((n->op->flags & UMB_OP_TRANSFER) || !is_block(b, n)) { continue; }
+        b->block[n->device] = last = i;
+    }
+    for (int d = 0; d < UMB_MAX_DEVICES && !by_device; d++) {
+        b->block[d] = last;
+    }
+}
+
+/* The node reads the value across the border: of the representation, it leads to one seed alone; of
+ * a block, it stands in or behind it, and the value before. */
+static bool crosses(const struct border *b, int node, int value)
+{
+    const struct umb_value *v = &b->g->value[value];
+    const uint64_t led = node_leads(&b->g->node[node], b->leads);
+    if (!led || v->producer < 0 || !b->wants[value] || !several(b->leads[value])) { return false; }
+    if (b->kind == UMB_BORDER_REPRESENTATION) { return !several(led); }
+    return node >= b->block[v->device] && v->producer < b->block[v->device];
+}
+
+static void find_stops(const struct border *b, bool *ret_stop, int *ret_n)
+{
+    for (int i = 0; i < b->g->n_nodes; i++) {
+        const struct umb_node *n = &b->g->node[i];
+        for (int k = 0; !(n->op->flags & UMB_OP_TRANSFER) && k < n->n_in; k++) {
+            const int v = source_of(b->g, n->in[k]);
+            if (ret_stop[v] || !crosses(b, i, v)) { continue; }
             ret_stop[v] = true;
             ++*ret_n;
         }
     }
-    umb__free(wants);
-    umb__free(leads);
+}
+
+enum umb_status umb__graph_border(const struct umb_graph *g, const struct umb_autodiff_desc *desc,
+                                  enum umb_border border, bool by_device, bool *ret_stop,
+                                  int *ret_n)
+{
+    const size_t n_values = (size_t)g->n_values;
+    struct border b = {.g = g,
+                       .wants = umb__calloc(g->ctx, n_values, sizeof *b.wants),
+                       .leads = umb__calloc(g->ctx, n_values, sizeof *b.leads),
+                       .kind = border};
+    const enum umb_status st = b.wants && b.leads ? UMB_OK : UMB_ERR_NO_MEMORY;
+    *ret_n = 0;
+    if (st == UMB_OK) {
+        umb__graph_wanted(g, desc, b.wants);
+        umb__graph_leads(g, desc->n_seeds, desc->seeds, b.leads);
+        memset(ret_stop, 0, n_values * sizeof *ret_stop);
+        find_blocks(&b, by_device);
+        find_stops(&b, ret_stop, ret_n);
+    }
+    umb__free(b.wants);
+    umb__free(b.leads);
     return st;
 }

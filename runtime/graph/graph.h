@@ -144,12 +144,14 @@ void umb__graph_wanted(const struct umb_graph *g, const struct umb_autodiff_desc
 void umb__graph_leads(const struct umb_graph *g, int n, const int *seeds, uint64_t *ret_leads);
 /* Where to stop, so that before it is what several seeds share: at the values that leave it
  * (UMB_BORDER_REPRESENTATION), or before the last of its nodes that has weights (a parameter of two
- * axes or more), and behind that is whatever stands there (UMB_BORDER_LAST_BLOCK).
- * ret_stop[n_values]; *ret_n: how many. */
+ * axes or more), and behind that is whatever stands there (UMB_BORDER_LAST_BLOCK). by_device: each
+ * device has a net of its own, for its rows of the batch, and so a border. ret_stop[n_values];
+ * *ret_n: how many. */
 enum umb_border { UMB_BORDER_REPRESENTATION, UMB_BORDER_LAST_BLOCK };
 UMB_MUST_USE enum umb_status umb__graph_border(const struct umb_graph *g,
                                                const struct umb_autodiff_desc *desc,
-                                               enum umb_border border, bool *ret_stop, int *ret_n);
+                                               enum umb_border border, bool by_device,
+                                               bool *ret_stop, int *ret_n);
 
 /* Evaluates every node by its reference, in double. data[v] is an array of the value's count, for
  * every value that is not a TEMP; TEMP and CONSTANT values that are NULL are allocated
@@ -177,7 +179,8 @@ UMB_MUST_USE enum umb_status umb__graph_pack(struct umb_graph *g, const int *gra
 UMB_MUST_USE enum umb_status umb__graph_pack_shared(struct umb_graph *g, const int *gradient,
                                                     int n_gradient, const bool *shared,
                                                     int *ret_params, int *ret_gradients);
-/* A state [n_rows, length] of that name, with gradients in their places in it, the rest zeros. */
+/* A state [n_rows, length] of that name on g->device, with gradients of any device in their places
+ * in it, the rest zeros. */
 struct umb_row_piece {
     int row, gradient;
     size_t offset; /* bytes in the row */

@@ -75,17 +75,18 @@ static enum umb_status count_names(struct packing *p)
     return p->n_names ? UMB_OK : UMB_ERR_NO_MEMORY;
 }
 
-/* True when gradient d may simply be made in its packed place: it has no other name and one
- * producer. */
+/* True when gradient d may simply be made in its packed place: it is made on that device, and has
+ * no other name and one producer. */
 static bool can_move(const struct packing *p, int d)
 {
     const struct umb_graph *g = p->g;
     const struct umb_value *v = &g->value[d];
     if (v->kind != UMB_VALUE_TEMP || v->base >= 0 || v->producer < 0) { return false; }
+    if (v->device != g->device) { return false; }
     return !(g->node[v->producer].op->flags & UMB_OP_VIEW) && p->n_names[d] == 1;
 }
 
-/* A value of its own that holds a copy of `from`, or zeros for −1. */
+/* A value of its own, on g->device, that holds a copy of `from`, or zeros for −1. */
 static enum umb_status copied(struct umb_graph *g, int param, int from, int *ret_value)
 {
     if (from < 0) {
@@ -94,14 +95,11 @@ static enum umb_status copied(struct umb_graph *g, int param, int from, int *ret
         if (from < 0) { return UMB_ERR_NO_MEMORY; }
     }
     const char *name = umb__arena_printf(g->arena, "d(%s).copy", g->value[param].name);
-    if (!name) { return UMB_ERR_NO_MEMORY; }
-    struct umb_graph_node_desc desc = {.op = umb__op_find("sum"),
-                                       .name = name,
-                                       .phase = UMB_PHASE_BACKWARD,
-                                       .n_in = 1,
-                                       .in = &from};
+    const struct umb_value *v = &g->value[from];
+    const bool is_here = v->kind == UMB_VALUE_CONSTANT || v->device == g->device;
     int out[UMB_OP_MAX_OUT];
-    enum umb_status st = umb__graph_node_raw(g, &desc, out);
+    const enum umb_status st = umb__graph_add(g, UMB_PHASE_BACKWARD, is_here ? "sum" : "transfer",
+                                              NULL, name, 1, &from, out);
     if (st == UMB_OK) { *ret_value = out[0]; }
     return st;
 }

@@ -138,6 +138,16 @@ static enum umb_status write_piece(const struct umb_net *net, int i, struct umb_
     return UMB_OK;
 }
 
+/* Inputs are known by their names in other graphs of the net, and each part has one. */
+static enum umb_status name_rows(struct umb_graph *g, int part)
+{
+    if (!part || g->rows_value < 0) { return UMB_OK; }
+    const char *name = umb__arena_printf(g->arena, "rows.part%d", part);
+    if (!name) { return UMB_ERR_NO_MEMORY; }
+    g->value[g->rows_value].name = name;
+    return UMB_OK;
+}
+
 enum umb_status umb__net_build_part(const struct umb_net *net, struct umb_graph *g,
                                     const struct umb_net_part *part,
                                     const struct umb_net_values *whole,
@@ -151,6 +161,7 @@ enum umb_status umb__net_build_part(const struct umb_net *net, struct umb_graph 
     }
     g->rows_value = -1;
     if (st == UMB_OK) { st = write_all(net, g, part->part, part->device, &out); }
+    if (st == UMB_OK) { st = name_rows(g, part->part); }
     if (st == UMB_OK) { *ret_values = out; }
     return st;
 }

@@ -77,12 +77,13 @@ struct umb_net_values {
     int *value;                    /* [net values] in the graph's arena */
     int image[UMB_NET_MAX_IMAGES]; /* u8 [batch,H,W,C], INPUT */
 };
-/* The net once more for some of the batch's rows, all of it on one device: the parameters are the
- * same values, states of its own, and where it is asked for, an input of its own that tells how
- * many of those rows are real (g->rows_value). `part` 0, 1 … keeps names and random numbers apart.
+/* The net once more for some of the batch's rows, all of it on one device, or each layer on its
+ * own: the parameters are the same values, states of its own, and where it is asked for, an input
+ * of its own that tells how many of those rows are real (g->rows_value). `part` 0, 1 … keeps names
+ * and random numbers apart.
  */
 struct umb_net_part {
-    int part, device;
+    int part, device;     /* −1: each layer's own */
     int64_t first, count; /* rows of each stream */
 };
 UMB_MUST_USE enum umb_status umb__net_build_part(const struct umb_net *net, struct umb_graph *g,

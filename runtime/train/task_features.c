@@ -73,13 +73,12 @@ static enum umb_status build(struct umb_task_features *f)
 {
     struct umb_trainer *tr = f->tr;
     struct umb_net_values net;
-    int params, gradients;
-    enum umb_status st = umb__graph_create(tr->ctx, false, tr->n_streams, &f->graph);
-    if (st == UMB_OK) { st = umb__net_build(tr->net, f->graph, tr->batch, &net); }
+    int params[UMB_MAX_DEVICES];
+    enum umb_status st = umb__trainer_copy_net(tr, false, &f->graph, &net);
     for (int t = 0; st == UMB_OK && t < f->T; t++) {
         st = find_feature(f, &net, t);
     }
-    if (st == UMB_OK) { st = umb__graph_pack(f->graph, NULL, 0, &params, &gradients); }
+    if (st == UMB_OK) { st = umb__trainer_copy_pack(tr, f->graph, params); }
     return st == UMB_OK ? umb__trainer_copy_plan(tr, f->graph, f->store, &f->plan) : st;
 }
 
@@ -94,7 +93,7 @@ enum umb_status umb__task_features_create(struct umb_trainer *tr, int64_t most,
     enum umb_status st = umb__arena_create(tr->ctx, &f->arena);
     if (st == UMB_OK) {
         f->feature = umb__arena_calloc(f->arena, (size_t)f->T, sizeof *f->feature);
-        st = f->feature ? umb__store_create(tr->device, &f->store) : UMB_ERR_NO_MEMORY;
+        st = f->feature ? umb__trainer_make_store(tr, &f->store) : UMB_ERR_NO_MEMORY;
     }
     if (st == UMB_OK) { st = build(f); }
     if (st != UMB_OK) {

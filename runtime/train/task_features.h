@@ -13,7 +13,7 @@
 
 struct umb_task_features;
 
-/* Keeps so many samples a stream at most. The trainer, on one device, must outlive it. */
+/* Keeps so many samples a stream at most. The trainer must outlive it. */
 UMB_MUST_USE enum umb_status umb__task_features_create(struct umb_trainer *tr, int64_t most,
                                                        struct umb_task_features **ret_features);
 void umb__task_features_destroy(struct umb_task_features *f); /* NULL is fine */

@@ -16,10 +16,11 @@ struct side {
     struct umb_plan *plan;
     struct umb_net_values net;
     struct umb_task_values task[UMB_MAX_TASKS];
-    int params; /* the packed value */
+    int params[UMB_MAX_DEVICES]; /* the packed values; −1: none */
 };
 
-/* A piece of the parameters, in the packed vector and in its layer's rows; in floats. */
+/* A piece of the parameters, in the packed vectors, one behind another, and in its layer's rows; in
+ * floats. */
 struct piece {
     size_t at, in_row, n;
 };
@@ -40,22 +41,20 @@ struct umb_task_gradients {
     struct side side[N_SIDES];
     struct layer *layer;
     int n_layers, T;
-    size_t n_packed;
-    float *param, *moved; /* [n_packed] the trainer's; those that are tried */
+    size_t packed[UMB_MAX_DEVICES], n_packed; /* floats of each device's parameters, and of all */
+    float *param, *moved;                     /* [n_packed] the trainer's; those that are tried */
 };
 
 /* ---- graphs ---- */
 
 static enum umb_status build_forward(const struct umb_task_gradients *d, struct side *s)
 {
-    const struct umb_trainer *tr = d->tr;
-    enum umb_status st = umb__graph_create(tr->ctx, true, tr->n_streams, &s->graph);
-    if (st != UMB_OK) { return st; }
+    struct umb_trainer *tr = d->tr;
+    enum umb_status st = umb__trainer_copy_net(tr, true, &s->graph, &s->net);
     struct umb_graph *g = s->graph;
-    g->mixed = tr->mixed;
-    st = umb__net_build(tr->net, g, tr->batch, &s->net);
     if (st == UMB_OK) { st = umb__trainer_freeze_statistics(tr, g); }
     if (st == UMB_OK) { st = umb__tasks_attach(tr->net, g, &s->net, s->task); }
+    if (st == UMB_OK) { st = umb__graph_transfer(g); }
     if (st == UMB_OK && tr->fuses) { st = umb__graph_fuse_norm(g); }
     if (st == UMB_OK) { st = umb__graph_simplify(g); }
     if (st != UMB_OK || !tr->fuses) { return st; }
@@ -213,19 +212,32 @@ static enum umb_status add_rows(struct umb_task_gradients *d)
     return st;
 }
 
+/* Where a parameter lies, its device's first number at `first`. */
+static size_t place_of(const struct umb_task_gradients *d, const struct umb_value *v)
+{
+    size_t first = 0;
+    for (int k = 0; k < v->device; k++) {
+        first += d->packed[k];
+    }
+    return first + v->base_offset / sizeof(float);
+}
+
 static enum umb_status pack(struct umb_task_gradients *d, struct side *s)
 {
-    int gradients;
-    const enum umb_status st = umb__graph_pack(s->graph, NULL, 0, &s->params, &gradients);
+    const enum umb_status st = umb__trainer_copy_pack(d->tr, s->graph, s->params);
     if (st != UMB_OK || s != &d->side[LOOK]) { return st; }
     const struct umb_graph *g = s->graph;
+    for (int k = 0; k < d->tr->n_devices; k++) {
+        if (s->params[k] < 0) { continue; }
+        d->packed[k] = umb__type_bytes(&g->value[s->params[k]].type) / sizeof(float);
+        d->n_packed += d->packed[k];
+    }
     for (int k = 0; k < d->n_layers; k++) {
         for (int i = 0; i < d->layer[k].n_pieces; i++) {
             struct piece *p = &d->layer[k].piece[i];
-            p->at = g->value[p->at].base_offset / sizeof(float);
+            p->at = place_of(d, &g->value[p->at]);
         }
     }
-    d->n_packed = umb__type_bytes(&g->value[s->params].type) / sizeof(float);
     d->param = umb__arena_calloc(d->arena, d->n_packed, sizeof *d->param);
     d->moved = umb__arena_calloc(d->arena, d->n_packed, sizeof *d->moved);
     return d->param && d->moved ? UMB_OK : UMB_ERR_NO_MEMORY;
@@ -243,17 +255,12 @@ static enum umb_status build(struct umb_task_gradients *d, int which)
 enum umb_status umb__task_gradients_create(struct umb_trainer *tr,
                                            struct umb_task_gradients **ret_gradients)
 {
-    if (tr->n_devices > 1) {
-        return umb__fail(tr->ctx, UMB_ERR_UNSUPPORTED,
-                         "gradients of tasks are compared on one device, and there are %d",
-                         tr->n_devices);
-    }
     struct umb_task_gradients *d = umb__calloc(tr->ctx, 1, sizeof *d);
     if (!d) { return UMB_ERR_NO_MEMORY; }
     d->tr = tr;
     d->T = tr->n_tasks;
     enum umb_status st = umb__arena_create(tr->ctx, &d->arena);
-    if (st == UMB_OK) { st = umb__store_create(tr->device, &d->store); }
+    if (st == UMB_OK) { st = umb__trainer_make_store(tr, &d->store); }
     for (int i = 0; st == UMB_OK && i < N_SIDES; i++) {
         st = build(d, i);
     }
@@ -294,19 +301,33 @@ const char *umb__task_gradients_layer(const struct umb_task_gradients *d, int la
 
 /* ---- parameters ---- */
 
+static const char *packed_name(const struct umb_task_gradients *d, int device)
+{
+    const struct side *s = &d->side[LOOK];
+    return s->graph->value[s->params[device]].name;
+}
+
 static enum umb_status give(struct umb_task_gradients *d, const float *param)
 {
-    const char *name = d->side[LOOK].graph->value[d->side[LOOK].params].name;
-    return umb__store_write(d->store, name, 0, d->n_packed * sizeof *param, param);
+    enum umb_status st = UMB_OK;
+    for (int k = 0; st == UMB_OK && k < d->tr->n_devices; k++) {
+        if (!d->packed[k]) { continue; }
+        st = umb__store_write(d->store, packed_name(d, k), 0, d->packed[k] * sizeof *param, param);
+        param += d->packed[k];
+    }
+    return st;
 }
 
 enum umb_status umb__task_gradients_follow(struct umb_task_gradients *d)
 {
-    const struct umb_graph *g = d->side[LOOK].graph;
-    const enum umb_status st = umb__trainer_copy_tensors(d->tr, g, d->store);
-    if (st != UMB_OK) { return st; }
-    return umb__store_read(d->store, g->value[d->side[LOOK].params].name, 0,
-                           d->n_packed * sizeof *d->param, d->param);
+    float *param = d->param;
+    enum umb_status st = umb__trainer_copy_tensors(d->tr, d->side[LOOK].graph, d->store);
+    for (int k = 0; st == UMB_OK && k < d->tr->n_devices; k++) {
+        if (!d->packed[k]) { continue; }
+        st = umb__store_read(d->store, packed_name(d, k), 0, d->packed[k] * sizeof *param, param);
+        param += d->packed[k];
+    }
+    return st;
 }
 
 /* ---- batches ---- */

@@ -6,7 +6,8 @@
  * is one that lies in a slot of the trainer and was not submitted. Losses are times their tasks'
  * weights, as balancers see them. Gradients are of the parameters that two tasks or more lead to
  * and that are not frozen; in training mode, with the batch's own statistics, and with one drawing
- * of dropout for all that is asked of a batch.
+ * of dropout for all that is asked of a batch. On several devices layers are where training has
+ * them; a batch that devices share is looked at whole, where its parameters are kept.
  *
  *   trainer's slot ──► rows [T,P] of each layer ──► Gram matrices [T,T], losses [T]
  *   θ − η·row i    ──► losses again: what a step for task i does to each
@@ -18,8 +19,7 @@
 
 struct umb_task_gradients;
 
-/* UMB_ERR_INVALID: tasks share no parameter that is trained; UMB_ERR_UNSUPPORTED: the trainer works
- * on several devices. The trainer must outlive it. */
+/* UMB_ERR_INVALID: tasks share no parameter that is trained. The trainer must outlive it. */
 UMB_MUST_USE enum umb_status umb__task_gradients_create(struct umb_trainer *tr,
                                                         struct umb_task_gradients **ret_gradients);
 void umb__task_gradients_destroy(struct umb_task_gradients *d); /* NULL is fine */

@@ -178,13 +178,19 @@ static void take_devices(struct umb_trainer *tr, const struct umb_trainer_desc *
     }
 }
 
-static enum umb_status create_store(struct umb_trainer *tr)
+enum umb_status umb__trainer_make_store(const struct umb_trainer *tr, struct umb_store **ret_store)
 {
-    enum umb_status st = umb__store_create(tr->device, &tr->store);
+    struct umb_store *store = NULL;
+    enum umb_status st = umb__store_create(tr->device, &store);
     for (int i = 0; st == UMB_OK && i < tr->n_devices - 1; i++) {
-        st = umb__store_add_device(tr->store, tr->more[i].device);
+        st = umb__store_add_device(store, tr->more[i].device);
     }
-    return st;
+    if (st != UMB_OK) {
+        umb__store_destroy(store);
+        return st;
+    }
+    *ret_store = store;
+    return UMB_OK;
 }
 
 /* On CPUs a second queue fills the ends of kernels that the first leaves idle (docs/scheduling.md).
@@ -279,7 +285,7 @@ enum umb_status umb__trainer_create_tuned(struct umb_context *ctx,
     if (st == UMB_OK) { st = umb__trainer_open_tuning(tr, tuning); }
     if (st == UMB_OK) { st = umb__soft_create(tr, desc->soft); }
     if (st == UMB_OK) { st = make_tallies(tr); }
-    if (st == UMB_OK) { st = create_store(tr); }
+    if (st == UMB_OK) { st = umb__trainer_make_store(tr, &tr->store); }
     if (st == UMB_OK) { st = umb__trainer_compile(tr, UMB_TRAINER_TRAIN); }
     if (st == UMB_OK) { st = init_parameters(tr); }
     if (st == UMB_OK) { st = umb__soft_start(tr); }

@@ -95,16 +95,20 @@ static enum umb_status reuse(struct umb_graph *g, int first_node)
 }
 
 static enum umb_status build_net(struct umb_trainer *tr, struct umb_trainer_side *side,
-                                 struct umb_net_values *ret_net)
+                                 int *ret_output)
 {
     struct umb_graph *g = side->graph;
-    const int rows = g->rows_value, first_node = g->n_nodes;
-    const struct umb_net_part all = {.part = 1, .device = 0, .first = 0, .count = tr->batch};
-    enum umb_status st = umb__net_build_part(tr->net, g, &all, &side->net, ret_net);
+    const int first_node = g->n_nodes, ambient = g->rows_value;
+    int rows[UMB_MAX_DEVICES];
+    enum umb_status st = umb__trainer_build_again(tr, side, ret_output, rows);
     if (st != UMB_OK) { return st; }
     /* it is told of the batch's rows by what tells the first */
-    if (rows >= 0 && g->rows_value >= 0) { read_instead(g, first_node, g->rows_value, rows); }
-    g->rows_value = rows;
+    for (int d = 0; d < tr->n_devices; d++) {
+        if (rows[d] >= 0 && side->rows_value[d] >= 0) {
+            read_instead(g, first_node, rows[d], side->rows_value[d]);
+        }
+    }
+    g->rows_value = ambient;
     st = reuse(g, first_node);
     for (int i = first_node; i < g->n_nodes; i++) {
         g->node[i].phase = UMB_PHASE_UPDATE;
@@ -112,24 +116,33 @@ static enum umb_status build_net(struct umb_trainer *tr, struct umb_trainer_side
     return st;
 }
 
+static enum umb_status add_loss(const struct umb_net_task *task, const struct umb_task_values *v,
+                                struct umb_graph *g, int output, int *ret_loss)
+{
+    const int in[3] = {output, v->labels, v->mask};
+    int out[UMB_OP_MAX_OUT];
+    g->device = task->device;
+    const enum umb_status st =
+        umb__graph_add(g, UMB_PHASE_UPDATE, task->loss->name, task->loss_attrs,
+                       umb__arena_printf(g->arena, "%s.after", task->name), 3, in, out);
+    g->device = 0;
+    if (st == UMB_OK) { *ret_loss = out[0]; }
+    return st;
+}
+
 enum umb_status umb__balancing_look_again(struct umb_trainer *tr, struct umb_trainer_side *side,
                                           int facts)
 {
     struct umb_graph *g = side->graph;
-    struct umb_net_values net;
-    int all[1 + UMB_MAX_TASKS] = {facts}, out[UMB_OP_MAX_OUT];
+    int all[1 + UMB_MAX_TASKS] = {facts}, output[UMB_MAX_TASKS], out[UMB_OP_MAX_OUT];
     const int T = tr->n_tasks;
-    enum umb_status st = build_net(tr, side, &net);
+    enum umb_status st = build_net(tr, side, output);
     for (int t = 0; st == UMB_OK && t < T; t++) {
-        const struct umb_net_task *task = umb__net_task(tr->net, t);
-        const struct umb_task_values *v = &side->task[t];
-        const int in[3] = {net.value[task->output], v->labels, v->mask};
-        st = umb__graph_add(g, UMB_PHASE_UPDATE, task->loss->name, task->loss_attrs,
-                            umb__arena_printf(g->arena, "%s.after", task->name), 3, in, out);
-        all[1 + t] = out[0];
+        st = add_loss(umb__net_task(tr->net, t), &side->task[t], g, output[t], &all[1 + t]);
     }
     if (st == UMB_OK) {
         st = umb__graph_add(g, UMB_PHASE_UPDATE, "gather", NULL, "balancer.after", 1 + T, all, out);
     }
-    return st == UMB_OK ? umb__balancing_add_learning(tr, g, out[0]) : st;
+    if (st == UMB_OK) { st = umb__balancing_add_learning(tr, g, out[0]); }
+    return st == UMB_OK ? umb__graph_transfer(g) : st;
 }

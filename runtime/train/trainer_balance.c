@@ -57,17 +57,6 @@ static enum umb_status check_gradients(const struct umb_trainer_balance *b,
     return UMB_OK;
 }
 
-static enum umb_status check_devices(const struct umb_trainer *tr,
-                                     const struct umb_trainer_balance *b)
-{
-    if (tr->n_devices == 1 || (b->kind == UMB_BALANCE_UPLOADED && !b->by_rows)) { return UMB_OK; }
-    return umb__fail(
-        b->ctx, UMB_ERR_UNSUPPORTED,
-        "balancer %s works on one device, and there are %d; expected one, or a balancer "
-        "that needs neither losses nor gradients",
-        b->row->name, tr->n_devices);
-}
-
 enum umb_status umb__balancing_create(struct umb_trainer *tr, const struct umb_balancing *desc)
 {
     static const struct umb_balancing equal = {.name = "equal"};
@@ -108,11 +97,8 @@ enum umb_status umb__balancing_create(struct umb_trainer *tr, const struct umb_b
     b->state = umb__arena_calloc(tr->arena, (size_t)b->n_state + 1, sizeof *b->state);
     if (!b->state) { return UMB_ERR_NO_MEMORY; }
     b->row->start(b->attrs, b->T, b->state);
-    st = check_devices(tr, b);
-    if (st == UMB_OK && !umb__pair_watch_make(tr->arena, b->T, &b->watch)) {
-        st = UMB_ERR_NO_MEMORY;
-    }
-    if (st == UMB_OK) { st = umb_context_create(NULL, &b->said); }
+    if (!umb__pair_watch_make(tr->arena, b->T, &b->watch)) { return UMB_ERR_NO_MEMORY; }
+    st = umb_context_create(NULL, &b->said);
     if (st != UMB_OK) { return st; }
     pthread_mutex_init(&b->lock, NULL);
     tr->balance = b;

@@ -156,10 +156,10 @@ UMB_MUST_USE enum umb_status umb__balancing_differentiate(struct umb_trainer *tr
  * net once more. facts: of the step, which are the first of what the host is told. */
 UMB_MUST_USE enum umb_status umb__balancing_look_again(struct umb_trainer *tr,
                                                        struct umb_trainer_side *side, int facts);
-/* trainer_combine.c. Behind packing: has the rows combined into their places in the gradients, and
- * behind that the weights learned for the coming step. */
+/* trainer_combine.c. Behind packing: has the rows combined into their places in the gradients, of
+ * which each device has its own, and behind that the weights learned for the coming step. */
 UMB_MUST_USE enum umb_status umb__balancing_combine(struct umb_trainer *tr, struct umb_graph *g,
                                                     const struct umb_trainer_gradients *d,
-                                                    int gradients);
+                                                    const int *gradients);
 
 #endif

@@ -7,10 +7,33 @@
 #include "trainer_internal.h"
 #include "trainer_state.h"
 
+enum umb_status umb__trainer_copy_net(struct umb_trainer *tr, bool training,
+                                      struct umb_graph **ret_graph, struct umb_net_values *ret_net)
+{
+    const enum umb_status st = umb__graph_create(tr->ctx, training, tr->n_streams, ret_graph);
+    if (st != UMB_OK) { return st; }
+    (*ret_graph)->mixed = training && tr->mixed;
+    (*ret_graph)->more_caps = tr->more_caps;
+    return umb__trainer_build_whole(tr, tr->batch, *ret_graph, ret_net);
+}
+
+enum umb_status umb__trainer_copy_pack(const struct umb_trainer *tr, struct umb_graph *g,
+                                       int *ret_params)
+{
+    enum umb_status st = UMB_OK;
+    int gradients;
+    for (g->device = 0; st == UMB_OK && g->device < tr->n_devices; g->device++) {
+        st = umb__graph_pack(g, NULL, 0, &ret_params[g->device], &gradients);
+    }
+    g->device = 0;
+    return st;
+}
+
 enum umb_status umb__trainer_copy_plan(const struct umb_trainer *tr, struct umb_graph *g,
                                        struct umb_store *store, struct umb_plan **ret_plan)
 {
-    enum umb_status st = tr->fuses ? umb__graph_fuse(g, umb_device_get_caps(tr->device)) : UMB_OK;
+    enum umb_status st = umb__graph_transfer(g);
+    if (st == UMB_OK && tr->fuses) { st = umb__graph_fuse(g, umb_device_get_caps(tr->device)); }
     if (st == UMB_OK) { st = umb__graph_alias(g); }
     const struct umb_plan_desc desc = {.device = tr->device,
                                        .graph = g,
@@ -18,6 +41,8 @@ enum umb_status umb__trainer_copy_plan(const struct umb_trainer *tr, struct umb_
                                        .n_queues = tr->queues,
                                        .n_slots = 1,
                                        .merge = tr->merges,
+                                       .more = tr->more,
+                                       .n_more = tr->n_devices - 1,
                                        .tuning = tr->tuning};
     return st == UMB_OK ? umb__plan_create(tr->ctx, &desc, ret_plan) : st;
 }
@@ -56,6 +81,14 @@ enum umb_status umb__trainer_copy_tensors(struct umb_trainer *tr, const struct u
     return st == UMB_OK ? umb__trainer_for_tensors(tr, copy_tensor, &c) : st;
 }
 
+/* The whole batch's, wherever the trainer has parts of it. */
+static void copy_rows(const struct umb_trainer *tr, int slot, int32_t *input)
+{
+    for (int s = 0; s < tr->n_streams; s++) {
+        input[s] = (int32_t)tr->side[UMB_TRAINER_TRAIN].rows[slot][s];
+    }
+}
+
 void umb__trainer_copy_inputs(const struct umb_trainer *tr, int slot, uint64_t draw,
                               const struct umb_graph *g, struct umb_plan *plan)
 {
@@ -68,6 +101,10 @@ void umb__trainer_copy_inputs(const struct umb_trainer *tr, int slot, uint64_t d
         void *input = umb__plan_input(plan, 0, v);
         if (v == g->random_value) {
             memcpy(input, key, sizeof key);
+            continue;
+        }
+        if (v == g->rows_value) {
+            copy_rows(tr, slot, input);
             continue;
         }
         const int w = umb__graph_find_value(from->graph, value->name);

@@ -6,9 +6,19 @@
 #define UMB_TRAINER_COPY_H
 
 #include "plan.h"
+#include "tasks.h"
 #include "trainer.h"
 
-/* The plan of a graph that is ready but for fusing and aliases. *ret_plan reads and writes store.
+/* A graph with the net for a whole batch, where the trainer evaluates it. The caller's to destroy,
+ * after a failure too. */
+UMB_MUST_USE enum umb_status umb__trainer_copy_net(struct umb_trainer *tr, bool training,
+                                                   struct umb_graph **ret_graph,
+                                                   struct umb_net_values *ret_net);
+/* The parameters of each device as one value, ret_params[devices]; −1: it has none. */
+UMB_MUST_USE enum umb_status umb__trainer_copy_pack(const struct umb_trainer *tr,
+                                                    struct umb_graph *g, int *ret_params);
+/* The plan of a graph that is ready but for transfers of what was added last, fusing and aliases.
+ * *ret_plan reads and writes store.
  */
 UMB_MUST_USE enum umb_status umb__trainer_copy_plan(const struct umb_trainer *tr,
                                                     struct umb_graph *g, struct umb_store *store,

@@ -12,7 +12,7 @@
 enum umb_status umb__trainer_fold_graph(struct umb_trainer *tr, struct umb_trainer_side *side)
 {
     int n;
-    enum umb_status st = umb__net_build(tr->net, side->graph, 1, &side->net);
+    enum umb_status st = umb__trainer_build_whole(tr, 1, side->graph, &side->net);
     if (st == UMB_OK) { st = umb__graph_transfer(side->graph); }
     return st == UMB_OK ? umb__graph_fold_makers(side->graph, &n) : st;
 }

@@ -97,15 +97,17 @@ static enum umb_status add_updates(struct umb_trainer *tr, int mode, struct umb_
 {
     struct umb_graph *g = side->graph;
     struct packed packed[UMB_MAX_DEVICES];
+    int gradients[UMB_MAX_DEVICES];
     const bool trains = umb__trainer_trains(mode);
     enum umb_status st =
         trains ? umb__trainer_group(tr, g, d->gradient, d->n, &side->groups) : UMB_OK;
     for (g->device = 0; st == UMB_OK && g->device < tr->n_devices; g->device++) {
         struct packed *p = &packed[g->device];
         st = umb__graph_pack_shared(g, d->gradient, d->n, d->shared, &p->params, &p->gradients);
+        gradients[g->device] = p->gradients;
     }
     g->device = 0;
-    if (st == UMB_OK && trains) { st = umb__balancing_combine(tr, g, d, packed[0].gradients); }
+    if (st == UMB_OK && trains) { st = umb__balancing_combine(tr, g, d, gradients); }
     if (st == UMB_OK && !trains) { follow_training(tr, g); }
     if (st != UMB_OK || !trains) { return st; }
     if (packed[0].params >= 0) {
@@ -143,63 +145,11 @@ static enum umb_status fuse_backward(const struct umb_trainer *tr, struct umb_gr
     return st;
 }
 
-bool umb__trainer_shares(const struct umb_trainer *tr)
-{
-    int64_t rows = 0;
-    for (int d = 0; d < tr->n_devices; d++) {
-        rows += tr->share[d];
-    }
-    return rows > 0;
-}
-
-/* The net once for each device that takes rows, and the tasks' outputs of the whole batch. */
-static enum umb_status build_parts(struct umb_trainer *tr, struct umb_trainer_side *side)
-{
-    struct umb_graph *g = side->graph;
-    struct umb_net_values part[UMB_MAX_DEVICES];
-    int n = 0;
-    enum umb_status st = umb__net_build_images(tr->net, g, tr->batch, &side->net);
-    int64_t first = 0;
-    for (int d = 0; st == UMB_OK && d < tr->n_devices; d++) {
-        const struct umb_net_part p = {n, d, first, tr->share[d]};
-        first += tr->share[d];
-        if (!p.count) { continue; }
-        st = umb__net_build_part(tr->net, g, &p, &side->net, &part[n++]);
-        side->rows_value[d] = g->rows_value;
-    }
-    for (int t = 0; st == UMB_OK && t < tr->n_tasks; t++) {
-        const struct umb_net_task *task = umb__net_task(tr->net, t);
-        int in[UMB_MAX_DEVICES], out[UMB_OP_MAX_OUT];
-        for (int k = 0; k < n; k++) {
-            in[k] = part[k].value[task->output];
-        }
-        const char *name = umb__arena_printf(g->arena, "%s.whole", task->name);
-        const struct umb_graph_node_desc desc = {
-            .op = umb__op_find("stack"), .name = name, .n_in = n, .in = in};
-        g->device = task->device;
-        st = name ? umb__graph_node(g, &desc, out) : UMB_ERR_NO_MEMORY;
-        side->net.value[task->output] = out[0];
-    }
-    g->device = 0;
-    return st;
-}
-
-static enum umb_status build_net(struct umb_trainer *tr, int mode, struct umb_trainer_side *side)
-{
-    for (int d = 0; d < UMB_MAX_DEVICES; d++) {
-        side->rows_value[d] = -1;
-    }
-    if (umb__trainer_trains(mode) && umb__trainer_shares(tr)) { return build_parts(tr, side); }
-    const enum umb_status st = umb__net_build(tr->net, side->graph, tr->batch, &side->net);
-    side->rows_value[0] = side->graph->rows_value;
-    return st;
-}
-
 /* The net with its tasks; what is not for training finds in the store what parameters alone make.
  */
 static enum umb_status build_tasks(struct umb_trainer *tr, int mode, struct umb_trainer_side *side)
 {
-    enum umb_status st = build_net(tr, mode, side);
+    enum umb_status st = umb__trainer_build_net(tr, mode, side);
     if (st == UMB_OK && umb__trainer_trains(mode)) {
         st = umb__trainer_freeze_statistics(tr, side->graph);
     }

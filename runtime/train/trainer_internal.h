@@ -96,6 +96,21 @@ bool umb__shares_parse(const char *text, int64_t batch, int n, int64_t *ret_shar
 /* trainer_graph.c: the net as a graph for one purpose, behind every pass. */
 UMB_MUST_USE enum umb_status umb__trainer_graph_of(struct umb_trainer *tr, int mode,
                                                    struct umb_trainer_side *side);
+/* trainer.c: a store of the trainer's devices. */
+UMB_MUST_USE enum umb_status umb__trainer_make_store(const struct umb_trainer *tr,
+                                                     struct umb_store **ret_store);
+/* trainer_net.c: the net in side->graph, with side->net and side->rows_value. */
+UMB_MUST_USE enum umb_status umb__trainer_build_net(struct umb_trainer *tr, int mode,
+                                                    struct umb_trainer_side *side);
+/* The same for so many rows of each stream, all where the parameters are: what is not trained. */
+UMB_MUST_USE enum umb_status umb__trainer_build_whole(struct umb_trainer *tr, int64_t batch,
+                                                      struct umb_graph *g,
+                                                      struct umb_net_values *ret_net);
+/* The net once more in side->graph, with the same images, where the first is: the tasks' outputs,
+ * and what tells each device of its rows, −1 where no op asked. */
+UMB_MUST_USE enum umb_status umb__trainer_build_again(const struct umb_trainer *tr,
+                                                      const struct umb_trainer_side *side,
+                                                      int *ret_output, int *ret_rows_value);
 /* trainer_plan.c: compiles a side that is not there yet. */
 UMB_MUST_USE enum umb_status umb__trainer_compile(struct umb_trainer *tr, int mode);
 /* trainer_tune.c: reads UMBEL_TUNE, which `asked` (may be NULL) goes before; and measures what a

@@ -178,7 +178,9 @@ static enum umb_status change_plan(struct umb_trainer *tr, struct plan_basis bas
     umb__trainer_drop_side(&present);
     umb__trainer_drop_side(&tr->side[UMB_TRAINER_BETWEEN]);
     free_basis(tr, before);
-    for (int m = 0; m < UMB_TRAINER_SIDES && basis.fuses != before.fuses; m++) {
+    const bool others_stay =
+        basis.fuses == before.fuses && memcmp(basis.share, before.share, sizeof before.share) == 0;
+    for (int m = 0; m < UMB_TRAINER_SIDES && !others_stay; m++) {
         if (m != UMB_TRAINER_TRAIN) { umb__trainer_drop_side(&tr->side[m]); }
     }
     return UMB_OK;

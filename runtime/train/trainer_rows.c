@@ -13,139 +13,19 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "host.h"
 #include "trainer_balance.h"
 #include "trainer_internal.h"
-
-struct rows {
-    struct umb_trainer *tr;
-    struct umb_trainer_balance *b;
-    struct umb_graph *g;
-    const struct umb_task_values *task;
-    bool between;
-    int T, n;     /* tasks, values before differentiation */
-    int *row;     /* [T][n] gradients by task */
-    bool *stop;   /* [n] or NULL */
-    bool *shared; /* [n] parameters that several tasks reach */
-    int *second;  /* [n] gradients from the stops on, or NULL */
-    int weights;  /* [T] */
-    int losses;   /* losses and totals, for the host; −1: not made yet */
-    int gram[UMB_MAX_TASKS], n_grams;
-};
-
-static const struct umb_type *type_of(const struct rows *r, int value)
-{
-    return &r->g->value[value].type;
-}
-
-static int value_of_floats(struct umb_graph *g, const char *name, enum umb_value_kind kind,
-                           int64_t n)
-{
-    const struct umb_type type = {.dtype = UMB_F32, .shape = {1, {n}}};
-    return umb__graph_value(g, name, kind, &type);
-}
-
-/* ---- what the host makes ---- */
-
-/* Losses and totals side by side, and behind them what else the host is told. */
-static enum umb_status add_facts(struct rows *r, const char *name, int n_more, const int *more,
-                                 int *ret_facts)
-{
-    int in[3 * UMB_MAX_TASKS], n = 0;
-    for (int t = 0; t < r->T; t++) {
-        in[t] = r->task[t].loss;
-        in[r->T + t] = r->task[t].total;
-    }
-    n = 2 * r->T;
-    if (r->losses < 0) {
-        const enum umb_status st =
-            umb__balancing_node(r->g, "gather", NULL, "balancer.losses", n, in, &r->losses);
-        if (st != UMB_OK) { return st; }
-    }
-    n = 0;
-    in[n++] = r->losses;
-    for (int k = 0; k < n_more; k++) {
-        in[n++] = more[k];
-    }
-    *ret_facts = r->losses;
-    return n == 1 ? UMB_OK : umb__balancing_node(r->g, "gather", NULL, name, n, in, ret_facts);
-}
-
-static enum umb_status add_host(struct rows *r, const char *name, umb_host_fn call, int facts,
-                                int n_out, int *ret_value)
-{
-    const struct umb_host_attrs attrs = {.call = call, .user = r->b, .n_out = n_out};
-    return umb__balancing_node(r->g, "host", &attrs, name, 1, &facts, ret_value);
-}
-
-/* The weights on the device, of which the host writes those of the coming step. */
-static int kept_weights(const struct rows *r)
-{
-    const int v = umb__graph_find_value(r->g, UMB_BALANCE_WEIGHTS);
-    return v >= 0 ? v : value_of_floats(r->g, UMB_BALANCE_WEIGHTS, UMB_VALUE_STATE, r->T);
-}
-
-/* What a node made lies in the kept weights. */
-static void keep(const struct rows *r, int value, int kept)
-{
-    r->g->value[value].base = kept;
-    r->g->value[value].base_offset = 0;
-}
-
-/* The weights, where they are known before gradients are. */
-static enum umb_status find_weights(struct rows *r)
-{
-    int in[2];
-    enum umb_status st = UMB_OK;
-    if (r->b->kind == UMB_BALANCE_UPLOADED) {
-        r->weights = value_of_floats(r->g, "weights", UMB_VALUE_INPUT, r->T);
-    } else if (r->b->kind == UMB_BALANCE_LEARNED || r->between) {
-        r->weights = kept_weights(r);
-    } else if (r->b->kind == UMB_BALANCE_BY_LOSSES) {
-        in[1] = value_of_floats(r->g, UMB_BALANCE_COEFFICIENTS, UMB_VALUE_STATE,
-                                umb__balancing_n_coefficients(r->b));
-        st = in[1] < 0 ? UMB_ERR_NO_MEMORY : add_facts(r, "balancer.facts", 0, NULL, &in[0]);
-        if (st != UMB_OK) { return st; }
-        return umb__balancing_node(r->g, "loss_weights", NULL, "balancer.weigh", 2, in,
-                                   &r->weights);
-    }
-    return r->weights < 0 ? UMB_ERR_NO_MEMORY : UMB_OK;
-}
-
-/* Number t of the weights. */
-static enum umb_status weight_of(struct rows *r, int t, int *ret_value)
-{
-    const struct umb_type one = {.dtype = UMB_F32, .shape = {1, {1}}};
-    const char *name =
-        umb__arena_printf(r->g->arena, "%s.weight", umb__net_task(r->tr->net, t)->name);
-    if (!name) { return UMB_ERR_NO_MEMORY; }
-    const struct umb_value *weights = &r->g->value[r->weights];
-    if (weights->kind == UMB_VALUE_TEMP) {
-        char text[48];
-        r->g->value[r->weights].type.n_segments = r->T;
-        snprintf(text, sizeof text, "first=%d count=1", t);
-        const enum umb_status st =
-            umb__balancing_node_with(r->g, "rows", text, name, 1, &r->weights, ret_value);
-        if (st == UMB_OK) { r->g->value[*ret_value].type.n_segments = 0; }
-        return st;
-    }
-    const enum umb_value_kind kind = weights->kind;
-    *ret_value = umb__graph_value(r->g, name, kind, &one);
-    if (*ret_value < 0) { return UMB_ERR_NO_MEMORY; }
-    r->g->value[*ret_value].base = r->weights;
-    r->g->value[*ret_value].base_offset = (size_t)t * sizeof(float);
-    return UMB_OK;
-}
+#include "trainer_rows.h"
 
 /* ---- weighted losses ---- */
 
-static enum umb_status differentiate_sum(struct rows *r, const bool *frozen, int *ret_gradient)
+static enum umb_status differentiate_sum(struct umb_rows *r, const bool *frozen, int *ret_gradient)
 {
     int seeds[UMB_MAX_TASKS], dseeds[UMB_MAX_TASKS];
-    enum umb_status st = find_weights(r);
+    enum umb_status st = umb__rows_find_weights(r);
     for (int t = 0; st == UMB_OK && t < r->T; t++) {
         seeds[t] = r->task[t].loss;
-        st = weight_of(r, t, &dseeds[t]);
+        st = umb__rows_weight_of(r, t, r->g->value[seeds[t]].device, &dseeds[t]);
     }
     const struct umb_autodiff_desc desc = {
         .n_seeds = r->T, .seeds = seeds, .dseeds = dseeds, .frozen = frozen};
@@ -164,7 +44,7 @@ static bool is_trained(const struct umb_value *v)
     return v->kind == UMB_VALUE_PARAM && v->spec >= 0;
 }
 
-static enum umb_status find_shared(struct rows *r, const int *seeds)
+static enum umb_status find_shared(struct umb_rows *r, const int *seeds)
 {
     uint64_t *leads = umb__calloc(r->g->ctx, (size_t)r->g->n_values, sizeof *leads);
     r->shared = umb__arena_calloc(r->g->arena, (size_t)r->n, sizeof *r->shared);
@@ -178,7 +58,7 @@ static enum umb_status find_shared(struct rows *r, const int *seeds)
 }
 
 /* Every task's own gradients, unweighted but by the task's weight, from its loss to the stops. */
-static enum umb_status differentiate_rows(struct rows *r, const bool *frozen)
+static enum umb_status differentiate_rows(struct umb_rows *r, const bool *frozen)
 {
     int seeds[UMB_MAX_TASKS], dseeds[UMB_MAX_TASKS], n_stops = 0;
     const char *names[UMB_MAX_TASKS];
@@ -206,8 +86,8 @@ static enum umb_status differentiate_rows(struct rows *r, const bool *frozen)
         r->stop = umb__arena_calloc(r->g->arena, n, sizeof *r->stop);
         if (!r->stop) { return UMB_ERR_NO_MEMORY; }
         st = umb__graph_border(r->g, &desc,
-                               block ? UMB_BORDER_LAST_BLOCK : UMB_BORDER_REPRESENTATION, r->stop,
-                               &n_stops);
+                               block ? UMB_BORDER_LAST_BLOCK : UMB_BORDER_REPRESENTATION,
+                               umb__trainer_shares(r->tr), r->stop, &n_stops);
         desc.stop = r->stop;
     }
     r->row = umb__arena_calloc(r->g->arena, n * (size_t)r->T, sizeof *r->row);
@@ -215,12 +95,12 @@ static enum umb_status differentiate_rows(struct rows *r, const bool *frozen)
     return st == UMB_OK ? umb__graph_autodiff(r->g, &desc, r->row) : st;
 }
 
-static int row_of(const struct rows *r, int t, int v)
+static int row_of(const struct umb_rows *r, int t, int v)
 {
     return r->row[t * r->n + v];
 }
 
-static int n_rows_of(const struct rows *r, int v)
+static int n_rows_of(const struct umb_rows *r, int v)
 {
     int n = 0;
     for (int t = 0; t < r->T; t++) {
@@ -229,9 +109,9 @@ static int n_rows_of(const struct rows *r, int v)
     return n;
 }
 
-/* The rows of values[n_values], side by side, as one state. */
-static enum umb_status lay_rows(struct rows *r, const char *name, int n_values, const int *values,
-                                int *ret_rows)
+/* The rows of values[n_values], side by side, as one state on that device. */
+static enum umb_status lay_rows(struct umb_rows *r, const char *name, int device, int n_values,
+                                const int *values, int *ret_rows)
 {
     struct umb_row_piece *piece =
         umb__calloc(r->g->ctx, (size_t)(n_values * r->T) + 1, sizeof *piece);
@@ -239,111 +119,53 @@ static enum umb_status lay_rows(struct rows *r, const char *name, int n_values, 
     int n = 0;
     if (!piece) { return UMB_ERR_NO_MEMORY; }
     for (int k = 0; k < n_values; k++) {
-        const struct umb_type *whole = type_of(r, values[k]);
+        const struct umb_type *whole = umb__rows_type(r, values[k]);
         const int64_t count = umb__shape_count(&whole->shape), unit = (int64_t)UMB_PACK_BYTES / 4;
         for (int t = 0; t < r->T; t++) {
             const int d = row_of(r, t, values[k]);
             if (d < 0) { continue; }
-            const struct umb_type *own = type_of(r, d);
+            const struct umb_type *own = umb__rows_type(r, d);
             const int64_t part = whole->n_segments > 0 ? count / whole->n_segments : 0;
             const int64_t skip = part * (own->segment - whole->segment);
             piece[n++] = (struct umb_row_piece){t, d, (size_t)(at + skip) * sizeof(float)};
         }
         at += (count + unit - 1) / unit * unit;
     }
+    r->g->device = device;
     const enum umb_status st = umb__graph_pack_rows(r->g, name, r->T, piece, n, at, ret_rows);
+    r->g->device = 0;
     umb__free(piece);
     return st;
 }
 
-static enum umb_status add_gram(struct rows *r, int rows)
-{
-    const char *name = umb__arena_printf(r->g->arena, "balancer.gram%d", r->n_grams);
-    if (!name) { return UMB_ERR_NO_MEMORY; }
-    if (r->n_grams == UMB_MAX_TASKS) {
-        return umb__fail(r->g->ctx, UMB_ERR_UNSUPPORTED,
-                         "balancer %s: tasks leave the trunk in more than %d places",
-                         r->b->row->name, UMB_MAX_TASKS);
-    }
-    return umb__balancing_node(r->g, "gram", NULL, name, 1, &rows, &r->gram[r->n_grams++]);
-}
-
-/* Rows kept over steps take in this step's, and stand for them from there on. */
-static enum umb_status add_mixed(struct rows *r, int *rows)
-{
-    int facts, factors, in[3];
-    const int kept = umb__graph_value(r->g, UMB_BALANCE_ROWS, UMB_VALUE_STATE, type_of(r, *rows));
-    enum umb_status st = kept < 0 ? UMB_ERR_NO_MEMORY : UMB_OK;
-    if (st == UMB_OK) { st = add_gram(r, *rows); }
-    if (st == UMB_OK) { st = add_facts(r, "balancer.mixing", 1, r->gram, &facts); }
-    if (st == UMB_OK) {
-        st = add_host(r, "balancer.mix", umb__balancing_mix, facts, 2 * r->T, &factors);
-    }
-    if (st != UMB_OK) { return st; }
-    in[0] = kept;
-    in[1] = *rows;
-    in[2] = factors;
-    st = umb__balancing_node(r->g, "mix_rows", NULL, "balancer.mixed", 3, in, NULL);
-    r->n_grams = 0;
-    *rows = kept;
-    return st;
-}
-
-/* What the host is told beside losses, and the weights that it makes of it. */
-static enum umb_status ask_host(struct rows *r, int *rows, bool compares_params)
-{
-    const enum umb_balance_needs needs = r->b->row->needs;
-    int facts, more[UMB_MAX_TASKS], n_more = 0;
-    enum umb_status st = UMB_OK;
-    if (needs == UMB_BALANCE_MIXED) { st = add_mixed(r, rows); }
-    if (st == UMB_OK && compares_params && *rows >= 0 && needs != UMB_BALANCE_EXCESS) {
-        st = add_gram(r, *rows);
-    }
-    if (st == UMB_OK && needs == UMB_BALANCE_EXCESS) {
-        const int squares =
-            umb__graph_value(r->g, UMB_BALANCE_ROWS, UMB_VALUE_STATE, type_of(r, *rows));
-        const int in[2] = {squares, *rows};
-        if (squares < 0) { return UMB_ERR_NO_MEMORY; }
-        st = umb__balancing_node(r->g, "excess", NULL, "balancer.excess", 2, in, &more[n_more++]);
-    }
-    for (int k = 0; k < r->n_grams; k++) {
-        more[n_more++] = r->gram[k];
-    }
-    r->b->n_grams = r->n_grams;
-    if (st == UMB_OK) { st = add_facts(r, "balancer.facts", n_more, more, &facts); }
-    if (st == UMB_OK) {
-        st = add_host(r, "balancer", umb__balancing_weigh, facts, r->T, &r->weights);
-    }
-    if (st == UMB_OK && r->b->every > 1) {
-        const int kept = kept_weights(r);
-        if (kept < 0) { return UMB_ERR_NO_MEMORY; }
-        keep(r, r->weights, kept);
-    }
-    return st;
-}
-
 /* What only one task has, times its weight. */
-static enum umb_status weigh_own(struct rows *r, int t, int *gradient)
+static enum umb_status weigh_own(struct umb_rows *r, int t, int *gradient)
 {
+    struct umb_graph *g = r->g;
+    const int device = g->value[*gradient].device;
     int in[2] = {*gradient, -1};
-    const char *name = umb__arena_printf(r->g->arena, "%s.weighed", r->g->value[*gradient].name);
-    enum umb_status st = name ? weight_of(r, t, &in[1]) : UMB_ERR_NO_MEMORY;
-    return st == UMB_OK ? umb__balancing_node(r->g, "combine_rows", NULL, name, 2, in, gradient)
-                        : st;
+    const char *name = umb__arena_printf(g->arena, "%s.weighed", g->value[*gradient].name);
+    enum umb_status st = name ? umb__rows_weight_of(r, t, device, &in[1]) : UMB_ERR_NO_MEMORY;
+    g->device = device;
+    if (st == UMB_OK) { st = umb__balancing_node(g, "combine_rows", NULL, name, 2, in, gradient); }
+    g->device = 0;
+    return st;
 }
 
 /* The combination of the rows of a stop, as a gradient of it. */
-static enum umb_status combine_stop(struct rows *r, int value, int rows, int *ret_gradient)
+static enum umb_status combine_stop(struct umb_rows *r, int value, int rows, int *ret_gradient)
 {
     const int in[2] = {rows, r->weights};
     char attrs[64];
     const char *name = umb__arena_printf(r->g->arena, "d(%s).combined", r->g->value[value].name);
     if (!name) { return UMB_ERR_NO_MEMORY; }
     snprintf(attrs, sizeof attrs, "first=0 count=%lld",
-             (long long)umb__shape_count(&type_of(r, value)->shape));
+             (long long)umb__shape_count(&umb__rows_type(r, value)->shape));
+    r->g->device = r->g->value[value].device;
     const enum umb_status st =
         umb__balancing_node_with(r->g, "combine_rows", attrs, name, 2, in, ret_gradient);
-    if (st == UMB_OK) { r->g->value[*ret_gradient].type = *type_of(r, value); }
+    r->g->device = 0;
+    if (st == UMB_OK) { r->g->value[*ret_gradient].type = *umb__rows_type(r, value); }
     return st;
 }
 
@@ -351,7 +173,19 @@ struct stops {
     int n, *value, *rows, *gradient;
 };
 
-static enum umb_status lay_stops(struct rows *r, bool compares, struct stops *s)
+/* Plans that have the same rows use the same memory for them; a part of a batch may become another
+ * device's, of another size, when shares are a checkpoint's. */
+static const char *name_stop(const struct umb_rows *r, int v)
+{
+    const struct umb_value *value = &r->g->value[v];
+    if (!umb__trainer_shares(r->tr)) {
+        return umb__arena_printf(r->g->arena, "d(%s).rows", value->name);
+    }
+    return umb__arena_printf(r->g->arena, "d(%s).on%d.%lld.rows", value->name, value->device,
+                             (long long)umb__shape_count(&value->type.shape));
+}
+
+static enum umb_status lay_stops(struct umb_rows *r, bool compares, struct stops *s)
 {
     enum umb_status st = UMB_OK;
     struct umb_arena *arena = r->g->arena;
@@ -362,17 +196,18 @@ static enum umb_status lay_stops(struct rows *r, bool compares, struct stops *s)
     if (!s->value || !s->rows || !s->gradient) { return UMB_ERR_NO_MEMORY; }
     for (int v = 0; st == UMB_OK && r->stop && v < r->n; v++) {
         if (!r->stop[v] || !n_rows_of(r, v)) { continue; }
-        const char *name = umb__arena_printf(arena, "d(%s).rows", r->g->value[v].name);
-        st = name ? lay_rows(r, name, 1, &v, &s->rows[s->n]) : UMB_ERR_NO_MEMORY;
+        const char *name = name_stop(r, v);
+        st = name ? lay_rows(r, name, r->g->value[v].device, 1, &v, &s->rows[s->n])
+                  : UMB_ERR_NO_MEMORY;
         s->value[s->n] = v;
-        if (st == UMB_OK && compares) { st = add_gram(r, s->rows[s->n]); }
+        if (st == UMB_OK && compares) { st = umb__rows_add_gram(r, s->rows[s->n]); }
         s->n++;
     }
     return st;
 }
 
 /* From the stops on, as one. */
-static enum umb_status go_on(struct rows *r, const bool *frozen, struct stops *s)
+static enum umb_status go_on(struct umb_rows *r, const bool *frozen, struct stops *s)
 {
     enum umb_status st = UMB_OK;
     for (int k = 0; st == UMB_OK && k < s->n; k++) {
@@ -387,7 +222,7 @@ static enum umb_status go_on(struct rows *r, const bool *frozen, struct stops *s
     return st;
 }
 
-static bool has_rows(const struct rows *r)
+static bool has_rows(const struct umb_rows *r)
 {
     bool any = false;
     for (int v = 0; v < r->n; v++) {
@@ -397,7 +232,7 @@ static bool has_rows(const struct rows *r)
 }
 
 /* Plans that have rows of the same parameters use the same memory for them. */
-static const char *name_rows(const struct rows *r, const struct umb_trainer_gradients *d)
+static const char *name_rows(const struct umb_rows *r, const struct umb_trainer_gradients *d)
 {
     if (!r->stop) { return "gradient_rows"; }
     return umb__arena_printf(r->g->arena, "%s.%d.rows", r->g->value[d->in_rows[0]].name,
@@ -407,7 +242,7 @@ static const char *name_rows(const struct rows *r, const struct umb_trainer_grad
 /* The parameters with rows, in their order. Where all that is shared has rows, frozen ones have
  * their places among them too: rows are as long in every phase of training, and lie as parameters
  * do. */
-static enum umb_status list_rows(const struct rows *r, struct umb_trainer_gradients *d)
+static enum umb_status list_rows(const struct umb_rows *r, struct umb_trainer_gradients *d)
 {
     d->in_rows = umb__arena_calloc(r->g->arena, (size_t)r->n + 1, sizeof *d->in_rows);
     if (!d->in_rows) { return UMB_ERR_NO_MEMORY; }
@@ -418,7 +253,7 @@ static enum umb_status list_rows(const struct rows *r, struct umb_trainer_gradie
 }
 
 /* By value: of shared parameters from the second walk or elsewhere, of others their only row. */
-static enum umb_status list_gradients(struct rows *r, struct umb_trainer_gradients *d)
+static enum umb_status list_gradients(struct umb_rows *r, struct umb_trainer_gradients *d)
 {
     for (int v = 0; v < r->n; v++) {
         d->gradient[v] = r->second ? r->second[v] : -1;
@@ -445,7 +280,7 @@ static enum umb_status list_gradients(struct rows *r, struct umb_trainer_gradien
     return UMB_OK;
 }
 
-static enum umb_status nothing_shared(const struct rows *r)
+static enum umb_status nothing_shared(const struct umb_rows *r)
 {
     return umb__fail(
         r->g->ctx, UMB_ERR_INVALID,
@@ -454,7 +289,7 @@ static enum umb_status nothing_shared(const struct rows *r)
         r->b->row->name);
 }
 
-static enum umb_status differentiate_by_rows(struct rows *r, const bool *frozen,
+static enum umb_status differentiate_by_rows(struct umb_rows *r, const bool *frozen,
                                              struct umb_trainer_gradients *d)
 {
     const bool asks = r->b->kind == UMB_BALANCE_BY_GRADIENTS && !r->between;
@@ -462,16 +297,16 @@ static enum umb_status differentiate_by_rows(struct rows *r, const bool *frozen,
     const bool at_stops = asks && r->b->gradients == UMB_GRADIENTS_REPRESENTATION;
     struct stops stops = {0};
     enum umb_status st =
-        r->b->kind == UMB_BALANCE_BY_GRADIENTS && !r->between ? UMB_OK : find_weights(r);
+        r->b->kind == UMB_BALANCE_BY_GRADIENTS && !r->between ? UMB_OK : umb__rows_find_weights(r);
     if (st == UMB_OK) { st = differentiate_rows(r, frozen); }
     if (st == UMB_OK) { st = list_rows(r, d); }
     if (st == UMB_OK && d->n_in_rows) {
         const char *name = name_rows(r, d);
-        st = name ? lay_rows(r, name, d->n_in_rows, d->in_rows, &d->rows) : UMB_ERR_NO_MEMORY;
+        st = name ? lay_rows(r, name, 0, d->n_in_rows, d->in_rows, &d->rows) : UMB_ERR_NO_MEMORY;
     }
     if (st == UMB_OK) { st = lay_stops(r, at_stops, &stops); }
     if (st == UMB_OK && asks && !has_rows(r) && !stops.n) { st = nothing_shared(r); }
-    if (st == UMB_OK && asks && !drops) { st = ask_host(r, &d->rows, !at_stops); }
+    if (st == UMB_OK && asks && !drops) { st = umb__rows_ask_host(r, &d->rows, !at_stops); }
     if (st == UMB_OK) { st = go_on(r, frozen, &stops); }
     d->n = r->n;
     d->shared = r->shared;
@@ -486,15 +321,15 @@ enum umb_status umb__balancing_differentiate(struct umb_trainer *tr, struct umb_
 {
     struct umb_trainer_balance *b = tr->balance;
     struct umb_graph *g = side->graph;
-    struct rows r = {.tr = tr,
-                     .b = b,
-                     .g = g,
-                     .task = side->task,
-                     .between = between,
-                     .T = tr->n_tasks,
-                     .n = g->n_values,
-                     .weights = -1,
-                     .losses = -1};
+    struct umb_rows r = {.tr = tr,
+                         .b = b,
+                         .g = g,
+                         .task = side->task,
+                         .between = between,
+                         .T = tr->n_tasks,
+                         .n = g->n_values,
+                         .weights = -1,
+                         .losses = -1};
     struct umb_trainer_gradients d = {.rows = -1, .n = r.n, .weights = -1, .to_learn = -1};
     bool *frozen;
     enum umb_status st = umb__trainer_frozen(tr, g, &frozen);
@@ -507,7 +342,7 @@ enum umb_status umb__balancing_differentiate(struct umb_trainer *tr, struct umb_
     }
     const bool by_losses = b->kind == UMB_BALANCE_BY_LOSSES;
     if (st == UMB_OK && (by_losses || b->kind == UMB_BALANCE_LEARNED)) {
-        st = add_facts(&r, "balancer.facts", by_losses, &r.weights, &d.to_learn);
+        st = umb__rows_add_facts(&r, "balancer.facts", by_losses, &r.weights, &d.to_learn);
         d.weights = r.weights;
     }
     side->weights = b->kind == UMB_BALANCE_UPLOADED ? r.weights : -1;

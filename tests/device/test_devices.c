@@ -175,6 +175,32 @@ static void large_parameters_are_updated_where_they_are(void **state)
     anywhere(test_net_large(world.ctx), 2, 0);
 }
 
+/* Both look at a batch with the parameters that they have. */
+static void assert_alike_evaluated(struct session *one, struct session *other, const char *what)
+{
+    struct session *both[] = {one, other};
+    struct umb_task_result results[2][UMB_MAX_TASKS];
+    static float answers[2][UMB_MAX_TASKS][64];
+    for (int i = 0; i < 2; i++) {
+        float *outputs[UMB_MAX_TASKS];
+        for (int t = 0; t < one->tr->n_tasks; t++) {
+            outputs[t] = answers[i][t];
+        }
+        must(umb_trainer_results(both[i]->tr, results[i])); /* of training */
+        must(umb_trainer_evaluate(both[i]->tr, both[i]->batch, both[i]->labels));
+        must(umb_trainer_results(both[i]->tr, results[i]));
+        must(umb_trainer_predict(both[i]->tr, both[i]->batch, outputs));
+    }
+    for (int t = 0; t < one->tr->n_tasks; t++) {
+        const double a = results[0][t].loss, b = results[1][t].loss;
+        if (!(fabs(a - b) <= ALIKE * 10)) { fail_msg("%s: loss %.9g, not %.9g", what, b, a); }
+        for (int i = 0; i < 64; i++) {
+            const double x = (double)answers[0][t][i], y = (double)answers[1][t][i];
+            if (!(fabs(x - y) <= ALIKE * 10)) { fail_msg("%s: answer %.9g, not %.9g", what, y, x); }
+        }
+    }
+}
+
 /* Without batch norm and dropout, what several devices make of a batch is what one does. */
 static void a_batch_is_shared(void **state)
 {
@@ -191,6 +217,7 @@ static void a_batch_is_shared(void **state)
         snprintf(what, sizeof what, "shares %zu", i);
         train(&many);
         assert_alike(&one, &many, ALIKE, what);
+        assert_alike_evaluated(&one, &many, what);
         session_close(&many);
     }
     session_close(&one);
@@ -298,6 +325,28 @@ static void a_shared_batch_gives_the_same_bits(void **state)
     umb_net_destroy(net);
 }
 
+/* By which another plan of the trainer's is told what this one was. */
+static void inputs_have_names_of_their_own(void **state)
+{
+    (void)state;
+    static const int64_t shares[] = {3, 2, 1};
+    struct umb_net *net = test_net_mixed(world.ctx);
+    struct session s = open_with(
+        net, &(struct session_desc){.batch = 6, .more = more, .n_more = N_MORE, .shares = shares});
+    const struct umb_graph *g = s.tr->side[UMB_TRAINER_TRAIN].graph;
+    int n_rows = 0;
+    for (int v = 0; v < g->n_values; v++) {
+        if (g->value[v].kind != UMB_VALUE_INPUT) { continue; }
+        n_rows += g->value[v].ambient && v != g->random_value;
+        if (umb__graph_find_value(g, g->value[v].name) != v) {
+            fail_msg("two inputs are called %s", g->value[v].name);
+        }
+    }
+    assert_int_equal(n_rows, 1 + N_MORE);
+    session_close(&s);
+    umb_net_destroy(net);
+}
+
 /* Rows that are not real count nothing, in whatever part they lie. */
 static void a_partial_batch_is_shared(void **state)
 {
@@ -325,7 +374,7 @@ static void a_partial_batch_is_shared(void **state)
 static void a_resumed_run_has_its_shares(void **state)
 {
     (void)state;
-    static const int64_t before[] = {3, 2, 1}, now[] = {1, 1, 4};
+    static const int64_t before[] = {3, 2, 1}, now[] = {0, 2, 4};
     struct umb_net *net = test_net_mnist_fashion(world.ctx);
     struct session_desc desc = {.batch = 6, .more = more, .n_more = N_MORE, .shares = before};
     struct session one = open_with(net, &desc);
@@ -333,11 +382,14 @@ static void a_resumed_run_has_its_shares(void **state)
     struct umb_safetensors *file = session_collect(&one);
     desc.shares = now;
     struct session other = open_with(net, &desc);
+    session_fill(&other, 0);
+    must(umb_trainer_evaluate(other.tr, other.batch, other.labels)); /* where it keeps parameters */
     must(umb__trainer_restore(other.tr, file, "a checkpoint"));
     assert_memory_equal(other.tr->share, one.tr->share, sizeof one.tr->share);
     train(&one);
     train(&other);
     assert_same_checkpoints(&one, &other, "a resumed run");
+    assert_alike_evaluated(&one, &other, "a resumed run");
     umb__safetensors_destroy(file);
     session_close(&other);
     session_close(&one);
@@ -408,6 +460,7 @@ int main(void)
         cmocka_unit_test(parts_do_what_the_whole_does),
         cmocka_unit_test(a_part_works_beside_the_whole),
         cmocka_unit_test(a_shared_batch_gives_the_same_bits),
+        cmocka_unit_test(inputs_have_names_of_their_own),
         cmocka_unit_test(a_partial_batch_is_shared),
         cmocka_unit_test(a_resumed_run_has_its_shares),
         cmocka_unit_test(shares_are_divided),

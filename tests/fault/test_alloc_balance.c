@@ -14,13 +14,19 @@
 #include "alloc.h"
 #include "balance_nets.h"
 #include "session.h"
-#include "world.h"
+#include "several.h"
 
 #define ENOUGH 20 /* runs in a row that meet no failure: there are no more allocations */
 
+struct way {
+    const char *name;
+    struct umb_balancing b;
+    bool spread; /* over several devices */
+};
+
 /* What a run is made of; the session has the batch. */
 struct trial {
-    const struct umb_balancing *b;
+    const struct way *way;
     const struct session *s;
 };
 
@@ -34,9 +40,11 @@ static enum umb_status run(const struct trial *t)
                                           .batch = BALANCE_BATCH,
                                           .optimizer = "sgd",
                                           .queues = 2,
-                                          .balancing = t->b};
+                                          .more = more,
+                                          .n_more = t->way->spread ? N_MORE : 0,
+                                          .balancing = &t->way->b};
     enum umb_status st = umb_trainer_create(world.ctx, &desc, &tr);
-    for (int step = 0; st == UMB_OK && step < (t->b->every > 1 ? 2 : 1); step++) {
+    for (int step = 0; st == UMB_OK && step < (t->way->b.every > 1 ? 2 : 1); step++) {
         st = umb_trainer_step(tr, t->s->batch, t->s->labels, 0.01, losses);
     }
     if (st == UMB_OK) { st = umb__safetensors_create(world.ctx, &file); }
@@ -48,11 +56,16 @@ static enum umb_status run(const struct trial *t)
 
 static void each_allocation_fails(void **state)
 {
+    const struct way *way = *state;
     struct balance_net n = balance_net(world.ctx, 1);
-    const struct session_desc desc = {
-        .device = world.device, .net = n.net, .batch = BALANCE_BATCH, .balancing = *state};
+    if (way->spread) { several_put(n.net, 3, 1 + N_MORE); }
+    const struct session_desc desc = {.device = world.device,
+                                      .net = n.net,
+                                      .batch = BALANCE_BATCH,
+                                      .more = more,
+                                      .n_more = N_MORE};
     struct session s = session_open(world.ctx, &desc);
-    const struct trial t = {*state, &s};
+    const struct trial t = {way, &s};
     int failures = 0, well = 0;
     session_fill(&s, 0);
     must(run(&t));
@@ -72,7 +85,7 @@ static void each_allocation_fails(void **state)
         failures += st != UMB_OK;
         well = st == UMB_OK ? well + 1 : 0;
     }
-    print_message("# %s: %d failures\n", t.b->name, failures);
+    print_message("# %s: %d failures\n", way->name, failures);
     assert_true(failures > 200);
     must(run(&t));
     session_close(&s);
@@ -81,17 +94,19 @@ static void each_allocation_fails(void **state)
 
 int main(void)
 {
-    static struct umb_balancing ways[] = {
-        {.name = "cagrad", .gradients = UMB_GRADIENTS_LAST_BLOCK, .every = 2},
-        {.name = "db_mtl"},
-        {.name = "famo"},
-        {.name = "uncertainty", .heads = UMB_HEADS_UNWEIGHTED},
-        {.name = "graddrop"}};
+    static struct way ways[] = {
+        {"cagrad", {.name = "cagrad", .gradients = UMB_GRADIENTS_LAST_BLOCK, .every = 2}, false},
+        {"db_mtl", {.name = "db_mtl"}, false},
+        {"famo", {.name = "famo"}, false},
+        {"uncertainty", {.name = "uncertainty", .heads = UMB_HEADS_UNWEIGHTED}, false},
+        {"graddrop", {.name = "graddrop"}, false},
+        {"famo on several devices", {.name = "famo"}, true},
+        {"graddrop on several devices", {.name = "graddrop"}, true}};
     enum { WAYS = sizeof ways / sizeof *ways };
     struct CMUnitTest tests[WAYS];
     for (int k = 0; k < WAYS; k++) {
         tests[k] = (struct CMUnitTest){
             .name = ways[k].name, .test_func = each_allocation_fails, .initial_state = &ways[k]};
     }
-    return cmocka_run_group_tests_name("alloc_balance", tests, open_world, close_world);
+    return cmocka_run_group_tests_name("alloc_balance", tests, open_devices, close_devices);
 }

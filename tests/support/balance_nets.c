@@ -34,11 +34,12 @@ static int join(struct umb_context *ctx, struct umb_net *net, int n)
 }
 
 /* *ret_early: a value in the midst of it. */
-static int trunk(struct umb_context *ctx, struct umb_net *net, int n_streams, int *ret_early)
+static int trunk(struct umb_context *ctx, struct umb_net *net, int n_streams, bool norm,
+                 int *ret_early)
 {
     int h = join(ctx, net, n_streams);
     h = named(ctx, net, "conv", "conv", "filters=5 size=3", h);
-    h = named(ctx, net, "norm", "batch_norm", NULL, h);
+    if (norm) { h = named(ctx, net, "norm", "batch_norm", NULL, h); }
     h = named(ctx, net, "tanh", "tanh", NULL, h);
     *ret_early = h = named(ctx, net, "pool", "max_pool", "size=2", h);
     h = named(ctx, net, "flat", "flatten", NULL, h);
@@ -51,13 +52,13 @@ static void head(struct umb_context *ctx, struct umb_net *net, const char *name,
     test_task(ctx, net, name, named(ctx, net, name, "dense", attrs, in), loss, weight);
 }
 
-struct balance_net balance_net(struct umb_context *ctx, int which)
+static struct balance_net make(struct umb_context *ctx, int which, bool norm)
 {
     static const char *const names[BALANCE_NETS] = {"one stream", "two streams", "three streams"};
     static const int streams[BALANCE_NETS][3] = {{0, 0, 0}, {0, 1, 1}, {0, 1, 2}};
     struct balance_net n = {.name = names[which], .net = test_net(ctx)};
     int early, in[3];
-    const int h = n.representation = trunk(ctx, n.net, which + 1, &early);
+    const int h = n.representation = trunk(ctx, n.net, which + 1, norm, &early);
     for (int t = 0; t < 3; t++) {
         in[t] = which == 2 && t == 1 ? early : h;
         if (which) { in[t] = test_rows(ctx, n.net, streams[which][t], 1, in[t]); }
@@ -67,6 +68,16 @@ struct balance_net balance_net(struct umb_context *ctx, int which)
     head(ctx, n.net, "place", "units=2", in[1], "mse", which == 2 ? 0.25 : 1.5);
     head(ctx, n.net, "traits", "units=3", in[2], "binary_cross_entropy", 2);
     return n;
+}
+
+struct balance_net balance_net(struct umb_context *ctx, int which)
+{
+    return make(ctx, which, true);
+}
+
+struct balance_net balance_net_plain(struct umb_context *ctx, int which)
+{
+    return make(ctx, which, false);
 }
 
 const char *balance_options(const struct umb_balancer *row)

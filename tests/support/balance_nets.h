@@ -19,6 +19,8 @@ struct balance_net {
 /* 0: one stream for all; 1: two, the second for two tasks; 2: three, where a head leaves the trunk
  * early and one task weighs 0.25. */
 struct balance_net balance_net(struct umb_context *ctx, int which);
+/* The same without batch norm, so that what becomes of rows does not depend on other rows. */
+struct balance_net balance_net_plain(struct umb_context *ctx, int which);
 /* What the row does not do without, for three tasks; NULL: nothing. */
 const char *balance_options(const struct umb_balancer *row);
 

@@ -84,7 +84,7 @@ static void differentiate(struct lab *lab, int passes)
         must(lab, umb__graph_border(lab->graph, &desc,
                                     passes == BY_ROWS_TO_HEADS ? UMB_BORDER_REPRESENTATION
                                                                : UMB_BORDER_LAST_BLOCK,
-                                    stop, &n_stop));
+                                    false, stop, &n_stop));
         desc.stop = stop;
     }
     int *gradient = zeros(lab, n * (desc.by_rows ? lab->n_tasks : 1), sizeof *gradient);

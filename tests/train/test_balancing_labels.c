@@ -16,7 +16,7 @@
 
 #include "balance_nets.h"
 #include "nets.h"
-#include "several.h"
+#include "world.h"
 #include "trainer_balance.h"
 #include "twin.h"
 
@@ -373,24 +373,6 @@ static void networks_apart_are_refused(void **state)
     umb_net_destroy(net);
 }
 
-static void several_devices_are_refused(void **state)
-{
-    const struct umb_balancer *row = *state;
-    const struct umb_balancing b = balancing_of(row);
-    struct balance_net n = balance_net(world.ctx, 0);
-    struct umb_trainer_desc desc = trainer_desc(n.net, &b);
-    desc.more = more;
-    desc.n_more = 1;
-    if (row->needs != UMB_BALANCE_NOTHING || row->learn) {
-        expect_refusal(&desc, UMB_ERR_UNSUPPORTED, "works on one device, and there are 2");
-    } else {
-        struct umb_trainer *tr;
-        must(umb_trainer_create(world.ctx, &desc, &tr));
-        umb_trainer_destroy(tr);
-    }
-    umb_net_destroy(n.net);
-}
-
 static void infinite_losses_are_errors(void **state)
 {
     const struct umb_balancer *row = *state;
@@ -461,7 +443,6 @@ int main(void)
                  {"equal tasks", equal_tasks_stay_equal},
                  {"a frozen trunk", a_frozen_trunk_is_refused},
                  {"networks apart", networks_apart_are_refused},
-                 {"two devices", several_devices_are_refused},
                  {"an infinite loss", infinite_losses_are_errors},
                  {"a failure", a_rule_that_fails_is_quoted}};
     enum { CASES = sizeof cases / sizeof *cases, MOST = 32 * CASES };
@@ -477,5 +458,5 @@ int main(void)
             n++;
         }
     }
-    return _cmocka_run_group_tests("balancing_labels", tests, n, open_devices, close_devices);
+    return _cmocka_run_group_tests("balancing_labels", tests, n, open_world, close_world);
 }
