@@ -65,14 +65,19 @@ static bool exists(const char *path)
     return umb__is_folder(path) || umb__is_file(path);
 }
 
-/* `path` in folder, absolute, in the arena; NULL when there is nothing (or no memory). */
-static const char *try_path(struct umb_experiment *exp, char *candidate)
+/* The candidate, freed here, absolute and in the arena; NULL when there is nothing. */
+static enum umb_status try_path(struct umb_experiment *exp, char *candidate, const char **ret_path)
 {
+    enum umb_status st = candidate ? UMB_OK : UMB_ERR_NO_MEMORY;
     char *absolute = candidate && exists(candidate) ? realpath(candidate, NULL) : NULL;
-    const char *kept = absolute ? umb__arena_strdup(exp->tree->arena, absolute) : NULL;
+    *ret_path = NULL;
+    if (absolute) {
+        *ret_path = umb__arena_strdup(exp->tree->arena, absolute);
+        if (!*ret_path) { st = UMB_ERR_NO_MEMORY; }
+    }
     free(absolute);
     umb__free(candidate);
-    return kept;
+    return st;
 }
 
 /*
@@ -80,22 +85,19 @@ static const char *try_path(struct umb_experiment *exp, char *candidate)
  * absolute path, so that a run, which lies elsewhere, still finds it; what UMBEL_DATA gave stays
  * relative, so that a run can move to a machine whose data are elsewhere.
  */
-enum umb_status umb__exp_find_data(struct umb_experiment *exp, struct umb_exp_data *d)
+enum umb_status umb__exp_find_path(struct umb_experiment *exp, struct umb_yaml *node,
+                                   const char **ret_path)
 {
-    struct umb_yaml *node = d->path;
     const char *path = NULL;
-    if (!node) { return UMB_OK; }
     enum umb_status st = umb__yaml_text(exp->ctx, node, &path);
     if (st != UMB_OK) { return st; }
-    d->desc.path = try_path(exp, umb__path_beside(exp->ctx, exp->path, path));
-    if (d->desc.path) {
-        node->text = d->desc.path;
-        return UMB_OK;
-    }
+    st = try_path(exp, umb__path_beside(exp->ctx, exp->path, path), ret_path);
+    if (*ret_path) { node->text = *ret_path; }
+    if (st != UMB_OK || *ret_path) { return st; }
     const char *data = umb__env_text("UMBEL_DATA");
     if (data && path[0] != '/') {
-        d->desc.path = try_path(exp, umb__path_join(exp->ctx, data, path));
-        if (d->desc.path) { return UMB_OK; }
+        st = try_path(exp, umb__path_join(exp->ctx, data, path), ret_path);
+        if (st != UMB_OK || *ret_path) { return st; }
     }
     if (path[0] == '/') {
         return umb__yaml_fail(exp->ctx, node, "'%.300s' is not there; expected a folder or file",
@@ -108,6 +110,11 @@ enum umb_status umb__exp_find_data(struct umb_experiment *exp, struct umb_exp_da
                         data ? ")" : "");
     umb__free(beside);
     return st;
+}
+
+enum umb_status umb__exp_find_data(struct umb_experiment *exp, struct umb_exp_data *d)
+{
+    return d->path ? umb__exp_find_path(exp, d->path, &d->desc.path) : UMB_OK;
 }
 
 /* Numbers. */

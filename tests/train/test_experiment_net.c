@@ -325,7 +325,8 @@ static void the_examples_can_be_read(void **state)
         "shapes",      "mnist-fashion", "many-heads",       "two-devices",  "cifar10",
         "resnet18",    "faces",         "fine-tune",        "two-inputs",   "two-inputs-joint",
         "multi-mnist", "cifar10-dense", "residual-sharing", "cross-stitch", "mixture",
-        "attention",   "task-graph",    "soft-sharing",     "related-tasks"};
+        "attention",   "task-graph",    "soft-sharing",     "related-tasks",
+        "class-vectors"};
     const char *source = getenv("UMBEL_TEST_SOURCE");
     struct umb_context *ctx = NULL;
     char data[512];
