@@ -281,3 +281,34 @@ enum umb_status umb__experiment_find(struct umb_experiment *exp)
     }
     return st;
 }
+
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+bool umb__exp_same_rows(const struct umb_exp_data *a, const struct umb_exp_data *b)
+{
+    const struct umb_dataset_desc *x = &a->desc, *y = &b->desc;
+    const bool as_said = same_text(x->format, y->format) && same_text(x->path, y->path) &&
+                         same_text(x->split_column, y->split_column) && x->seed == y->seed &&
+                         x->limit == y->limit && x->count == y->count;
+    const bool as_split = !(x->validation < y->validation) && !(x->validation > y->validation) &&
+                          !(x->test < y->test) && !(x->test > y->test);
+    bool as_many = a->dataset && b->dataset;
+    for (int i = 0; as_many && i < UMB_SPLIT_COUNT; i++) {
+        const enum umb_split split = (enum umb_split)i;
+        as_many = umb_dataset_count(a->dataset, split) == umb_dataset_count(b->dataset, split);
+    }
+    return as_said && as_split && as_many;
+}
+
+size_t umb__exp_first_alike(const struct umb_experiment *exp, size_t stream)
+{
+    const struct umb_exp_data *own = &exp->data[exp->stream[stream]];
+    size_t first = 0;
+    while (first < stream && !umb__exp_same_rows(&exp->data[exp->stream[first]], own)) {
+        first++;
+    }
+    return first;
+}

@@ -162,6 +162,11 @@ UMB_MUST_USE enum umb_status umb__experiment_read_edited(struct umb_context *ctx
                                                          struct umb_experiment **ret_exp);
 void umb__experiment_destroy(struct umb_experiment *exp); /* closes the data sets */
 
+/* Whether two open data sets have the same samples in the same places of every split, be it with
+ * other pictures or targets of them. */
+bool umb__exp_same_rows(const struct umb_exp_data *a, const struct umb_exp_data *b);
+/* The first stream with the same rows as this one; it may be itself. */
+size_t umb__exp_first_alike(const struct umb_experiment *exp, size_t stream);
 /* Finds the data beside the experiment, else in UMBEL_DATA, without opening it. */
 UMB_MUST_USE enum umb_status umb__experiment_find(struct umb_experiment *exp);
 /* Finds and opens the data sets that tasks use, and checks the tasks against them. Paths found
