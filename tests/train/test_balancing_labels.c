@@ -16,6 +16,7 @@
 
 #include "balance_nets.h"
 #include "nets.h"
+#include "room.h"
 #include "several.h"
 #include "trainer_balance.h"
 #include "twin.h"
@@ -469,7 +470,8 @@ int main(void)
     static struct CMUnitTest tests[MOST];
     size_t n = 0;
     for (int i = 0; umb__balancers[i]; i++) {
-        for (int k = 0; k < CASES && n < MOST; k++) {
+        for (int k = 0; k < CASES; k++) {
+            expect_room(n, MOST, "test_balancing_labels");
             snprintf(names[n], sizeof names[n], "%s, %s", umb__balancers[i]->name, cases[k].what);
             tests[n] = (struct CMUnitTest){.name = names[n],
                                            .test_func = cases[k].run,
