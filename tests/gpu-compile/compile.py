@@ -26,8 +26,7 @@ EXPERIMENTS = ['examples/mnist-fashion.yaml', 'examples/cifar10.yaml', 'examples
 for rule in ('famo', '{cagrad: {every: 4}}', '{mgda: {gradient: representation}}', 'db_mtl',
              'excessmtl', 'graddrop'):
     EXPERIMENTS += ['examples/balancing.yaml', 'train.balancer=' + rule]
-for name in ('related-tasks', 'soft-sharing', 'cross-stitch', 'mixture', 'task-graph', 'class-vectors',
-             'attention'):
+for name in ('related-tasks', 'soft-sharing', 'cross-stitch', 'mixture', 'task-graph', 'attention'):
     EXPERIMENTS.append(f'examples/{name}.yaml')
 CLC_FOLDERS = ['/usr/lib/clc', '/usr/share/clc', '/usr/lib/llvm-19/share/clc']
 OPENCL = ['-x', 'cl', '-cl-std=CL1.2', '-Xclang', '-finclude-default-header', '-O3']
