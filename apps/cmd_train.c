@@ -38,6 +38,7 @@ static enum umb_status open_run(struct session *s, const struct cli *cli)
     if (st == UMB_OK && !path) { st = UMB_ERR_NO_MEMORY; }
     if (st == UMB_OK) { st = umb__experiment_read(cli->ctx, path, NULL, 0, &before); }
     if (st == UMB_OK) { st = umb__experiment_same(before, s->exp); }
+    if (st == UMB_OK) { st = umb__experiment_resume(before, s->exp); }
     umb__experiment_destroy(before);
     umb__free(path);
     return st;

@@ -70,6 +70,7 @@ static enum umb_status check_checkpoint(const struct compare *c, struct job *j)
 {
     const enum umb_status st =
         compare_is_there(c->cli->ctx, j->path, "checkpoints/latest", &j->resume);
+    j->session.exp->from_checkpoint = j->resume;
     return st != UMB_OK || j->resume ? st : umb__run_cut_metrics(j->session.run, 0);
 }
 
@@ -85,6 +86,7 @@ static enum umb_status open_there(struct compare *c, struct job *j)
     if (st == UMB_OK && !path) { st = UMB_ERR_NO_MEMORY; }
     if (st == UMB_OK) { st = umb__experiment_read(ctx, path, NULL, 0, &before); }
     if (st == UMB_OK) { st = umb__experiment_same(before, now); }
+    if (st == UMB_OK) { st = umb__experiment_resume(before, now); }
     umb__experiment_destroy(before);
     umb__free(path);
     if (st != UMB_OK) { return umb__fail_prefix(ctx, st, "%s", j->path); }

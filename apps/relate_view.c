@@ -168,7 +168,7 @@ static void print_layers(const struct umb_relations *r)
 static void print_gradients(const struct umb_relate_page *page)
 {
     struct umb_text note = {0};
-    print_layers(page->relations);
+    if (page->gradients->gradients) { print_layers(page->relations); }
     umb__relate_gradients_note(page->gradients, &note);
     printf("%s\n", umb__text_string(&note));
     umb__text_finish(&note);
@@ -232,10 +232,12 @@ static json_t *relation_json(const struct umb_relation *relation, size_t T)
 
 static json_t *gradients_json(const struct umb_gradient_summary *s)
 {
-    return json_pack("{s:I, s:I, s:f, s:f, s:{s:o, s:o}}", "batches", (json_int_t)s->batches,
-                     "steps", (json_int_t)s->steps, "rate", s->rate, "threshold", s->threshold,
-                     "affinity_correlation", "pearson", value_json(s->pearson), "spearman",
-                     value_json(s->spearman));
+    json_t *apart = *s->apart ? json_string(s->apart) : json_null();
+    return json_pack("{s:I, s:I, s:f, s:f, s:{s:o, s:o}, s:b, s:I, s:o}", "batches",
+                     (json_int_t)s->batches, "steps", (json_int_t)s->steps, "rate", s->rate,
+                     "threshold", s->threshold, "affinity_correlation", "pearson",
+                     value_json(s->pearson), "spearman", value_json(s->spearman), "compared",
+                     s->gradients, "cka_samples", (json_int_t)s->samples, "cka_apart", apart);
 }
 
 void relate_json(const struct umb_relate_page *page)

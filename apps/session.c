@@ -122,6 +122,7 @@ enum umb_status session_build_tuned(struct session *s, const struct cli *cli,
 
 static enum umb_status bind(struct session *s, bool with_data)
 {
+    s->exp->from_checkpoint = true;
     if (with_data) { return umb__experiment_open(s->exp); }
     return umb__experiment_bind(s->exp, umb__safetensors_text(s->checkpoint, "umbel.shapes"),
                                 s->checkpoint_path);

@@ -1,7 +1,8 @@
 /*
- * embedding: a trained table [rows,size] as a value: what is known of each class or task, apart
- * from any sample. It has no data input and no rows of streams. A view of the parameter, so that it
- * costs nothing; the parameter's gradient is the output's.
+ * embedding: a table [rows,size] as a value: what is known of each class or task, apart from any
+ * sample. It has no data input and no rows of streams. A view of the parameter, so that it costs
+ * nothing; the parameter's gradient is the output's. Where it is not trained it is kept as it
+ * began, and what is made of it alone is as constant as itself.
  */
 #include "simple.h"
 #include <stddef.h>
@@ -10,6 +11,7 @@
 struct embedding_attrs {
     int64_t rows, size;
     struct umb_floats values;
+    bool trained;
 };
 
 static enum umb_status infer(struct umb_infer *io)
@@ -23,13 +25,14 @@ static enum umb_status infer(struct umb_infer *io)
                          a->values.n, (long long)a->rows, (long long)a->size, (long long)n);
     }
     io->n_params = 1;
-    io->params[0] = (struct umb_param_spec){.name = "table",
-                                            .kind = UMB_PARAM_TRAINED,
-                                            .type = table,
-                                            .layout = umb__layout_plain(&table.shape),
-                                            .init = a->values.n ? UMB_INIT_VALUES : UMB_INIT_FAN_IN,
-                                            .fan_in = (double)a->size,
-                                            .values = a->values.value};
+    io->params[0] =
+        (struct umb_param_spec){.name = "table",
+                                .kind = a->trained ? UMB_PARAM_TRAINED : UMB_PARAM_FIXED,
+                                .type = table,
+                                .layout = umb__layout_plain(&table.shape),
+                                .init = a->values.n ? UMB_INIT_VALUES : UMB_INIT_FAN_IN,
+                                .fan_in = (double)a->size,
+                                .values = a->values.value};
     io->n_out = 1;
     io->out[0] = table;
     return UMB_OK;
@@ -68,17 +71,24 @@ static const struct umb_attr_desc attrs[] = {
      .offset = offsetof(struct embedding_attrs, values),
      .min = -1e6,
      .max = 1e6,
-     .help = "what it begins with, row by row; unset: random numbers"},
+     .help = "what it begins with, row by row; unset: random numbers, or those that an experiment "
+             "reads of a `file`"},
+    {.name = "trained",
+     .type = UMB_ATTR_BOOL,
+     .offset = offsetof(struct embedding_attrs, trained),
+     .fallback = "true",
+     .help = "false: it stays what it begins with"},
     {0}};
 
 static const struct umb_op_case cases[] = {{.attrs = "rows=1 size=1", .in = ""},
                                            {.attrs = "rows=7 size=33", .in = ""},
                                            {.attrs = "rows=2 size=3 values=1,2,3,4,5,6", .in = ""},
+                                           {.attrs = "rows=5 size=3 trained=false", .in = ""},
                                            {0}};
 
 static const struct umb_op embedding = {
     .name = "embedding",
-    .help = "a trained table [rows,size], made of nothing: what graph layers begin from",
+    .help = "a table [rows,size], made of nothing: what graph layers begin from",
     .flags = UMB_OP_LAYER | UMB_OP_VIEW,
     .min_in = 0,
     .max_in = 0,

@@ -390,6 +390,7 @@ enum umb_status umb__experiment_bind(struct umb_experiment *exp, const char *jso
         fine = read_data(exp, json_object_get(all, exp->data[i].name), &exp->data[i]);
     }
     json_decref(all);
+    exp->from_checkpoint = true;
     if (fine) { return bind(exp); }
     return umb__fail(exp->ctx, UMB_ERR_FORMAT,
                      "%s: what it says of the data's shapes is missing or damaged; expected a "

@@ -8,9 +8,6 @@
 #include "alloc.h"
 #include "cooccurrence.h"
 #include "labels.h"
-#include <string.h>
-
-#define COUNT(a) (sizeof(a) / sizeof *(a))
 
 /* The tasks whose answers are nodes; all of one data set. */
 struct counting {
@@ -21,7 +18,7 @@ struct counting {
     void *labels; /* of a task's sample */
 };
 
-static int nodes_of(const struct umb_experiment *exp, const struct umb_exp_task *t)
+int umb__exp_answers(const struct umb_experiment *exp, const struct umb_exp_task *t)
 {
     const struct umb_target_info *info = &exp->data[t->data].target[t->target];
     if (t->judge == UMB_JUDGE_ERRORS || info->kind == UMB_TARGET_PIXELS) { return 0; }
@@ -32,31 +29,21 @@ static int nodes_of(const struct umb_experiment *exp, const struct umb_exp_task 
 static enum umb_status add_task(struct counting *c, const struct umb_yaml *node)
 {
     struct umb_experiment *exp = c->exp;
-    const char *name = NULL, *names[UMB_NET_MAX_TASKS];
-    enum umb_status st = umb__yaml_text(exp->ctx, node, &name);
-    size_t t = 0;
-    while (st == UMB_OK && t < exp->n_tasks && strcmp(exp->task[t].name, name) != 0) {
-        if (t < COUNT(names)) { names[t] = exp->task[t].name; }
-        t++;
-    }
+    const struct umb_exp_task *task = NULL;
+    const enum umb_status st = umb__exp_find_task(exp, node, &task);
     if (st != UMB_OK) { return st; }
-    if (t == exp->n_tasks) {
-        return umb__yaml_unknown(exp->ctx, node, "task", name, names,
-                                 t < COUNT(names) ? t : COUNT(names));
-    }
-    const struct umb_exp_task *task = &exp->task[t];
-    const int n = nodes_of(exp, task);
+    const int n = umb__exp_answers(exp, task);
     if (n == 0 || c->n_nodes + n > UMB_MATRIX_ROWS) {
         return umb__yaml_fail(exp->ctx, node,
                               "'%s' has %d classes; expected a task with classes a "
                               "sample, and at most %d in all",
-                              name, n, UMB_MATRIX_ROWS);
+                              task->name, n, UMB_MATRIX_ROWS);
     }
     if (c->n_tasks && task->data != c->task[0]->data) {
         return umb__yaml_fail(exp->ctx, node,
                               "'%s' has other data than '%s'; expected tasks of one "
                               "data set",
-                              name, c->task[0]->name);
+                              task->name, c->task[0]->name);
     }
     c->task[c->n_tasks++] = task;
     c->n_nodes += n;
@@ -65,7 +52,7 @@ static enum umb_status add_task(struct counting *c, const struct umb_yaml *node)
 
 static void note(struct counting *c, const struct umb_exp_task *t, float mask, int first)
 {
-    const int n = nodes_of(c->exp, t);
+    const int n = umb__exp_answers(c->exp, t);
     for (int i = 0; i < n; i++) {
         const bool holds = t->judge == UMB_JUDGE_CLASSES ? *(const int32_t *)c->labels == i
                                                          : ((const float *)c->labels)[i] >= 0.5f;
@@ -83,7 +70,7 @@ static enum umb_status count_sample(struct counting *c, uint32_t index, uint8_t 
         st = umb__labels_fill(c->exp, c->task[t], targets[c->task[t]->target], &index, 1, c->labels,
                               &mask);
         if (st == UMB_OK) { note(c, c->task[t], mask, first); }
-        first += nodes_of(c->exp, c->task[t]);
+        first += umb__exp_answers(c->exp, c->task[t]);
     }
     return st;
 }

@@ -77,14 +77,19 @@ static bool exists(const char *path)
     return umb__is_folder(path) || umb__is_file(path);
 }
 
-/* `path` in folder, absolute, in the arena; NULL when there is nothing (or no memory). */
-static const char *try_path(struct umb_experiment *exp, char *candidate)
+/* The candidate, freed here, absolute and in the arena; NULL when there is nothing. */
+static enum umb_status try_path(struct umb_experiment *exp, char *candidate, const char **ret_path)
 {
+    enum umb_status st = candidate ? UMB_OK : UMB_ERR_NO_MEMORY;
     char *absolute = candidate && exists(candidate) ? realpath(candidate, NULL) : NULL;
-    const char *kept = absolute ? umb__arena_strdup(exp->tree->arena, absolute) : NULL;
+    *ret_path = NULL;
+    if (absolute) {
+        *ret_path = umb__arena_strdup(exp->tree->arena, absolute);
+        if (!*ret_path) { st = UMB_ERR_NO_MEMORY; }
+    }
     free(absolute);
     umb__free(candidate);
-    return kept;
+    return st;
 }
 
 /*
@@ -92,22 +97,19 @@ static const char *try_path(struct umb_experiment *exp, char *candidate)
  * absolute path, so that a run, which lies elsewhere, still finds it; what UMBEL_DATA gave stays
  * relative, so that a run can move to a machine whose data are elsewhere.
  */
-enum umb_status umb__exp_find_data(struct umb_experiment *exp, struct umb_exp_data *d)
+enum umb_status umb__exp_find_path(struct umb_experiment *exp, struct umb_yaml *node,
+                                   const char **ret_path)
 {
-    struct umb_yaml *node = d->path;
     const char *path = NULL;
-    if (!node) { return UMB_OK; }
     enum umb_status st = umb__yaml_text(exp->ctx, node, &path);
     if (st != UMB_OK) { return st; }
-    d->desc.path = try_path(exp, umb__path_beside(exp->ctx, exp->path, path));
-    if (d->desc.path) {
-        node->text = d->desc.path;
-        return UMB_OK;
-    }
+    st = try_path(exp, umb__path_beside(exp->ctx, exp->path, path), ret_path);
+    if (*ret_path) { node->text = *ret_path; }
+    if (st != UMB_OK || *ret_path) { return st; }
     const char *data = umb__env_text("UMBEL_DATA");
     if (data && path[0] != '/') {
-        d->desc.path = try_path(exp, umb__path_join(exp->ctx, data, path));
-        if (d->desc.path) { return UMB_OK; }
+        st = try_path(exp, umb__path_join(exp->ctx, data, path), ret_path);
+        if (st != UMB_OK || *ret_path) { return st; }
     }
     if (path[0] == '/') {
         return umb__yaml_fail(exp->ctx, node, "'%.300s' is not there; expected a folder or file",
@@ -120,6 +122,11 @@ enum umb_status umb__exp_find_data(struct umb_experiment *exp, struct umb_exp_da
                         data ? ")" : "");
     umb__free(beside);
     return st;
+}
+
+enum umb_status umb__exp_find_data(struct umb_experiment *exp, struct umb_exp_data *d)
+{
+    return d->path ? umb__exp_find_path(exp, d->path, &d->desc.path) : UMB_OK;
 }
 
 /* Numbers. */
@@ -286,4 +293,35 @@ enum umb_status umb__experiment_find(struct umb_experiment *exp)
         st = umb__exp_find_data(exp, &exp->data[i]);
     }
     return st;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+bool umb__exp_same_rows(const struct umb_exp_data *a, const struct umb_exp_data *b)
+{
+    const struct umb_dataset_desc *x = &a->desc, *y = &b->desc;
+    const bool as_said = same_text(x->format, y->format) && same_text(x->path, y->path) &&
+                         same_text(x->split_column, y->split_column) && x->seed == y->seed &&
+                         x->limit == y->limit && x->count == y->count;
+    const bool as_split = !(x->validation < y->validation) && !(x->validation > y->validation) &&
+                          !(x->test < y->test) && !(x->test > y->test);
+    bool as_many = a->dataset && b->dataset;
+    for (int i = 0; as_many && i < UMB_SPLIT_COUNT; i++) {
+        const enum umb_split split = (enum umb_split)i;
+        as_many = umb_dataset_count(a->dataset, split) == umb_dataset_count(b->dataset, split);
+    }
+    return as_said && as_split && as_many;
+}
+
+size_t umb__exp_first_alike(const struct umb_experiment *exp, size_t stream)
+{
+    const struct umb_exp_data *own = &exp->data[exp->stream[stream]];
+    size_t first = 0;
+    while (first < stream && !umb__exp_same_rows(&exp->data[exp->stream[first]], own)) {
+        first++;
+    }
+    return first;
 }

@@ -248,3 +248,22 @@ enum umb_status umb__exp_read_tasks(struct umb_experiment *exp, const struct umb
     if (st == UMB_OK) { st = check_stop(exp); }
     return st == UMB_OK ? check_all_used(exp) : st;
 }
+
+enum umb_status umb__exp_find_task(struct umb_experiment *exp, const struct umb_yaml *node,
+                                   const struct umb_exp_task **ret_task)
+{
+    const char *name = NULL, *names[UMB_NET_MAX_TASKS];
+    const enum umb_status st = umb__yaml_text(exp->ctx, node, &name);
+    size_t t = 0;
+    while (st == UMB_OK && t < exp->n_tasks && strcmp(exp->task[t].name, name) != 0) {
+        if (t < COUNT(names)) { names[t] = exp->task[t].name; }
+        t++;
+    }
+    if (st != UMB_OK) { return st; }
+    if (t == exp->n_tasks) {
+        return umb__yaml_unknown(exp->ctx, node, "task", name, names,
+                                 t < COUNT(names) ? t : COUNT(names));
+    }
+    *ret_task = &exp->task[t];
+    return UMB_OK;
+}

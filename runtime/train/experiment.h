@@ -144,6 +144,7 @@ struct umb_experiment {
     struct umb_exp_task *task;
     struct umb_exp_train train;
     struct umb_soft_sharing *share; /* between trunks; NULL: nothing is shared */
+    bool from_checkpoint; /* which has the numbers: files that tables begin with are not read */
     size_t n_streams;
     size_t *stream; /* [n_streams]: its data, in the net's order */
 };
@@ -161,6 +162,11 @@ UMB_MUST_USE enum umb_status umb__experiment_read_edited(struct umb_context *ctx
                                                          struct umb_experiment **ret_exp);
 void umb__experiment_destroy(struct umb_experiment *exp); /* closes the data sets */
 
+/* Whether two open data sets have the same samples in the same places of every split, be it with
+ * other pictures or targets of them. */
+bool umb__exp_same_rows(const struct umb_exp_data *a, const struct umb_exp_data *b);
+/* The first stream with the same rows as this one; it may be itself. */
+size_t umb__exp_first_alike(const struct umb_experiment *exp, size_t stream);
 /* Finds the data beside the experiment, else in UMBEL_DATA, without opening it. */
 UMB_MUST_USE enum umb_status umb__experiment_find(struct umb_experiment *exp);
 /* Finds and opens the data sets that tasks use, and checks the tasks against them. Paths found
@@ -191,9 +197,14 @@ const char *umb__exp_devices_name(const struct umb_exp_devices *d, char *buffer,
 UMB_MUST_USE enum umb_status umb__experiment_net(struct umb_experiment *exp,
                                                  struct umb_net **ret_net);
 /* UMB_ERR_INVALID naming the first key in which the two differ, apart from those that a resumed run
- * may change (train.epochs, log_every, keep, queues, memory). */
+ * may change (train.epochs, log_every, keep, queues, memory, init.from, and the `file` of a table).
+ */
 UMB_MUST_USE enum umb_status umb__experiment_same(const struct umb_experiment *run,
                                                   const struct umb_experiment *now);
+/* Where the two are the same: `now` goes on with a checkpoint of `run`, so that it has the sizes of
+ * tables from the run, and needs none of the files that those began with. */
+UMB_MUST_USE enum umb_status umb__experiment_resume(const struct umb_experiment *run,
+                                                    struct umb_experiment *now);
 
 /* The built-in experiment of that name, or NULL; and their names for messages. */
 const char *umb__builtin_experiment(const char *name);
@@ -244,7 +255,11 @@ UMB_MUST_USE enum umb_status umb__exp_read_landmarks(struct umb_experiment *exp,
                                                      const char *metric, struct umb_exp_task *t);
 UMB_MUST_USE enum umb_status umb__exp_bind_landmarks(struct umb_experiment *exp,
                                                      struct umb_exp_task *t);
-/* Sets desc.path: beside the experiment, else in UMBEL_DATA. */
+/* What a path of the file names, beside the experiment, where it becomes absolute in the tree, else
+ * in UMBEL_DATA; in the arena. */
+UMB_MUST_USE enum umb_status umb__exp_find_path(struct umb_experiment *exp, struct umb_yaml *node,
+                                                const char **ret_path);
+/* Sets desc.path so. */
 UMB_MUST_USE enum umb_status umb__exp_find_data(struct umb_experiment *exp, struct umb_exp_data *d);
 UMB_MUST_USE enum umb_status umb__exp_read_tasks(struct umb_experiment *exp,
                                                  const struct umb_yaml *node);
@@ -277,6 +292,24 @@ UMB_MUST_USE enum umb_status umb__exp_attrs(struct umb_experiment *exp, const st
  * *layer is another map then. exp_adjacency.c. */
 UMB_MUST_USE enum umb_status umb__exp_adjacency(struct umb_experiment *exp,
                                                 const struct umb_yaml **layer);
+/* exp_vectors.c: where the layer's op has `values` and the map a `file`, reads the file, settles
+ * `rows` and `size` in the map, and gives the numbers as " values=1,2,3", "" if a checkpoint has
+ * them; else NULL. Keys of the map that are not the op's: umb__vectors_keys. */
+UMB_MUST_USE enum umb_status umb__exp_vectors(struct umb_experiment *exp, const struct umb_op *op,
+                                              const struct umb_yaml *layer,
+                                              const char **ret_values);
+extern const char *const umb__vectors_keys[];
+/* Adds a key to a map of the tree. */
+UMB_MUST_USE enum umb_status umb__exp_put_key(struct umb_experiment *exp,
+                                              const struct umb_yaml *map, const char *key,
+                                              const char *text);
+/* The task that a text names. */
+UMB_MUST_USE enum umb_status umb__exp_find_task(struct umb_experiment *exp,
+                                                const struct umb_yaml *node,
+                                                const struct umb_exp_task **ret_task);
+/* How many answers a bound task has, as nodes of a graph: its classes, or numbers of yes and no; 0
+ * for others. exp_count.c. */
+int umb__exp_answers(const struct umb_experiment *exp, const struct umb_exp_task *t);
 /* "name" or "{name: {key: value}}": *ret_attrs is the inner map or NULL. */
 UMB_MUST_USE enum umb_status umb__exp_choice(struct umb_context *ctx, const struct umb_yaml *node,
                                              const char *what, const char **ret_name,

@@ -67,7 +67,7 @@ static enum umb_status read_image(struct umb_feed *f, size_t stream, size_t k, i
 {
     const struct source *s = &f->source[stream];
     const struct umb_exp_train *train = &f->desc.exp->train;
-    const bool changes = s->data->augments && f->desc.mode == UMB_TRAINER_TRAIN;
+    const bool changes = s->data->augments && f->desc.mode == UMB_TRAINER_TRAIN && !f->desc.plain;
     const struct umb_read read = {.dataset = umb__exp_input(s->data, k)->dataset,
                                   .split = f->desc.split,
                                   .indices = s->index,
@@ -247,13 +247,14 @@ static enum umb_status create_source(struct umb_feed *f, size_t stream)
     s->data = &exp->data[exp->stream[stream]];
     enum umb_status st = create_targets(f, s);
     if (st != UMB_OK || umb_dataset_count(s->data->dataset, f->desc.split) == 0) { return st; }
+    const size_t order = f->desc.plain ? umb__exp_first_alike(exp, stream) : stream;
     struct umb_sampler_desc desc = {.dataset = s->data->dataset,
                                     .split = f->desc.split,
                                     .batch = exp->train.batch,
                                     .seed = exp->train.seed,
-                                    .stream = (uint32_t)stream,
+                                    .stream = (uint32_t)order,
                                     .shuffle = f->desc.mode == UMB_TRAINER_TRAIN};
-    if (desc.shuffle) { desc.balance = s->data->balance; }
+    if (desc.shuffle && !f->desc.plain) { desc.balance = s->data->balance; }
     st = umb__sampler_create(f->ctx, &desc, &s->sampler);
     if (st != UMB_OK) { return st; }
     int64_t n = umb__sampler_batches(s->sampler);
@@ -268,7 +269,7 @@ enum umb_status umb__feed_create(struct umb_context *ctx, const struct umb_feed_
     if (!f) { return UMB_ERR_NO_MEMORY; }
     f->ctx = ctx;
     f->desc = *desc;
-    f->once = desc->mode == UMB_TRAINER_EVALUATE;
+    f->once = desc->mode == UMB_TRAINER_EVALUATE || desc->plain;
     pthread_mutex_init(&f->lock, NULL);
     pthread_cond_init(&f->changed, NULL);
     enum umb_status st = UMB_OK;

@@ -23,6 +23,10 @@ struct umb_feed_desc {
     enum umb_trainer_mode
         mode; /* training shuffles and goes round; evaluation reads once in order */
     enum umb_split split;
+    /* Training that is looked at, not learned from: one pass, pictures as they are, no class drawn
+     * more often, and streams with the same rows (umb__exp_same_rows) in one order, so that row i
+     * of each is the same sample. */
+    bool plain;
 };
 UMB_MUST_USE enum umb_status umb__feed_create(struct umb_context *ctx,
                                               const struct umb_feed_desc *desc,

@@ -10,6 +10,7 @@
 #include "task_gradients.h"
 #include "trainer_internal.h"
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #define MOST_READERS 4U
@@ -32,10 +33,10 @@ struct umb_gradient_survey {
     struct umb_context *ctx;
     struct umb_gradient_survey_desc desc;
     struct umb_arena *arena;
-    struct umb_task_gradients *gradients;
-    struct umb_task_features *features; /* NULL: not wanted */
+    struct umb_task_gradients *gradients; /* NULL: tasks share nothing, features are compared */
+    struct umb_task_features *features;   /* NULL: not wanted */
     struct umb_reader *reader;
-    struct umb_feed *feed;
+    struct umb_feed *feed, *plain; /* of training; for features, NULL: not wanted */
     size_t T;
     int n_parts;       /* all, then layers */
     struct part *part; /* [n_parts] */
@@ -57,9 +58,9 @@ static bool make_mean(struct umb_gradient_survey *s, struct mean *m)
 static enum umb_status make_parts(struct umb_gradient_survey *s)
 {
     const size_t pairs = s->T * s->T;
-    s->n_parts = 1 + umb__task_gradients_n_layers(s->gradients);
-    s->part = umb__arena_calloc(s->arena, (size_t)s->n_parts, sizeof *s->part);
-    s->gram = umb__arena_calloc(s->arena, (size_t)s->n_parts * pairs, sizeof *s->gram);
+    s->n_parts = s->gradients ? 1 + umb__task_gradients_n_layers(s->gradients) : 0;
+    s->part = umb__arena_calloc(s->arena, (size_t)s->n_parts + 1, sizeof *s->part);
+    s->gram = umb__arena_calloc(s->arena, (size_t)s->n_parts * pairs + 1, sizeof *s->gram);
     s->loss = umb__arena_calloc(s->arena, s->T + 2 * pairs, sizeof *s->loss);
     bool fine = s->part && s->gram && s->loss && make_mean(s, &s->first) && make_mean(s, &s->exact);
     if (!fine) { return UMB_ERR_NO_MEMORY; }
@@ -99,7 +100,33 @@ static enum umb_status open_feed(struct umb_gradient_survey *s)
     if (st == UMB_OK && umb__feed_batches(s->feed) == 0) {
         return umb__fail(s->ctx, UMB_ERR_INVALID, "there are no training samples");
     }
-    return st;
+    struct umb_feed_desc plain = desc;
+    plain.plain = true;
+    return st == UMB_OK && s->features ? umb__feed_create(s->ctx, &plain, &s->plain) : st;
+}
+
+/* Of tasks that share nothing there may be features to compare. */
+static enum umb_status open_gradients(struct umb_gradient_survey *s)
+{
+    const enum umb_status st = umb__task_gradients_create(s->desc.trainer, &s->gradients);
+    const bool alone = st == UMB_ERR_INVALID && s->desc.features && s->T > 1;
+    return alone ? UMB_OK : st;
+}
+
+static enum umb_status open_features(struct umb_gradient_survey *s)
+{
+    const struct umb_experiment *exp = s->desc.exp;
+    int order[UMB_MAX_STREAMS];
+    for (size_t i = 0; i < exp->n_streams; i++) {
+        order[i] = (int)umb__exp_first_alike(exp, i);
+    }
+    const enum umb_status st =
+        umb__task_features_create(s->desc.trainer, FEATURE_SAMPLES, order, &s->features);
+    if (st != UMB_OK || s->gradients || umb__task_features_has_pairs(s->features)) { return st; }
+    return umb__fail(s->ctx, UMB_ERR_INVALID,
+                     "the tasks share no parameter that is trained, nor samples, so neither "
+                     "gradients nor features can be compared; expected a trunk that is not frozen, "
+                     "or tasks of the same samples");
 }
 
 enum umb_status umb__gradient_survey_create(struct umb_context *ctx,
@@ -114,10 +141,8 @@ enum umb_status umb__gradient_survey_create(struct umb_context *ctx,
     s->desc = *desc;
     s->T = desc->exp->n_tasks;
     st = umb__arena_create(ctx, &s->arena);
-    if (st == UMB_OK) { st = umb__task_gradients_create(desc->trainer, &s->gradients); }
-    if (st == UMB_OK && desc->features) {
-        st = umb__task_features_create(desc->trainer, FEATURE_SAMPLES, &s->features);
-    }
+    if (st == UMB_OK) { st = open_gradients(s); }
+    if (st == UMB_OK && desc->features) { st = open_features(s); }
     if (st == UMB_OK) { st = make_parts(s); }
     if (st == UMB_OK) { st = open_feed(s); }
     if (st == UMB_OK) {
@@ -134,6 +159,7 @@ enum umb_status umb__gradient_survey_create(struct umb_context *ctx,
 void umb__gradient_survey_destroy(struct umb_gradient_survey *s)
 {
     if (!s) { return; }
+    umb__feed_destroy(s->plain);
     umb__feed_destroy(s->feed);
     umb__reader_destroy(s->reader);
     for (int k = 0; s->part && k < s->n_parts; k++) {
@@ -189,7 +215,6 @@ static enum umb_status look(struct umb_gradient_survey *s, int slot, int64_t bat
     const size_t pairs = s->T * s->T;
     enum umb_status st = umb__task_gradients_look(
         s->gradients, slot, DRAWS_OF_LOOKS + (uint64_t)batch, s->gram, s->loss);
-    if (st == UMB_OK && s->features) { st = umb__task_features_look(s->features, slot); }
     if (st == UMB_OK) { st = umb__task_gradients_after(s->gradients, s->desc.rate, s->after); }
     if (st != UMB_OK) { return st; }
     for (int k = 0; k < s->n_parts; k++) {
@@ -208,34 +233,47 @@ static enum umb_status look(struct umb_gradient_survey *s, int slot, int64_t bat
     return UMB_OK;
 }
 
-static enum umb_status go(struct umb_gradient_survey *s, int64_t n,
+static enum umb_status look_at_features(struct umb_gradient_survey *s, int slot, int64_t batch)
+{
+    (void)batch;
+    return umb__task_features_look(s->features, slot);
+}
+
+static enum umb_status go(struct umb_gradient_survey *s, struct umb_feed *feed, int64_t first,
+                          int64_t n,
                           enum umb_status (*each)(struct umb_gradient_survey *s, int slot,
                                                   int64_t batch))
 {
-    const int64_t first = umb_trainer_n_steps(s->desc.trainer);
-    enum umb_status st = umb__feed_start(s->feed, first, first + n);
+    enum umb_status st = umb__feed_start(feed, first, first + n);
     for (int64_t i = first; st == UMB_OK && i < first + n; i++) {
         struct umb_feed_batch batch;
         st = asked_to_stop(s);
-        if (st == UMB_OK) { st = umb__feed_next(s->feed, &batch); }
+        if (st == UMB_OK) { st = umb__feed_next(feed, &batch); }
         if (st == UMB_OK) { st = each(s, batch.slot, i); }
-        if (st == UMB_OK) { umb__feed_done(s->feed); }
+        if (st == UMB_OK) { umb__feed_done(feed); }
     }
-    umb__feed_stop(s->feed);
+    umb__feed_stop(feed);
     return st;
 }
 
 enum umb_status umb__gradient_survey_train(struct umb_gradient_survey *s, int64_t steps)
 {
-    return go(s, steps, train_step);
+    return go(s, s->feed, umb_trainer_n_steps(s->desc.trainer), steps, train_step);
 }
 
 enum umb_status umb__gradient_survey_look(struct umb_gradient_survey *s, int64_t n)
 {
+    const int64_t batch = s->desc.exp->train.batch;
+    enum umb_status st = UMB_OK;
     s->steps = umb_trainer_n_steps(s->desc.trainer);
-    enum umb_status st = umb__task_gradients_follow(s->gradients);
-    if (st == UMB_OK && s->features) { st = umb__task_features_follow(s->features); }
-    return st == UMB_OK ? go(s, n, look) : st;
+    if (s->gradients) {
+        st = umb__task_gradients_follow(s->gradients);
+        if (st == UMB_OK) { st = go(s, s->feed, s->steps, n, look); }
+    }
+    if (st != UMB_OK || !s->features) { return st; }
+    const int64_t all = umb__feed_batches(s->plain), enough = (FEATURE_SAMPLES + batch - 1) / batch;
+    st = umb__task_features_follow(s->features);
+    return st == UMB_OK ? go(s, s->plain, 0, enough < all ? enough : all, look_at_features) : st;
 }
 
 /* ---- what was seen ---- */
@@ -291,6 +329,25 @@ static size_t list_pairs(const struct umb_gradient_survey *s, const struct mean 
     return n;
 }
 
+/* Of how many pairs features were not compared, and why not of the first. */
+static void describe_apart(const struct umb_gradient_survey *s, char *text, size_t size)
+{
+    const struct umb_exp_task *task = s->desc.exp->task;
+    const char *why = NULL;
+    size_t n = 0, first[2] = {0};
+    for (size_t i = 0; i < s->T * s->T; i++) {
+        const size_t a = i / s->T, b = i % s->T;
+        const char *apart = a < b ? umb__task_features_apart(s->features, (int)a, (int)b) : NULL;
+        if (!apart || n++) { continue; }
+        why = apart;
+        first[0] = a;
+        first[1] = b;
+    }
+    if (!n) { return; }
+    snprintf(text, size, "none for %zu of %zu pairs, as %.60s and %.60s: %s", n,
+             s->T * (s->T - 1) / 2, task[first[0]].name, task[first[1]].name, why);
+}
+
 enum umb_status umb__gradient_survey_summary(const struct umb_gradient_survey *s,
                                              struct umb_gradient_summary *ret_summary)
 {
@@ -304,9 +361,14 @@ enum umb_status umb__gradient_survey_summary(const struct umb_gradient_survey *s
                                            .steps = s->steps,
                                            .rate = s->desc.rate,
                                            .threshold = s->desc.threshold,
+                                           .gradients = s->gradients != NULL,
                                            .pearson = umb__relate_pearson(n, first, exact)};
     const enum umb_status st = umb__relate_spearman(s->ctx, n, first, exact, &summary.spearman);
     umb__free(first);
+    if (s->features) {
+        summary.samples = umb__task_features_samples(s->features);
+        describe_apart(s, summary.apart, sizeof summary.apart);
+    }
     if (st == UMB_OK) { *ret_summary = summary; }
     return st;
 }
@@ -333,16 +395,20 @@ static enum umb_status add_part(const struct umb_gradient_survey *s, struct umb_
     return st;
 }
 
+static enum umb_status add_features(const struct umb_gradient_survey *s, struct umb_relations *r)
+{
+    double *cka;
+    const enum umb_status st = umb__relations_add(r, "cka", NULL, &cka);
+    return st == UMB_OK ? umb__task_features_cka(s->features, cka) : st;
+}
+
 enum umb_status umb__gradient_survey_relations(const struct umb_gradient_survey *s,
                                                struct umb_relations *relations)
 {
-    double *cka;
-    enum umb_status st = add_part(s, relations, 0);
-    if (st == UMB_OK && s->features) {
-        st = umb__relations_add(relations, "cka", NULL, &cka);
-        if (st == UMB_OK) { st = umb__task_features_cka(s->features, cka); }
-    }
-    if (st == UMB_OK) { st = add(relations, "affinity", NULL, &s->first); }
+    enum umb_status st = s->gradients ? add_part(s, relations, 0) : UMB_OK;
+    if (st == UMB_OK && s->features) { st = add_features(s, relations); }
+    if (st != UMB_OK || !s->gradients) { return st; }
+    st = add(relations, "affinity", NULL, &s->first);
     if (st == UMB_OK) { st = add(relations, "affinity_exact", NULL, &s->exact); }
     for (int k = 1; st == UMB_OK && k < s->n_parts; k++) {
         st = add_part(s, relations, k);

@@ -4,7 +4,8 @@
  * shared.
  *
  * A survey trains nothing but where it is asked to, and changes nothing by looking. Batches are
- * those of the training split as training draws them, augmented alike.
+ * those of the training split as training draws them, augmented alike. Features are of training
+ * samples as they are, drawn by the experiment's seed, in one order for streams with the same rows.
  */
 #ifndef UMB_GRADIENT_SURVEY_H
 #define UMB_GRADIENT_SURVEY_H
@@ -19,13 +20,13 @@ struct umb_gradient_survey;
 struct umb_gradient_survey_desc {
     const struct umb_experiment *exp; /* with open data; outlives the survey, as the trainer does */
     struct umb_trainer *trainer;
-    double rate;                       /* η of the steps that affinity tries */
-    double threshold;                  /* of a cosine, below which two tasks conflict */
-    bool features;                     /* also keeps what heads read, for CKA */
+    double rate;      /* η of the steps that affinity tries */
+    double threshold; /* of a cosine, below which two tasks conflict */
+    bool features;    /* also compares what heads read, by CKA; alone, where tasks share nothing */
     const volatile sig_atomic_t *stop; /* not 0: UMB_ERR_INTERRUPTED; may be NULL */
 };
-/* UMB_ERR_INVALID: tasks share nothing that is trained, there are no training data, or a number
- * makes no sense. */
+/* UMB_ERR_INVALID: tasks share nothing that is trained, and there is no pair of them whose features
+ * are wanted; there are no training data, or a number makes no sense. */
 UMB_MUST_USE enum umb_status umb__gradient_survey_create(
     struct umb_context *ctx, const struct umb_gradient_survey_desc *desc,
     struct umb_gradient_survey **ret_survey);
@@ -45,14 +46,17 @@ UMB_MUST_USE enum umb_status umb__gradient_survey_look(struct umb_gradient_surve
 struct umb_gradient_summary {
     int64_t batches, steps; /* looked at; that the trainer had had at the last look */
     double rate, threshold;
+    bool gradients;  /* compared; false: tasks share nothing */
+    int64_t samples; /* whose features were compared, of a stream at most; 0: not wanted */
+    char apart[256]; /* of which pairs they were not, and why; "": of none */
     /* Between the pairs' affinities to first order and exact ones; NaN: fewer than two pairs. */
     double pearson, spearman;
 };
 UMB_MUST_USE enum umb_status umb__gradient_survey_summary(const struct umb_gradient_survey *s,
                                                           struct umb_gradient_summary *ret_summary);
 /* Adds cosine, magnitude and conflict, of all and by layer, affinity and affinity_exact: means over
- * the batches in which they were defined; and cka, of the last look's first samples, where features
- * were wanted. */
+ * the batches in which they were defined; and cka, where features were wanted. Of tasks that share
+ * nothing, cka alone. */
 UMB_MUST_USE enum umb_status umb__gradient_survey_relations(const struct umb_gradient_survey *s,
                                                             struct umb_relations *relations);
 /* [T,T] affinities to first order, and exact ones; NaN: never defined. */

@@ -284,6 +284,21 @@ static enum umb_status keep_name(struct umb_walk *w, const struct layer *l, cons
     return st;
 }
 
+/* The op's attributes, with what is counted or read of files in its place. */
+static enum umb_status read_attrs(struct umb_experiment *exp, const struct umb_op *op,
+                                  const struct umb_yaml *keys, const char **ret_attrs)
+{
+    const char *values = NULL;
+    enum umb_status st = umb__exp_adjacency(exp, &keys);
+    if (st == UMB_OK) { st = umb__exp_vectors(exp, op, keys, &values); }
+    if (st == UMB_OK) {
+        st = umb__exp_attrs(exp, op, keys, values ? umb__vectors_keys : own_keys, ret_attrs);
+    }
+    if (st != UMB_OK || !values || !*values) { return st; }
+    *ret_attrs = umb__arena_printf(exp->tree->arena, "%s%s", *ret_attrs, values);
+    return *ret_attrs ? UMB_OK : UMB_ERR_NO_MEMORY;
+}
+
 static enum umb_status walk_op(struct umb_walk *w, const struct layer *l)
 {
     const struct umb_op *op = umb__op_find(l->op);
@@ -291,8 +306,7 @@ static enum umb_status walk_op(struct umb_walk *w, const struct layer *l)
     const char *attrs = NULL, *given = NULL, *share = NULL;
     int in[MAX_INPUTS], n_in = 0;
     const struct umb_yaml *keys = l->op_node == l->node ? NULL : l->op_node;
-    enum umb_status st = umb__exp_adjacency(w->exp, &keys);
-    if (st == UMB_OK) { st = umb__exp_attrs(w->exp, op, keys, own_keys, &attrs); }
+    enum umb_status st = read_attrs(w->exp, op, keys, &attrs);
     if (st == UMB_OK) { st = given_name(w, l, &given); }
     if (st == UMB_OK) { st = read_inputs(w, l->from, in, &n_in); }
     if (op->max_in == 0 && !l->from) { n_in = 0; }

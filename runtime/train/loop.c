@@ -182,7 +182,11 @@ static enum umb_status evaluate(struct umb_context *ctx, const struct umb_experi
                                 struct umb_trainer *tr, struct umb_reader *reader,
                                 enum umb_split split, struct umb_split_results *ret)
 {
-    struct umb_feed_desc desc = {exp, tr, reader, UMB_TRAINER_EVALUATE, split};
+    struct umb_feed_desc desc = {.exp = exp,
+                                 .trainer = tr,
+                                 .reader = reader,
+                                 .mode = UMB_TRAINER_EVALUATE,
+                                 .split = split};
     struct umb_feed *feed = NULL;
     enum umb_status st = umb__trainer_compile(tr, UMB_TRAINER_EVALUATE);
     if (st == UMB_OK) { st = umb__feed_create(ctx, &desc, &feed); }

@@ -83,14 +83,24 @@ static void add_number(struct umb_text *out, double value)
 
 void umb__relate_gradients_note(const struct umb_gradient_summary *s, struct umb_text *out)
 {
-    umb__text_printf(
-        out,
-        "gradients of %lld batches after %lld steps, means; conflict: cosine below %g; "
-        "affinity of a step of %g; first order against exact: Pearson ",
-        (long long)s->batches, (long long)s->steps, s->threshold, s->rate);
-    add_number(out, s->pearson);
-    umb__text_add(out, ", Spearman ");
-    add_number(out, s->spearman);
+    if (s->gradients) {
+        umb__text_printf(
+            out,
+            "gradients of %lld batches after %lld steps, means; conflict: cosine below %g; "
+            "affinity of a step of %g; first order against exact: Pearson ",
+            (long long)s->batches, (long long)s->steps, s->threshold, s->rate);
+        add_number(out, s->pearson);
+        umb__text_add(out, ", Spearman ");
+        add_number(out, s->spearman);
+    } else {
+        umb__text_printf(out,
+                         "after %lld steps; the tasks share no parameter that is trained, so "
+                         "gradients are not compared",
+                         (long long)s->steps);
+    }
+    if (!s->samples) { return; }
+    umb__text_printf(out, "; cka: of %lld samples%s%s", (long long)s->samples,
+                     *s->apart ? ", " : "", s->apart);
 }
 
 /* The page. */

@@ -18,7 +18,8 @@ struct umb_relate_page {
     const struct umb_relations *relations;
     const struct umb_gradient_summary *gradients; /* what gradients were compared of, or NULL */
 };
-/* What gradients were compared of, and how well the first order tells the exact affinity: a line.
+/* What gradients and features were compared of, how well the first order tells the exact affinity,
+ * and of which pairs features were not compared: a line. Names are plain letters (umb__yaml_name).
  */
 void umb__relate_gradients_note(const struct umb_gradient_summary *s, struct umb_text *out);
 /* The page, HTML, at path. */

@@ -25,6 +25,7 @@ struct umb_task_features {
     struct feature *feature; /* [T] */
     int T;
     int64_t most, kept[UMB_MAX_STREAMS]; /* samples */
+    int order[UMB_MAX_STREAMS];          /* equal: the same samples */
 };
 
 /* ---- making one ---- */
@@ -82,7 +83,7 @@ static enum umb_status build(struct umb_task_features *f)
     return st == UMB_OK ? umb__trainer_copy_plan(tr, f->graph, f->store, &f->plan) : st;
 }
 
-enum umb_status umb__task_features_create(struct umb_trainer *tr, int64_t most,
+enum umb_status umb__task_features_create(struct umb_trainer *tr, int64_t most, const int *order,
                                           struct umb_task_features **ret_features)
 {
     struct umb_task_features *f = umb__calloc(tr->ctx, 1, sizeof *f);
@@ -90,6 +91,9 @@ enum umb_status umb__task_features_create(struct umb_trainer *tr, int64_t most,
     f->tr = tr;
     f->T = tr->n_tasks;
     f->most = most;
+    for (int s = 0; s < tr->n_streams; s++) {
+        f->order[s] = order ? order[s] : s;
+    }
     enum umb_status st = umb__arena_create(tr->ctx, &f->arena);
     if (st == UMB_OK) {
         f->feature = umb__arena_calloc(f->arena, (size_t)f->T, sizeof *f->feature);
@@ -161,17 +165,52 @@ enum umb_status umb__task_features_look(struct umb_task_features *f, int slot)
 
 /* ---- likeness ---- */
 
+static bool are_alike(const struct umb_task_features *f, int s, int t)
+{
+    const int a = umb__net_task(f->tr->net, s)->stream, b = umb__net_task(f->tr->net, t)->stream;
+    return f->order[a] == f->order[b];
+}
+
+bool umb__task_features_has_pairs(const struct umb_task_features *f)
+{
+    for (int s = 0; s < f->T; s++) {
+        for (int t = 0; t < s; t++) {
+            if (f->feature[s].value < 0 || f->feature[t].value < 0) { continue; }
+            if (are_alike(f, s, t)) { return true; }
+        }
+    }
+    return false;
+}
+
+int64_t umb__task_features_samples(const struct umb_task_features *f)
+{
+    int64_t most = 0;
+    for (int s = 0; s < f->tr->n_streams; s++) {
+        if (f->kept[s] > most) { most = f->kept[s]; }
+    }
+    return most;
+}
+
+const char *umb__task_features_apart(const struct umb_task_features *f, int s, int t)
+{
+    const int a = umb__net_task(f->tr->net, s)->stream, b = umb__net_task(f->tr->net, t)->stream;
+    if (f->feature[s].value < 0 || f->feature[t].value < 0) {
+        return "one has no layer with weights that reads samples";
+    }
+    if (!are_alike(f, s, t) || f->kept[a] != f->kept[b]) {
+        return "their data are not the same samples";
+    }
+    return f->kept[a] < 4 ? "there are fewer than four samples" : NULL;
+}
+
 static enum umb_status compare(const struct umb_task_features *f, int s, int t, double *ret_cka)
 {
     const struct feature *a = &f->feature[s], *b = &f->feature[t];
-    const int stream = umb__net_task(f->tr->net, s)->stream;
     *ret_cka = (double)NAN;
-    if (a->value < 0 || b->value < 0 || umb__net_task(f->tr->net, t)->stream != stream) {
-        return UMB_OK;
-    }
-    if (f->kept[stream] < 4) { return UMB_OK; }
-    return umb__relate_cka(f->tr->ctx, (size_t)f->kept[stream], (size_t)a->length, a->kept,
-                           (size_t)b->length, b->kept, true, ret_cka);
+    if (umb__task_features_apart(f, s, t)) { return UMB_OK; }
+    const int64_t n = f->kept[umb__net_task(f->tr->net, s)->stream];
+    return umb__relate_cka(f->tr->ctx, (size_t)n, (size_t)a->length, a->kept, (size_t)b->length,
+                           b->kept, true, ret_cka);
 }
 
 enum umb_status umb__task_features_cka(const struct umb_task_features *f, double *ret_cka)

@@ -12,6 +12,7 @@
 
 #include "balance.h"
 #include "cli_fixture.h"
+#include "room.h"
 
 #define SMALL                                                                       \
     "--set data.pictures.count=80 --set train.batch=16 --set train.epochs=1 --set " \
@@ -45,10 +46,12 @@ static void looks_are_told(void **state)
 
 int main(void)
 {
-    static char names[32][64];
-    static struct CMUnitTest tests[34];
+    enum { MOST = 64 };
+    static char names[MOST][64];
+    static struct CMUnitTest tests[MOST + 1];
     size_t n = 0;
     for (int i = 0; umb__balancers[i]; i++) {
+        expect_room(n, MOST, "test_cli_balancer");
         snprintf(names[n], sizeof names[n], "%s trains and tells", umb__balancers[i]->name);
         tests[n] = (struct CMUnitTest){.name = names[n],
                                        .test_func = trains_and_tells,

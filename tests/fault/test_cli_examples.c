@@ -19,6 +19,7 @@
 #define FEW_IMAGES "--set data.digits.limit=64 --set data.clothes.limit=64"
 #define FEW_DIGITS "--set data.digits.limit=64"
 #define FEW_PHOTOS "--set data.photos.limit=32"
+#define FEW_PICTURES "--set data.pictures.count=64 "
 
 static char data_root[512]; /* $UMBEL_DATA, which the fixture takes out, or what lies beside */
 
@@ -68,6 +69,47 @@ static void task_graph(void **state)
 {
     (void)state;
     train("task-graph", FEW_FACES, "mtfl/labels.csv", "glasses");
+}
+
+static void class_vectors(void **state)
+{
+    (void)state;
+    train("class-vectors", FEW_PICTURES, NULL, "colour");
+}
+
+/* A 32×32 PNG. */
+#define RED                                                                                        \
+    "iVBORw0KGgoAAAANSUhEUgAAACAAAAAgCAIAAAD8GO2jAAAAJ0lEQVR42u3NsQkAAAjAsP7/tF7hIASyp6lTCQQCgUAg" \
+    "EAgEgi/BAjLD/C5w/SM9AAAAAElFTkSuQmCC"
+
+/* Behind the first checkpoint the file may be gone; a new run says that it is. */
+static void a_run_needs_no_vectors(void **state)
+{
+    (void)state;
+    char line[2048];
+    snprintf(line, sizeof line,
+             "cp '%s'/examples/class-vectors.* . && printf " RED " | base64 -d > red.png",
+             getenv("UMBEL_TEST_SOURCE"));
+    expect(line, 0, "");
+    expect("umbel train class-vectors.yaml --out v --set train.epochs=1 " FEW_PICTURES, 0,
+           "report");
+    expect("mv class-vectors.txt gone.txt; umbel eval v", 0, "colour");
+    expect("umbel predict v red.png", 0, "colour");
+    expect("umbel train class-vectors.yaml --out v --resume --set train.epochs=2 " FEW_PICTURES, 0,
+           "report");
+    expect("umbel predict v red.png", 0, "shape");
+    expect("umbel train class-vectors.yaml --out w " FEW_PICTURES, 2,
+           "class-vectors.yaml:18: trunk.8.embedding.file: 'class-vectors.txt' is not there");
+    expect("mv gone.txt class-vectors.txt && sed -e '/graph_mix/d' -e 's/tasks: .shape, "
+           "colour./names: "
+           "[circle, square, triangle, cross, red, green, blue, yellow, magenta, cyan]/' "
+           "class-vectors.yaml >names.yaml && umbel compare names.yaml --methods equal --seeds 1 "
+           "--out c --set train.epochs=1 " FEW_PICTURES,
+           0, "equal");
+    expect(
+        "rm class-vectors.txt; umbel compare names.yaml --methods equal --seeds 1 --out c --resume "
+        "--set train.epochs=2 " FEW_PICTURES,
+        0, "equal");
 }
 
 static void mnist_fashion(void **state)
@@ -153,6 +195,7 @@ int main(void)
         cmocka_unit_test(cifar10),          cmocka_unit_test(many_heads),
         cmocka_unit_test(fine_tune),        cmocka_unit_test(street),
         cmocka_unit_test(resnet18),         cmocka_unit_test(two_devices),
+        cmocka_unit_test(class_vectors),    cmocka_unit_test(a_run_needs_no_vectors),
     };
     return cmocka_run_group_tests_name("cli_examples", tests, enter, leave);
 }

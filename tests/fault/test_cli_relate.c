@@ -124,6 +124,37 @@ static void gradients_are_compared(void **state)
     assert_string_not_equal(first, output);
 }
 
+/* A net a task, each with its own stream, of the same samples. */
+static const char apart[] =
+    "name: apart\n"
+    "data: {a: {format: shapes, count: 60}, b: {format: shapes, count: 60, size: 16}}\n"
+    "trunks:\n"
+    "  one: [{conv: {filters: 4, size: 3}}, {global_avg_pool: {}}, {dense: {units: 6}}]\n"
+    "  two: [{conv: {filters: 4, size: 3}}, {global_avg_pool: {}}, {dense: {units: 6}}]\n"
+    "tasks:\n"
+    "  x: {data: a, trunk: one, target: shape, head: [{dense: {units: 4}}], loss: cross_entropy}\n"
+    "  y: {data: b, trunk: two, target: colour, head: [{dense: {units: 6}}], loss: "
+    "cross_entropy}\n"
+    "train: {epochs: 1, batch: 16, seed: 1}\n";
+
+/* Where there are no gradients to compare there may be features, and the other way round. */
+static void features_are_compared_alone(void **state)
+{
+    (void)state;
+    put("apart.yaml", apart);
+    expect(
+        "umbel relate apart.yaml --gradients --out f", 0,
+        "share no parameter that is trained, so gradients are not compared; cka: of 60 samples\n");
+    expect("umbel relate apart.yaml --gradients --out f", 0, "both_labels     cka\n");
+    expect(SAME("apart.yaml --gradients", "f") " 2>&1 | tail -1", 0, "heat maps show what is said");
+    expect("umbel relate " SOME "--gradients --set 'train.freeze=[conv*, coarse*]'", 0,
+           "gradients are not compared; cka: of 60 samples");
+    expect("umbel relate apart.yaml --gradients --set data.b.seed=2 --set data.b.size=32 --set "
+           "tasks.y.trunk=one --set 'trunks={one: [{conv: {filters: 4, size: 3}}, "
+           "{global_avg_pool: {}}]}'",
+           0, "cka: of 60 samples, none for 1 of 1 pairs, as x and y: their data are not the same");
+}
+
 static void gradients_that_cannot_be(void **state)
 {
     (void)state;
@@ -133,9 +164,9 @@ static void gradients_that_cannot_be(void **state)
     expect("umbel relate " SOME "--from nowhere", 2, "nowhere: is no run");
     expect("umbel relate " SOME "--from a --epochs 2", 2, "expected one of them");
     expect("umbel relate " SOME "--gradients --device 99", 2, "99");
-    expect("umbel relate " SOME "--gradients --set 'train.freeze=[conv*, coarse*]'", 2,
-           "share no parameter");
     expect("umbel relate one.yaml --gradients", 2, "no parameter");
+    put("apart.yaml", apart);
+    expect("umbel relate apart.yaml --gradients --set data.b.seed=2", 2, "share no parameter");
 }
 
 static void what_is_wrong_is_said(void **state)
@@ -153,9 +184,13 @@ static void what_is_wrong_is_said(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_forms_agree),        cmocka_unit_test(tasks_without_labels_are_named),
-        cmocka_unit_test(one_task_has_no_pairs),  cmocka_unit_test(many_tasks_are_cut),
-        cmocka_unit_test(gradients_are_compared), cmocka_unit_test(gradients_that_cannot_be),
+        cmocka_unit_test(the_forms_agree),
+        cmocka_unit_test(tasks_without_labels_are_named),
+        cmocka_unit_test(one_task_has_no_pairs),
+        cmocka_unit_test(many_tasks_are_cut),
+        cmocka_unit_test(gradients_are_compared),
+        cmocka_unit_test(features_are_compared_alone),
+        cmocka_unit_test(gradients_that_cannot_be),
         cmocka_unit_test(what_is_wrong_is_said),
     };
     return cmocka_run_group_tests(tests, enter, leave);

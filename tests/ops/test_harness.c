@@ -1,9 +1,12 @@
 /* The harness must notice what is wrong: broken kernels, gradients and references. */
 #include "harness.h"
+#include "room.h"
 #include "spread.h"
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const struct umb_op_case row = {.in = "3,37"};
@@ -226,6 +229,40 @@ static void rows_that_the_op_refuses(void **state)
                        "did you mean 'size'?");
 }
 
+/* Tables. */
+
+/* What a child that asks for room in a table of 4 writes; true: it was aborted. */
+static bool dies_asking(size_t n, char *said, size_t size)
+{
+    int ends[2], status = 0;
+    assert_int_equal(pipe(ends), 0);
+    fflush(NULL);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        signal(SIGABRT, SIG_DFL); /* cmocka has a handler of its own */
+        dup2(ends[1], STDERR_FILENO);
+        expect_room(n, 4, "a table");
+        _exit(0);
+    }
+    close(ends[1]);
+    const ssize_t length = read(ends[0], said, size - 1);
+    said[length > 0 ? length : 0] = '\0';
+    close(ends[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+}
+
+static void table_that_is_full(void **state)
+{
+    (void)state;
+    char said[256];
+    assert_false(dies_asking(3, said, sizeof said));
+    assert_string_equal(said, "");
+    assert_true(dies_asking(4, said, sizeof said));
+    assert_string_equal(said, "a table: the table is full with 4; make it larger\n");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -241,6 +278,7 @@ int main(void)
         cmocka_unit_test(gradient_that_misses_a_parameter),
         cmocka_unit_test(rows_that_cannot_be_read),
         cmocka_unit_test(rows_that_the_op_refuses),
+        cmocka_unit_test(table_that_is_full),
     };
     return harness_main(
         "harness", &(struct harness){.tests = tests, .n_tests = sizeof tests / sizeof tests[0]});

@@ -4,6 +4,7 @@
  * items of a sub-group hand each other numbers or all goes through local memory.
  */
 #include "harness.h"
+#include "room.h"
 #include "team.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,20 +42,10 @@ static const char *shuffle(void)
     return found;
 }
 
-static struct umb_device_caps made_up_gpu(const char *shuffle_by)
-{
-    struct umb_device_caps caps = *umb_device_get_caps(harness_device());
-    caps.type = UMB_DEVICE_GPU;
-    caps.software = false;
-    caps.float_width = 1;
-    caps.shuffle = shuffle_by;
-    return caps;
-}
-
 /* Every solver that applies is right. */
 static void check_problem(struct umb_trial *t, int index, const char *shuffle_by)
 {
-    const struct umb_device_caps caps = made_up_gpu(shuffle_by);
+    const struct umb_device_caps caps = harness_made_up_gpu(shuffle_by);
     char what[48];
     snprintf(what, sizeof what, "shuffles by %s", shuffle_by ? shuffle_by : "nothing");
     harness_check_solvers(t, index, &caps, what);
@@ -80,7 +71,7 @@ static void *numbers(const struct umb_type *type, uint32_t stream)
 static void run(const struct umb_problem *problem, const struct umb_solver *s,
                 const char *shuffle_by, void **ret_out)
 {
-    const struct umb_device_caps caps = made_up_gpu(shuffle_by);
+    const struct umb_device_caps caps = harness_made_up_gpu(shuffle_by);
     void *in[MOST_TENSORS];
     struct umb_op_run r = {.p = *problem, .solver = s, .in = in, .out = ret_out, .repeats = 1};
     r.p.caps = &caps;
@@ -120,25 +111,18 @@ static void compare_bits(const struct umb_problem *p, const struct umb_solver *s
     }
 }
 
-/* Mesa's rasterizer runs groups of 32 of these kernels at most (22.3), or dies translating them, on
- * a thread of its own (25.0). No plan gives them to it: it is no GPU. */
-static bool dies_of_them(void)
-{
-    return strstr(umb_device_get_caps(harness_device())->name, "llvmpipe");
-}
-
 static void run_job(void **state)
 {
     const struct job *job = *state;
     struct umb_trial *t = NULL;
-    if (dies_of_them()) { skip(); }
+    if (harness_dies_of_groups()) { skip(); }
     assert_int_equal(umb__trial_create(harness_context(), job->op, job->row, SEED, &t), UMB_OK);
     for (int i = 0; i < umb__trial_n_problems(t); i++) {
         check_problem(t, i, NULL);
         if (!shuffle()) { continue; }
         check_problem(t, i, shuffle());
         const struct umb_problem *p = umb__trial_problem(t, i);
-        const struct umb_device_caps caps = made_up_gpu(NULL);
+        const struct umb_device_caps caps = harness_made_up_gpu(NULL);
         struct umb_problem asked = *p;
         asked.caps = &caps;
         for (const struct umb_solver *s = p->op->solvers; s && s->name; s++) {
@@ -155,10 +139,14 @@ static const struct harness_row rows[] = {
     {"batch_norm", {"relu=true", "36,8,9,5", UMB_CASE_PARTIAL | UMB_CASE_NO_GRAD, 2}},
     {"batch_norm", {"", "67,7,5,1", UMB_CASE_NO_GRAD | UMB_CASE_TRAINING, 0}},
     {"softmax", {"", "9,129", 0, 0}},
+    {"gram", {NULL, "7,12289", 0, 0}},
+    {"excess", {NULL, "3,8195:positive 3,8195", 0, 0}},
+    {"soft_share", {NULL, "8197 8197 8197 3,3:mask", UMB_CASE_NO_GRAD, 0}},
     {0}};
 
 static const char *const ops[] = {"softmax",       "batch_norm", "clip_scale",
-                                  "cross_entropy", "mse",        NULL};
+                                  "cross_entropy", "mse",        "gram",
+                                  "excess",        "soft_share", NULL};
 
 static struct CMUnitTest tests[MOST_TESTS];
 static struct job jobs[MOST_TESTS];
@@ -167,7 +155,8 @@ static size_t n_tests;
 static void add(const char *op, const struct umb_op_case *row)
 {
     const bool large = harness_small() && umb__case_size(row) > 4096;
-    if ((row->flags & UMB_CASE_LARGE) || large || n_tests == MOST_TESTS) { return; }
+    if ((row->flags & UMB_CASE_LARGE) || large) { return; }
+    expect_room(n_tests, MOST_TESTS, "test_teams");
     struct job *job = &jobs[n_tests];
     *job = (struct job){.op = umb__op_find(op), .row = row};
     snprintf(job->name, sizeof job->name, "%s of %s with %s", op, row->in,

@@ -45,6 +45,21 @@ void harness_check_solvers(struct umb_trial *t, int index, const struct umb_devi
     }
 }
 
+struct umb_device_caps harness_made_up_gpu(const char *shuffle)
+{
+    struct umb_device_caps caps = *umb_device_get_caps(harness_device());
+    caps.type = UMB_DEVICE_GPU;
+    caps.software = false;
+    caps.float_width = 1;
+    caps.shuffle = shuffle;
+    return caps;
+}
+
+bool harness_dies_of_groups(void)
+{
+    return strstr(umb_device_get_caps(harness_device())->name, "llvmpipe");
+}
+
 bool harness_small(void)
 {
     const char *small = getenv("UMBEL_TEST_SMALL");

@@ -44,6 +44,13 @@ struct umb_device *harness_device(void);
  * capabilities is right; `what` says in the message which they are. */
 void harness_check_solvers(struct umb_trial *t, int index, const struct umb_device_caps *caps,
                            const char *what);
+/* What the present device would say of itself if it were a GPU whose items exchange numbers so
+ * (NULL: not at all): groups have many items then, of one lane each. Solvers that go by it run on
+ * any device. */
+struct umb_device_caps harness_made_up_gpu(const char *shuffle);
+/* Mesa's rasterizer runs groups of 32 of some kernels at most (22.3), or dies translating them, on
+ * a thread of its own (25.0). No plan gives them to it: it is no GPU. */
+bool harness_dies_of_groups(void);
 /* UMBEL_TEST_SMALL=1: the device is a slow one. */
 bool harness_small(void);
 

@@ -16,9 +16,10 @@
 
 #include "balance_nets.h"
 #include "nets.h"
-#include "world.h"
+#include "room.h"
 #include "trainer_balance.h"
 #include "twin.h"
+#include "world.h"
 
 #define TOLERANCE 3e-4
 
@@ -450,7 +451,8 @@ int main(void)
     static struct CMUnitTest tests[MOST];
     size_t n = 0;
     for (int i = 0; umb__balancers[i]; i++) {
-        for (int k = 0; k < CASES && n < MOST; k++) {
+        for (int k = 0; k < CASES; k++) {
+            expect_room(n, MOST, "test_balancing_labels");
             snprintf(names[n], sizeof names[n], "%s, %s", umb__balancers[i]->name, cases[k].what);
             tests[n] = (struct CMUnitTest){.name = names[n],
                                            .test_func = cases[k].run,

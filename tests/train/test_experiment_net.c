@@ -326,7 +326,7 @@ static void the_examples_can_be_read(void **state)
         "resnet18",    "faces",         "fine-tune",        "two-inputs",    "two-inputs-joint",
         "multi-mnist", "cifar10-dense", "residual-sharing", "cross-stitch",  "mixture",
         "attention",   "task-graph",    "soft-sharing",     "related-tasks", "street",
-        "balancing"};
+        "balancing",   "class-vectors"};
     const char *source = getenv("UMBEL_TEST_SOURCE");
     struct umb_context *ctx = NULL;
     char data[512];

@@ -266,7 +266,11 @@ static void evaluation_reads_every_sample_once(void **state)
     struct umb_feed_batch batch;
     int64_t seen = 0;
     check(&r, umb__reader_create(r.ctx, 2, &reader), "reader");
-    struct umb_feed_desc desc = {r.exp, r.trainer, reader, UMB_TRAINER_EVALUATE, UMB_SPLIT_TRAIN};
+    struct umb_feed_desc desc = {.exp = r.exp,
+                                 .trainer = r.trainer,
+                                 .reader = reader,
+                                 .mode = UMB_TRAINER_EVALUATE,
+                                 .split = UMB_SPLIT_TRAIN};
     check(&r, umb__feed_create(r.ctx, &desc, &feed), "feed");
     check(&r, umb__feed_start(feed, 0, umb__feed_batches(feed)), "start");
     for (int64_t i = 0; i < umb__feed_batches(feed); i++) {

@@ -70,7 +70,7 @@ static void look(struct session *s, const struct way *w, struct seen *ret)
     ret->n_layers = umb__task_gradients_n_layers(d);
     assert_in_range(ret->n_layers, 1, MOST_GRAMS - 1);
     umb__task_gradients_destroy(d);
-    must(umb__task_features_create(s->tr, BATCH, &f));
+    must(umb__task_features_create(s->tr, BATCH, NULL, &f));
     must(umb__task_features_follow(f));
     must(umb__task_features_look(f, 0));
     must(umb__task_features_cka(f, ret->cka));

@@ -329,7 +329,7 @@ static void features_are_what_heads_read(void **state)
     session_train(&s, 0, 3);
     session_fill(&s, 3);
     session_fill_slot(&s, 0);
-    must(umb__task_features_create(s.tr, 6, &f));
+    must(umb__task_features_create(s.tr, 6, NULL, &f));
     must(umb__task_features_follow(f));
     must(umb__task_features_look(f, 0));
     struct lab lab = lab_open(world.ctx, net, 6, false, 1);
@@ -365,7 +365,7 @@ static enum umb_status look_once(struct umb_trainer *tr)
     if (st == UMB_OK) { st = umb__task_gradients_after(d, RATE, after); }
     umb__task_gradients_destroy(d);
     struct umb_task_features *f = NULL;
-    if (st == UMB_OK) { st = umb__task_features_create(tr, 6, &f); }
+    if (st == UMB_OK) { st = umb__task_features_create(tr, 6, NULL, &f); }
     if (st == UMB_OK) { st = umb__task_features_follow(f); }
     if (st == UMB_OK) { st = umb__task_features_look(f, 0); }
     if (st == UMB_OK) { st = umb__task_features_cka(f, gram); }
