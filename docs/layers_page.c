@@ -53,7 +53,7 @@ static void print_op(const struct umb_op *op)
     if (!has_keys(op)) { return; }
     printf("\n| key | value | default | meaning |\n| --- | --- | --- | --- |\n");
     for (const struct umb_attr_desc *d = op->attrs; d->name; d++) {
-        print_attr(d);
+        if (d->help) { print_attr(d); }
     }
 }
 

@@ -6,7 +6,7 @@
 
 #include "experiment.h"
 
-#define UMB_MATRIX_ROWS 64 /* at most: 64² numbers are what an attribute may have */
+#define UMB_MATRIX_ROWS 256 /* at most: 256² numbers are what an attribute may have */
 
 struct umb_matrix {
     int n;

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_VALUES 4096 /* of one attribute: class weights are the longest */
+#define MAX_VALUES 65536 /* of one attribute, as ops take: relations of 256 classes */
 
 size_t umb__exp_op_names(unsigned flags, const char **names, size_t max)
 {

@@ -46,12 +46,12 @@ static enum umb_status fail_line(const struct reading *r, const char *what)
 
 /* ---- lines and fields ---- */
 
+/* UTF-8's, as some editors write it in front. */
 static void strip_mark(char *line)
 {
-    static const char mark[] = "\xEF\xBB\xBF"; /* UTF-8's, as some editors write it */
-    if (strncmp(line, mark, sizeof mark - 1) == 0) {
-        memmove(line, line + sizeof mark - 1, strlen(line + sizeof mark - 1) + 1);
-    }
+    static const char mark[] = "\xEF\xBB\xBF";
+    const size_t length = strlen(line), n = sizeof mark - 1;
+    if (length >= n && memcmp(line, mark, n) == 0) { memmove(line, line + n, length - n + 1); }
 }
 
 /* The next line that is not blank. */

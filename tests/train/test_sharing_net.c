@@ -390,6 +390,47 @@ static void wrong_matrices_are_refused(void **state)
     }
 }
 
+/* {given: [[0,0,…],[0,0,…],…]} of so many rows; free it. */
+static char *square(int rows)
+{
+    const size_t n = (size_t)(rows * (2 * rows + 3)) + 32;
+    char *text = calloc(n, 1), *end = text;
+    assert_non_null(text);
+    end += snprintf(end, n, "{given: [");
+    for (int i = 0; i < rows; i++) {
+        *end++ = i ? ',' : ' ';
+        for (int j = 0; j < rows; j++) {
+            *end++ = j ? ',' : '[';
+            *end++ = '0';
+        }
+        *end++ = ']';
+    }
+    strcpy(end, "]}");
+    return text;
+}
+
+/* As of COCO's 80 classes. */
+static void matrices_may_have_256_rows(void **state)
+{
+    static const struct {
+        int rows;
+        const char *message;
+    } sizes[] = {{80, "6400 numbers for a table of 10 rows"},
+                 {256, "65536 numbers for a table of 10 rows"},
+                 {257, "has 257 rows; expected 1 to 256"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct rig r;
+        char *text = square(sizes[i].rows);
+        assert_int_not_equal(build(&r, text), UMB_OK);
+        if (!strstr(umb_context_error(r.ctx), sizes[i].message)) {
+            fail_msg("%d rows: %s", sizes[i].rows, umb_context_error(r.ctx));
+        }
+        drop(&r);
+        free(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -400,6 +441,7 @@ int main(void)
         cmocka_unit_test(a_matrix_is_counted_from_labels),
         cmocka_unit_test(rows_may_be_completed),
         cmocka_unit_test(wrong_matrices_are_refused),
+        cmocka_unit_test(matrices_may_have_256_rows),
     };
     return cmocka_run_group_tests_name("sharing_net", tests, open_world, close_world);
 }
