@@ -16,9 +16,9 @@
 
 #include "balance_nets.h"
 #include "nets.h"
-#include "world.h"
 #include "trainer_balance.h"
 #include "twin.h"
+#include "world.h"
 
 #define TOLERANCE 3e-4
 
