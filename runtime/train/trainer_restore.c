@@ -161,28 +161,40 @@ static void free_basis(const struct umb_trainer *tr, struct plan_basis before)
     if (before.updates != tr->parts.updates) { umb__free(before.updates); }
 }
 
-/* Compiles the training plan anew; the present one stands until the new one is there. What the
- * basis points to is taken over on success. */
+static void drop_sides(struct umb_trainer *tr, bool all)
+{
+    umb__trainer_drop_side(&tr->side[UMB_TRAINER_BETWEEN]);
+    for (int m = 0; all && m < UMB_TRAINER_SIDES; m++) {
+        if (m != UMB_TRAINER_TRAIN) { umb__trainer_drop_side(&tr->side[m]); }
+    }
+}
+
+/* Compiles the training plan anew; the present one stands until the new one is there. Where rows
+ * are other devices', so may be what is kept: all of that is made anew too, for the caller to
+ * write. What the basis points to is taken over on success. */
 static enum umb_status change_plan(struct umb_trainer *tr, struct plan_basis basis)
 {
     const struct plan_basis before = basis_of(tr);
+    const bool moves = memcmp(basis.share, before.share, sizeof before.share) != 0;
     struct umb_trainer_side present = tr->side[UMB_TRAINER_TRAIN];
+    struct umb_store *present_store = tr->store, *store = present_store;
+    enum umb_status st = moves ? umb__trainer_make_store(tr, &store) : UMB_OK;
+    if (st != UMB_OK) { return st; }
     set_basis(tr, basis);
+    tr->store = store;
     tr->side[UMB_TRAINER_TRAIN] = (struct umb_trainer_side){0};
-    const enum umb_status st = umb__trainer_compile(tr, UMB_TRAINER_TRAIN);
+    st = umb__trainer_compile(tr, UMB_TRAINER_TRAIN);
     if (st != UMB_OK) {
         tr->side[UMB_TRAINER_TRAIN] = present;
+        tr->store = present_store;
+        if (moves) { umb__store_destroy(store); }
         set_basis(tr, before);
         return st;
     }
     umb__trainer_drop_side(&present);
-    umb__trainer_drop_side(&tr->side[UMB_TRAINER_BETWEEN]);
     free_basis(tr, before);
-    const bool others_stay =
-        basis.fuses == before.fuses && memcmp(basis.share, before.share, sizeof before.share) == 0;
-    for (int m = 0; m < UMB_TRAINER_SIDES && !others_stay; m++) {
-        if (m != UMB_TRAINER_TRAIN) { umb__trainer_drop_side(&tr->side[m]); }
-    }
+    drop_sides(tr, moves || basis.fuses != before.fuses);
+    if (moves) { umb__store_destroy(present_store); }
     return UMB_OK;
 }
 

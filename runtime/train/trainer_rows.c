@@ -173,18 +173,6 @@ struct stops {
     int n, *value, *rows, *gradient;
 };
 
-/* Plans that have the same rows use the same memory for them; a part of a batch may become another
- * device's, of another size, when shares are a checkpoint's. */
-static const char *name_stop(const struct umb_rows *r, int v)
-{
-    const struct umb_value *value = &r->g->value[v];
-    if (!umb__trainer_shares(r->tr)) {
-        return umb__arena_printf(r->g->arena, "d(%s).rows", value->name);
-    }
-    return umb__arena_printf(r->g->arena, "d(%s).on%d.%lld.rows", value->name, value->device,
-                             (long long)umb__shape_count(&value->type.shape));
-}
-
 static enum umb_status lay_stops(struct umb_rows *r, bool compares, struct stops *s)
 {
     enum umb_status st = UMB_OK;
@@ -196,7 +184,7 @@ static enum umb_status lay_stops(struct umb_rows *r, bool compares, struct stops
     if (!s->value || !s->rows || !s->gradient) { return UMB_ERR_NO_MEMORY; }
     for (int v = 0; st == UMB_OK && r->stop && v < r->n; v++) {
         if (!r->stop[v] || !n_rows_of(r, v)) { continue; }
-        const char *name = name_stop(r, v);
+        const char *name = umb__arena_printf(arena, "d(%s).rows", r->g->value[v].name);
         st = name ? lay_rows(r, name, r->g->value[v].device, 1, &v, &s->rows[s->n])
                   : UMB_ERR_NO_MEMORY;
         s->value[s->n] = v;

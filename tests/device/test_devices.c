@@ -370,19 +370,18 @@ static void a_partial_batch_is_shared(void **state)
     umb_net_destroy(net);
 }
 
-/* A run that is resumed takes its checkpoint's shares, whatever was measured now. */
-static void a_resumed_run_has_its_shares(void **state)
+/* A run that is resumed takes its checkpoint's shares, whatever was measured now, and whoever kept
+ * parameters and statistics by that. */
+static void resume(struct umb_net *net)
 {
-    (void)state;
     static const int64_t before[] = {3, 2, 1}, now[] = {0, 2, 4};
-    struct umb_net *net = test_net_mnist_fashion(world.ctx);
     struct session_desc desc = {.batch = 6, .more = more, .n_more = N_MORE, .shares = before};
     struct session one = open_with(net, &desc);
     train(&one);
     struct umb_safetensors *file = session_collect(&one);
     desc.shares = now;
     struct session other = open_with(net, &desc);
-    session_fill(&other, 0);
+    train(&other);
     must(umb_trainer_evaluate(other.tr, other.batch, other.labels)); /* where it keeps parameters */
     must(umb__trainer_restore(other.tr, file, "a checkpoint"));
     assert_memory_equal(other.tr->share, one.tr->share, sizeof one.tr->share);
@@ -394,6 +393,13 @@ static void a_resumed_run_has_its_shares(void **state)
     session_close(&other);
     session_close(&one);
     umb_net_destroy(net);
+}
+
+static void a_resumed_run_has_its_shares(void **state)
+{
+    (void)state;
+    resume(test_net_mnist_fashion(world.ctx));
+    resume(test_net_two_residual(world.ctx)); /* with statistics */
 }
 
 static void shares_are_divided(void **state)
