@@ -184,7 +184,7 @@ static void cagrad_rule(const void *attrs, const struct umb_balance_facts *f,
 {
     const struct cagrad_attrs *a = attrs;
     struct search s = {.g = g};
-    double b[UMB_SMALL], trace = 0, lambda = 0;
+    double b[UMB_SMALL] = {0}, trace = 0, lambda = 0;
     (void)f;
     (void)state;
     for (int k = 0; k < g->n; k++) {

@@ -211,7 +211,7 @@ static void moco_steps(void **state)
         rule_open(&r, "moco", softmax ? "projection=softmax rho=0.1" : "gamma=2 rho=0.1", N);
         memset(y, 0, sizeof y);
         for (int t = 0; t < N; t++) {
-            lambda[t] = 1.0 / N;
+            lambda[t] = 1.0 / (double)N;
         }
         for (int step = 1; step <= 5; step++) {
             double before[N][WORLD_PARAMS], d[WORLD_PARAMS], sum = 0;
@@ -260,7 +260,7 @@ static void excess_grows(void **state)
             sum += expected[t];
         }
         for (int t = 0; t < N; t++) {
-            expected[t] *= N / sum;
+            expected[t] *= (double)N / sum;
         }
         assert_weights("excessmtl", N, rule_weigh(&r, &w), expected, 1e-12);
     }

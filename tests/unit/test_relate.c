@@ -224,8 +224,8 @@ static void unbiased_alignment_is_about_zero(void **state)
     for (uint64_t seed = 0; seed < DRAWS; seed++) {
         features(100 + 2 * seed, MOST_N, MOST_D, x);
         features(101 + 2 * seed, MOST_N, MOST_D, y);
-        biased += cka(MOST_N, MOST_D, x, MOST_D, y, false) / DRAWS;
-        unbiased += cka(MOST_N, MOST_D, x, MOST_D, y, true) / DRAWS;
+        biased += cka(MOST_N, MOST_D, x, MOST_D, y, false) / (double)DRAWS;
+        unbiased += cka(MOST_N, MOST_D, x, MOST_D, y, true) / (double)DRAWS;
     }
     assert_true(biased > 0.4);
     near("the mean of unbiased ones", unbiased, 0, 0.03);
