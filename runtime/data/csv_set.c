@@ -6,6 +6,7 @@
  */
 #include "csv_targets.h"
 #include "image_files.h"
+#include "listing.h"
 #include "system.h"
 #include <string.h>
 
@@ -18,29 +19,21 @@ struct csv_set {
 static enum umb_status read_splits(struct umb_dataset *ds, const struct umb_dataset_desc *desc,
                                    const struct umb_csv *csv)
 {
-    static const struct {
-        const char *name;
-        enum umb_split split;
-    } names[] = {{"train", UMB_SPLIT_TRAIN},
-                 {"validation", UMB_SPLIT_VALIDATION},
-                 {"val", UMB_SPLIT_VALIDATION},
-                 {"test", UMB_SPLIT_TEST}};
-    const size_t n_names = sizeof names / sizeof names[0];
     size_t column;
     if (desc->split_column == NULL) { return UMB_OK; }
     enum umb_status st = umb__csv_column(ds->ctx, desc->path, csv, desc->split_column, &column);
     for (size_t row = 0; row < csv->n_rows && st == UMB_OK; row++) {
         const char *cell = csv->cell[row * csv->n_columns + column];
         size_t i = 0;
-        while (i < n_names && strcmp(cell, names[i].name) != 0) {
+        while (i < UMB_SPLIT_NAMES && strcmp(cell, umb__split_words[i].name) != 0) {
             i++;
         }
-        if (i == n_names) {
+        if (i == UMB_SPLIT_NAMES) {
             st = umb__fail(ds->ctx, UMB_ERR_FORMAT,
                            "%s:%u: %s: '%.60s' is no split; expected train, validation or test",
                            desc->path, csv->line[row], desc->split_column, cell);
         } else {
-            ds->split_of[row] = (uint8_t)names[i].split;
+            ds->split_of[row] = (uint8_t)umb__split_words[i].split;
         }
     }
     return st;

@@ -133,20 +133,18 @@ static enum umb_status has_splits(struct umb_dataset *ds, const char *const *spl
 
 static enum umb_status scan_all(struct scan *scan, const char *root)
 {
-    static const char *const name[] = {"train", "validation", "val", "test"};
-    static const enum umb_split split[] = {UMB_SPLIT_TRAIN, UMB_SPLIT_VALIDATION,
-                                           UMB_SPLIT_VALIDATION, UMB_SPLIT_TEST};
-    const char *path[4];
-    for (int i = 0; i < 4; i++) {
-        path[i] = umb__arena_printf(scan->ds->arena, "%s/%s", root, name[i]);
+    const char *path[UMB_SPLIT_NAMES];
+    for (int i = 0; i < UMB_SPLIT_NAMES; i++) {
+        path[i] = umb__arena_printf(scan->ds->arena, "%s/%s", root, umb__split_words[i].name);
         if (path[i] == NULL) { return UMB_ERR_NO_MEMORY; }
     }
     bool splits;
     enum umb_status st = has_splits(scan->ds, path, &splits);
     if (st != UMB_OK) { return st; }
     if (!splits) { return scan_split(scan, root, UMB_SPLIT_TRAIN); }
-    for (int i = 0; i < 4 && st == UMB_OK; i++) {
-        if (i == 0 || umb__has_folder(path[i])) { st = scan_split(scan, path[i], split[i]); }
+    for (int i = 0; i < UMB_SPLIT_NAMES && st == UMB_OK; i++) {
+        if (i > 0 && !umb__has_folder(path[i])) { continue; }
+        st = scan_split(scan, path[i], umb__split_words[i].split);
     }
     return st;
 }

@@ -7,6 +7,12 @@
 #include <string.h>
 #include <strings.h>
 
+const struct umb_split_name umb__split_words[UMB_SPLIT_NAMES] = {
+    {"train", UMB_SPLIT_TRAIN},
+    {"validation", UMB_SPLIT_VALIDATION},
+    {"val", UMB_SPLIT_VALIDATION},
+    {"test", UMB_SPLIT_TEST}};
+
 int umb__compare_names(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);

@@ -30,8 +30,6 @@ struct part {
     struct umb_names pictures;
 };
 
-#define N_PARTS 4
-
 static enum umb_status check_target(struct umb_dataset *ds, const struct umb_dataset_desc *desc)
 {
     if (desc->n_targets != 1 || desc->targets[0].kind != UMB_TARGET_PIXELS) {
@@ -52,14 +50,14 @@ static enum umb_status check_target(struct umb_dataset *ds, const struct umb_dat
 
 /* Files. */
 
-static enum umb_status list_part(struct umb_dataset *ds, const char *root, const char *name,
-                                 enum umb_split split, struct part *part)
+static enum umb_status list_part(struct umb_dataset *ds, const char *root,
+                                 const struct umb_split_name *split, struct part *part)
 {
-    part->split = split;
-    part->folder = umb__arena_printf(ds->arena, "%s/%s", root, name);
-    part->labels = umb__arena_printf(ds->arena, "%s/%s_labels", root, name);
+    part->split = split->split;
+    part->folder = umb__arena_printf(ds->arena, "%s/%s", root, split->name);
+    part->labels = umb__arena_printf(ds->arena, "%s/%s_labels", root, split->name);
     if (part->folder == NULL || part->labels == NULL) { return UMB_ERR_NO_MEMORY; }
-    if (split != UMB_SPLIT_TRAIN && !umb__has_folder(part->folder)) { return UMB_OK; }
+    if (part->split != UMB_SPLIT_TRAIN && !umb__has_folder(part->folder)) { return UMB_OK; }
     enum umb_status st = umb__list_folder(ds, part->folder, false, &part->pictures);
     if (st == UMB_OK && part->pictures.n == 0) {
         return umb__fail(ds->ctx, UMB_ERR_FORMAT,
@@ -74,12 +72,9 @@ static enum umb_status list_part(struct umb_dataset *ds, const char *root, const
 
 static enum umb_status list_parts(struct umb_dataset *ds, const char *root, struct part *part)
 {
-    static const char *const name[N_PARTS] = {"train", "validation", "val", "test"};
-    static const enum umb_split split[N_PARTS] = {UMB_SPLIT_TRAIN, UMB_SPLIT_VALIDATION,
-                                                  UMB_SPLIT_VALIDATION, UMB_SPLIT_TEST};
     enum umb_status st = UMB_OK;
-    for (int i = 0; i < N_PARTS && st == UMB_OK; i++) {
-        st = list_part(ds, root, name[i], split[i], &part[i]);
+    for (int i = 0; i < UMB_SPLIT_NAMES && st == UMB_OK; i++) {
+        st = list_part(ds, root, &umb__split_words[i], &part[i]);
     }
     return st;
 }
@@ -103,7 +98,7 @@ static enum umb_status put_records(struct umb_dataset *ds, const struct part *pa
 {
     enum umb_status st = UMB_OK;
     size_t record = 0;
-    for (int p = 0; p < N_PARTS; p++) {
+    for (int p = 0; p < UMB_SPLIT_NAMES; p++) {
         size_t n_masks = 0;
         for (size_t i = 0; i < part[p].pictures.n && st == UMB_OK; i++, record++) {
             const char **path = set->files->path + record * N_PLANES;
@@ -125,16 +120,16 @@ static enum umb_status put_records(struct umb_dataset *ds, const struct part *pa
 
 static enum umb_status find_files(struct umb_dataset *ds, const char *root, struct masks_set *set)
 {
-    struct part part[N_PARTS] = {{.folder = NULL}};
+    struct part part[UMB_SPLIT_NAMES] = {{.folder = NULL}};
     size_t n = 0;
     enum umb_status st = list_parts(ds, root, part);
-    for (int p = 0; p < N_PARTS; p++) {
+    for (int p = 0; p < UMB_SPLIT_NAMES; p++) {
         n += part[p].pictures.n;
     }
     if (st == UMB_OK) { st = umb__dataset_reserve(ds, n); }
     if (st == UMB_OK) { st = umb__image_files_create(ds, n, N_PLANES, &set->files); }
     if (st == UMB_OK) { st = put_records(ds, part, set); }
-    for (int p = 0; p < N_PARTS; p++) {
+    for (int p = 0; p < UMB_SPLIT_NAMES; p++) {
         umb__free(part[p].pictures.name);
     }
     return st;
